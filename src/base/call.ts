@@ -1,0 +1,181 @@
+import { systemClock } from "./clock.ts";
+import type { DeadlineEntry, Deadlines } from "./deadlines.ts";
+import { createDeadlines } from "./deadlines.ts";
+import { PlinthError } from "./errors.ts";
+
+/**
+ * The one shape of a call. Client, server, gateway, subscription and fault injector all are a `Call`, and every policy
+ * around one is `(next: Call) => Call`.
+ */
+export type Call<Request = any, Response = any> = (request: Request, context: CallContext) => Promise<Response>;
+
+/** A server-streaming call. Ending the iteration early cancels it. */
+export type StreamCall<Request = any, Item = any> = (request: Request, context: CallContext) => AsyncIterable<Item>;
+
+export type Policy = (next: Call) => Call;
+
+/** Who calls. `anonymous` has no subject but "". */
+export interface Principal {
+  readonly kind: "anonymous" | "user" | "service";
+  readonly subject: string;
+  readonly scopes: readonly string[];
+  /** The other verified claims of the token, plain JSON. */
+  readonly claims: Readonly<Record<string, unknown>>;
+}
+
+export const anonymous: Principal = Object.freeze({ kind: "anonymous", subject: "", scopes: [], claims: {} });
+
+/** The principal under which a service acts of its own accord: schedules, subscriptions, start. */
+export function servicePrincipal(name: string): Principal {
+  return Object.freeze({ kind: "service", subject: name, scopes: [], claims: {} });
+}
+
+/** The place of a call in a trace (W3C Trace Context). Ids are made into text only when asked for. */
+export interface Trace {
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly sampled: boolean;
+  readonly tracestate: string | undefined;
+  /** The `traceparent` header that names this span as the parent. */
+  traceparent(): string;
+}
+
+/** The facts of one call, which travel with it: explicitly, as an argument, in the process and over the wire. */
+export interface CallContext {
+  readonly principal: Principal;
+  /** When the answer is worth nothing any more, in `clock.now()` milliseconds of this process. */
+  readonly deadline: number;
+  /** Aborts when the caller went away, or the deadline passed. Made when first asked for. */
+  readonly signal: AbortSignal;
+  readonly trace: Trace | undefined;
+  /** Makes a repeat harmless. Present when the caller gave one. */
+  readonly idempotencyKey: string | undefined;
+  /** The service that calls, or "gateway". */
+  readonly caller: string;
+  /** 1 for the first try. */
+  readonly attempt: number;
+  /** The reason why this call is over, if it is. */
+  readonly cancelled: PlinthError | undefined;
+  /** Runs `listener` when the call is cancelled, at once if it is already. The returned function takes it back. */
+  onCancel(listener: (reason: PlinthError) => void): () => void;
+  /** A call made on behalf of this one: ends with it, never lives longer, keeps principal and trace. */
+  child(changes?: ScopeChanges): CallScope;
+}
+
+export interface ScopeFields {
+  readonly principal: Principal;
+  readonly deadline: number;
+  readonly trace?: Trace | undefined;
+  readonly idempotencyKey?: string | undefined;
+  readonly caller: string;
+  readonly attempt?: number;
+  /** The wheel that watches the deadline. Default: one on the machine's clock. */
+  readonly deadlines?: Deadlines | undefined;
+}
+
+export interface ScopeChanges {
+  readonly deadline?: number;
+  readonly trace?: Trace | undefined;
+  readonly caller?: string;
+  readonly idempotencyKey?: string | undefined;
+  readonly attempt?: number;
+  readonly principal?: Principal;
+}
+
+const systemDeadlines = createDeadlines(systemClock);
+
+/**
+ * A running call: the context, and the handle that cancels it. One constructor, one fixed shape, nothing allocated
+ * before it is asked for.
+ *
+ * Whoever makes a scope calls `finish()` when the call is over, in whatever way: that takes it off the wheel and off
+ * its parent.
+ */
+export class CallScope implements CallContext, DeadlineEntry {
+  readonly principal: Principal;
+  readonly deadline: number;
+  trace: Trace | undefined;
+  readonly idempotencyKey: string | undefined;
+  readonly caller: string;
+  readonly attempt: number;
+  cancelled: PlinthError | undefined = undefined;
+
+  deadlineSlot = -1;
+  deadlinePrev: DeadlineEntry | undefined = undefined;
+  deadlineNext: DeadlineEntry | undefined = undefined;
+  deadlineAt = 0;
+
+  readonly #deadlines: Deadlines;
+  #controller: AbortController | undefined = undefined;
+  #listeners: Set<(reason: PlinthError) => void> | undefined = undefined;
+  #detach: (() => void) | undefined = undefined;
+
+  constructor(fields: ScopeFields) {
+    this.principal = fields.principal;
+    this.deadline = fields.deadline;
+    this.trace = fields.trace;
+    this.idempotencyKey = fields.idempotencyKey;
+    this.caller = fields.caller;
+    this.attempt = fields.attempt ?? 1;
+    this.#deadlines = fields.deadlines ?? systemDeadlines;
+    if (fields.deadline !== Number.POSITIVE_INFINITY) this.#deadlines.add(this, fields.deadline);
+  }
+
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController();
+      if (this.cancelled) this.#controller.abort(this.cancelled);
+    }
+    return this.#controller.signal;
+  }
+
+  cancel(reason: PlinthError): void {
+    if (this.cancelled) return;
+    this.cancelled = reason;
+    this.#deadlines.remove(this);
+    const listeners = this.#listeners;
+    this.#listeners = undefined;
+    if (listeners) for (const listener of listeners) listener(reason);
+    this.#controller?.abort(reason);
+  }
+
+  onCancel(listener: (reason: PlinthError) => void): () => void {
+    if (this.cancelled) {
+      listener(this.cancelled);
+      return () => {};
+    }
+    this.#listeners ??= new Set();
+    const listeners = this.#listeners;
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
+  }
+
+  child(changes: ScopeChanges = {}): CallScope {
+    const child = new CallScope({
+      principal: changes.principal ?? this.principal,
+      deadline: Math.min(this.deadline, changes.deadline ?? Number.POSITIVE_INFINITY),
+      trace: "trace" in changes ? changes.trace : this.trace,
+      idempotencyKey: changes.idempotencyKey,
+      caller: changes.caller ?? this.caller,
+      attempt: changes.attempt ?? 1,
+      deadlines: this.#deadlines,
+    });
+    child.#detach = this.onCancel((reason) => child.cancel(reason));
+    return child;
+  }
+
+  finish(): void {
+    this.#deadlines.remove(this);
+    this.#detach?.();
+    this.#detach = undefined;
+    this.#listeners = undefined;
+  }
+
+  onDeadline(): void {
+    this.cancel(deadlineExceeded());
+  }
+}
+
+export function deadlineExceeded(executed: "no" | "maybe" = "maybe"): PlinthError {
+  return new PlinthError("deadline_exceeded", "The time allowed for this call is over.", { executed });
+}
