@@ -1,0 +1,64 @@
+import type { ErrorCode, ErrorOptions, Principal, Trace } from "../base/index.ts";
+import type { Transaction } from "../database/index.ts";
+import type { Logger } from "../telemetry/index.ts";
+import type { AnyContract } from "./contract.ts";
+import type { PayloadInput } from "./event.ts";
+import type { DeclaredErrors } from "./method.ts";
+import type { Handles } from "./needs.ts";
+
+/** The names that `fail` takes: the declared codes, or the declared reasons. */
+export type ErrorName<E> = E extends readonly (infer C)[]
+  ? C & string
+  : E extends Readonly<Record<infer R, ErrorCode>>
+    ? R & string
+    : never;
+
+/**
+ * Ends the call with a declared error. It throws; write `throw fail(…)` so that the reader and the compiler see it.
+ * `message` is for the caller to read.
+ */
+export type Fail<E extends DeclaredErrors> = (
+  error: ErrorName<E>,
+  message: string,
+  options?: Pick<ErrorOptions, "details" | "detail" | "cause">,
+) => never;
+
+/** Announces facts. The event is written in the same transaction as the change it tells of, and delivered after it. */
+export interface Events<C extends AnyContract> {
+  publish<K extends keyof C["events"]>(
+    event: C["events"][K],
+    payload: PayloadInput<C["events"][K]>,
+    options: { readonly in: Transaction },
+  ): Promise<void>;
+}
+
+/** The facts of the call that runs. */
+export interface CallFacts {
+  readonly principal: Principal;
+  /** When the answer is worth nothing any more, in `clock.now()` milliseconds. */
+  readonly deadline: number;
+  /** Aborts when the caller went away or the deadline passed. */
+  readonly signal: AbortSignal;
+  readonly trace: Trace | undefined;
+  readonly idempotencyKey: string | undefined;
+  /** The service that calls, or "gateway". */
+  readonly caller: string;
+  readonly log: Logger;
+}
+
+/** What a method's handler gets besides the request. */
+export type MethodContext<C extends AnyContract, N, E extends DeclaredErrors> = Handles<N> &
+  CallFacts & { readonly events: Events<C>; readonly fail: Fail<E> };
+
+/** What a raw handler gets. */
+export type RawContext<C extends AnyContract, N> = Handles<N> & CallFacts & { readonly events: Events<C> };
+
+/** What a subscription's handler gets: `tx` is the transaction in which the event takes effect, once. */
+export type SubscriptionContext<C extends AnyContract, N> = Handles<N> &
+  CallFacts & {
+    readonly events: Events<C>;
+    /** Present when the service needs a database. Whatever is written through it happens once, however often the event is delivered. */
+    readonly tx: Transaction;
+    /** The id of the event: the key that makes an effect outside the database harmless to repeat. */
+    readonly eventId: string;
+  };

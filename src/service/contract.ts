@@ -1,0 +1,64 @@
+import { StartError } from "../base/index.ts";
+import type { EventDeclaration, EventDefinition } from "./event.ts";
+import type { AnyMethod } from "./method.ts";
+
+/**
+ * The public face of a service: names, types, routes, access, events. A plain value that pulls in no implementation, so
+ * that a caller imports it without importing the service.
+ */
+export type Methods = Readonly<Record<string, AnyMethod>>;
+export type EventDeclarations = Readonly<Record<string, EventDeclaration>>;
+
+type Bound<Name extends string, Es> = {
+  readonly [K in keyof Es & string]: Es[K] extends EventDeclaration<infer P> ? EventDefinition<P, Name, K> : never;
+};
+
+export type Contract<
+  Name extends string = string,
+  Ms extends Methods = Methods,
+  Es extends EventDeclarations = EventDeclarations,
+> = {
+  readonly kind: "contract";
+  readonly name: Name;
+  readonly methods: Ms;
+  readonly events: Bound<Name, Es>;
+} & Bound<Name, Es>;
+
+/** Any contract, where the types inside do not matter. */
+export interface AnyContract {
+  readonly kind: "contract";
+  readonly name: string;
+  readonly methods: Methods;
+  readonly events: Readonly<Record<string, EventDefinition>>;
+}
+
+/** Declares a contract. Its events are also its members: `catalog.PriceChanged`. */
+export function contract<const Name extends string, Ms extends Methods, Es extends EventDeclarations = {}>(
+  name: Name,
+  definition: { readonly methods: Ms; readonly events?: Es },
+): Contract<Name, Ms, Es> {
+  const problems: string[] = [];
+  if (!/^[a-z][a-zA-Z0-9]{0,62}$/.test(name)) {
+    problems.push(
+      `contract "${name}": a name is letters and digits and begins with a small letter, such as "catalog".`,
+    );
+  }
+  for (const methodName of Object.keys(definition.methods)) {
+    if (!/^[a-z][a-zA-Z0-9]{0,62}$/.test(methodName)) {
+      problems.push(`${name}.${methodName}: a method's name begins with a small letter, such as "getProduct".`);
+    }
+  }
+  const events: Record<string, EventDefinition> = {};
+  for (const [eventName, declaration] of Object.entries(definition.events ?? {})) {
+    if (!/^[A-Z][a-zA-Z0-9]{0,62}$/.test(eventName)) {
+      problems.push(`${name}.${eventName}: an event's name begins with a capital, such as "PriceChanged".`);
+    }
+    events[eventName] = { ...declaration, id: `${name}.${eventName}`, service: name, name: eventName };
+  }
+  if (problems.length > 0) throw new StartError("CONTRACT_INVALID", problems);
+  return { kind: "contract", name, methods: definition.methods, events, ...events } as unknown as Contract<
+    Name,
+    Ms,
+    Es
+  >;
+}

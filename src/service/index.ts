@@ -1,0 +1,35 @@
+/** One typed unit: its contract, its implementation, the context of a call, and the call itself, in the process or beyond. */
+export type { Access, AccessCheck } from "./access.ts";
+export { compileAccess, scopesOf } from "./access.ts";
+export type { CallOptions, Client, ClientFactory } from "./client.ts";
+export type { CallFacts, Events, Fail, MethodContext, RawContext, SubscriptionContext } from "./context.ts";
+export type { AnyContract, Contract } from "./contract.ts";
+export { contract } from "./contract.ts";
+export type { EventDeclaration, EventDefinition, Payload, PayloadInput } from "./event.ts";
+export { event } from "./event.ts";
+export type {
+  AnyMethod,
+  HttpRoute,
+  HttpVerb,
+  RawMethod,
+  RawRequest,
+  RawResponse,
+  StreamMethod,
+  UnaryMethod,
+} from "./method.ts";
+export { method, raw, stream } from "./method.ts";
+export type {
+  CacheNeed,
+  DatabaseNeed,
+  Handle,
+  Need,
+  Needs,
+  SecretNeed,
+  SettingNeed,
+  TokenIssuer,
+  TokensNeed,
+} from "./needs.ts";
+export { cache, database, secret, setting, tokens } from "./needs.ts";
+export type { Operation, Route } from "./operation.ts";
+export type { Handler, ServiceDefinition, SubscriptionOptions } from "./service.ts";
+export { service } from "./service.ts";

@@ -1,0 +1,137 @@
+import type { Duration, ErrorCode, Size } from "../base/index.ts";
+import type { Schema } from "../schema/index.ts";
+import type { Access } from "./access.ts";
+
+/**
+ * One call of a contract, declared. Three kinds: `method` answers once, `stream` answers with many items, `raw` is plain
+ * HTTP for what no schema describes (webhooks, files).
+ *
+ * A request is one flat message. Over HTTP its path parameters are taken by name; for GET, HEAD and DELETE the rest comes
+ * from the query string, otherwise from the JSON body.
+ */
+export type HttpVerb = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
+export type HttpRoute = `${HttpVerb} /${string}`;
+
+/** What a method may answer besides its response: codes (`["not_found"]`), or reasons of its own (`{ CARD_DECLINED: "failed_precondition" }`). */
+export type DeclaredErrors = readonly ErrorCode[] | Readonly<Record<string, ErrorCode>>;
+
+interface Declaration {
+  /** `"GET /products/:id"`. Without it the method can be called by services only. */
+  readonly http?: HttpRoute;
+  /** One line for documents. */
+  readonly summary?: string;
+  readonly description?: string;
+  /** Who may call. Default `"authenticated"`: a valid token is needed. */
+  readonly access?: Access;
+  /** How long a call may take, the caller's own deadline permitting. Default: 10 s at the gateway, 5 s between services. */
+  readonly deadline?: Duration;
+  /** Largest request body over HTTP. Default 1 MiB. */
+  readonly bodyLimit?: Size;
+}
+
+export interface MethodOptions<Q extends Schema, R extends Schema, E extends DeclaredErrors> extends Declaration {
+  /** The message. Default: no fields. */
+  readonly request?: Q;
+  /** The answer. Default: none (204 over HTTP). */
+  readonly response?: R;
+  readonly errors?: E;
+  /** Calling twice is as good as once, so a lost answer may be retried. Default: true for GET, HEAD, PUT and DELETE routes. */
+  readonly idempotent?: boolean;
+  /** HTTP status of success. Default 200, or 204 without a response. */
+  readonly status?: 200 | 201 | 202;
+  /** The answer may be kept by clients and proxies for `ttl`: `Cache-Control`, `ETag` and conditional requests. GET only. */
+  readonly cache?: { readonly ttl: Duration; readonly private?: boolean };
+  /** What the method promises; carried in the Model for alerts and reports. */
+  readonly slo?: { readonly latencyP99?: Duration; readonly availability?: number };
+}
+
+export interface StreamOptions<Q extends Schema, I extends Schema, E extends DeclaredErrors> extends Declaration {
+  readonly request?: Q;
+  /** One item of the stream. */
+  readonly item: I;
+  readonly errors?: E;
+}
+
+export interface RawOptions extends Declaration {
+  readonly http: HttpRoute;
+}
+
+export interface UnaryMethod<
+  Q extends Schema | undefined = Schema | undefined,
+  R extends Schema | undefined = Schema | undefined,
+  E extends DeclaredErrors = DeclaredErrors,
+> {
+  readonly kind: "unary";
+  readonly options: Omit<MethodOptions<Schema, Schema, E>, "request" | "response"> & {
+    readonly request?: Schema;
+    readonly response?: Schema;
+  };
+  /** For the types only: never present at run time. */
+  readonly types?: { readonly request: Q; readonly response: R; readonly errors: E };
+}
+
+export interface StreamMethod<
+  Q extends Schema | undefined = Schema | undefined,
+  I extends Schema = Schema,
+  E extends DeclaredErrors = DeclaredErrors,
+> {
+  readonly kind: "stream";
+  readonly options: Omit<StreamOptions<Schema, Schema, E>, "request" | "item"> & {
+    readonly request?: Schema;
+    readonly item: Schema;
+  };
+  readonly types?: { readonly request: Q; readonly item: I; readonly errors: E };
+}
+
+export interface RawMethod {
+  readonly kind: "raw";
+  readonly options: RawOptions;
+}
+
+export type AnyMethod = UnaryMethod | StreamMethod | RawMethod;
+
+/** What a raw handler gets: the HTTP request, with its body read up to the limit. Header names are lower case. */
+export interface RawRequest {
+  readonly method: string;
+  /** Path and query as sent. */
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly params: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+}
+
+export interface RawResponse {
+  /** Default 200. */
+  readonly status?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** A string is sent as UTF-8. */
+  readonly body?: string | Uint8Array;
+}
+
+/** A call that answers once. */
+export function method<
+  Q extends Schema | undefined = undefined,
+  R extends Schema | undefined = undefined,
+  const E extends DeclaredErrors = readonly [],
+>(
+  options: Omit<MethodOptions<Schema, Schema, E>, "request" | "response"> & {
+    readonly request?: Q;
+    readonly response?: R;
+  },
+): UnaryMethod<Q, R, E> {
+  return { kind: "unary", options: options as UnaryMethod<Q, R, E>["options"] };
+}
+
+/** A call that answers with many items, one after the other; NDJSON or server-sent events over HTTP. */
+export function stream<
+  I extends Schema,
+  Q extends Schema | undefined = undefined,
+  const E extends DeclaredErrors = readonly [],
+>(options: Omit<StreamOptions<Schema, I, E>, "request"> & { readonly request?: Q }): StreamMethod<Q, I, E> {
+  return { kind: "stream", options: options as unknown as StreamMethod<Q, I, E>["options"] };
+}
+
+/** A plain HTTP endpoint, for what no schema describes. It keeps access, deadline, limits and trace. */
+export function raw(options: RawOptions): RawMethod {
+  return { kind: "raw", options };
+}

@@ -1,0 +1,98 @@
+import type { Duration } from "../base/index.ts";
+import type { Cache } from "../cache/index.ts";
+import type { Database } from "../database/index.ts";
+import type { Client } from "./client.ts";
+import type { AnyContract } from "./contract.ts";
+
+/**
+ * What a service may touch. `needs` is the whole truth: a handler's context holds these and nothing else, and from them
+ * come the call graph, the start order and the test doubles.
+ */
+export interface DatabaseNeed<Tables = any> {
+  readonly kind: "database";
+  /** Folder of `NNNN-name.sql` files. */
+  readonly migrations: URL | undefined;
+  readonly types?: Tables;
+}
+
+export interface CacheNeed {
+  readonly kind: "cache";
+}
+
+export interface SecretNeed {
+  readonly kind: "secret";
+  readonly name: string;
+  readonly description: string | undefined;
+}
+
+export interface SettingNeed<T extends string | undefined = string> {
+  readonly kind: "setting";
+  readonly name: string;
+  readonly fallback: T;
+  readonly description: string | undefined;
+}
+
+export interface TokensNeed {
+  readonly kind: "tokens";
+}
+
+export type Need = DatabaseNeed | CacheNeed | SecretNeed | SettingNeed<string | undefined> | TokensNeed | AnyContract;
+export type Needs = Readonly<Record<string, Need>>;
+
+/** Signs tokens with the app's own key. */
+export interface TokenIssuer {
+  /** A signed access token for `subject`, good for `ttl` (default 1 h). */
+  issue(token: { readonly subject: string; readonly scopes?: readonly string[]; readonly ttl?: Duration }): Promise<{
+    readonly token: string;
+    /** ISO time. */
+    readonly expiresAt: string;
+  }>;
+}
+
+/** What a need becomes in the context. */
+export type Handle<N> =
+  N extends DatabaseNeed<infer Tables>
+    ? Database<Tables>
+    : N extends CacheNeed
+      ? Cache
+      : N extends SecretNeed
+        ? string
+        : N extends SettingNeed<infer T>
+          ? T extends undefined
+            ? string | undefined
+            : string
+          : N extends TokensNeed
+            ? TokenIssuer
+            : N extends AnyContract
+              ? Client<N>
+              : never;
+
+export type Handles<N> = { readonly [K in keyof N]: Handle<N[K]> };
+
+/** A database of the service's own: a schema that no other service sees. `Tables` types `db.query` (Kysely). */
+export function database<Tables = any>(options: { readonly migrations?: URL } = {}): DatabaseNeed<Tables> {
+  return { kind: "database", migrations: options.migrations };
+}
+
+/** A cache of the service's own. */
+export function cache(): CacheNeed {
+  return { kind: "cache" };
+}
+
+/** A secret from the environment. The app does not start without it; its value never reaches a log. */
+export function secret(name: string, description?: string): SecretNeed {
+  return { kind: "secret", name, description };
+}
+
+/** A setting from the environment, with what holds when it is not set. */
+export function setting<const T extends string | undefined = undefined>(
+  name: string,
+  options: { readonly default?: T; readonly description?: string } = {},
+): SettingNeed<T> {
+  return { kind: "setting", name, fallback: options.default as T, description: options.description };
+}
+
+/** Signs tokens with the app's own key, for the service that signs people in. */
+export function tokens(): TokensNeed {
+  return { kind: "tokens" };
+}

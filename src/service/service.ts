@@ -1,0 +1,79 @@
+import type { Duration } from "../base/index.ts";
+import type { Infer, InferInput, Schema } from "../schema/index.ts";
+import type { MethodContext, RawContext, SubscriptionContext } from "./context.ts";
+import type { AnyContract } from "./contract.ts";
+import type { EventDefinition, Payload } from "./event.ts";
+import type { RawMethod, RawRequest, RawResponse, StreamMethod, UnaryMethod } from "./method.ts";
+import type { Need, Needs } from "./needs.ts";
+
+/**
+ * The implementation of a contract, and everything it may touch.
+ *
+ * A handler is `(request, context) => Promise<response>`. `context` holds what `needs` named plus the facts of the call;
+ * there is no other way to reach anything. The same definition runs beside its callers or in a process of its own.
+ */
+type RequestOf<Q> = Q extends Schema ? Infer<Q> : {};
+type ResponseOf<R> = R extends Schema ? InferInput<R> : void;
+
+export type Handler<M, C extends AnyContract, N> =
+  M extends UnaryMethod<infer Q, infer R, infer E>
+    ? (request: RequestOf<Q>, context: MethodContext<C, N, E>) => Promise<ResponseOf<R>>
+    : M extends StreamMethod<infer Q, infer I, infer E>
+      ? (request: RequestOf<Q>, context: MethodContext<C, N, E>) => AsyncIterable<InferInput<I>>
+      : M extends RawMethod
+        ? (request: RawRequest, context: RawContext<C, N>) => Promise<RawResponse>
+        : never;
+
+export interface SubscriptionOptions {
+  /** Attempts after the first, and how long to wait before each. Default 1 s, 5 s, 30 s, 2 min, 10 min; then a dead letter. */
+  readonly retries?: readonly Duration[];
+  /** Events handled at a time. Default 8. Events of one key are handled one after the other. */
+  readonly concurrency?: number;
+  /** How long one attempt may take. Default 30 s. */
+  readonly deadline?: Duration;
+}
+
+export interface Subscription<E, C extends AnyContract, N> extends SubscriptionOptions {
+  readonly event: E;
+  handle(payload: Payload<E>, context: SubscriptionContext<C, N>): Promise<void>;
+}
+
+export interface ServiceOptions<
+  C extends AnyContract,
+  N extends Needs,
+  S extends Readonly<Record<string, EventDefinition>>,
+> {
+  readonly needs?: N;
+  readonly methods: { readonly [K in keyof C["methods"]]: Handler<C["methods"][K], C, N> };
+  /** By name; the name marks how far the subscription has come, so it stays when the code changes. */
+  readonly subscriptions?: { readonly [K in keyof S]: Subscription<S[K], C, N> };
+}
+
+/** A service as the app sees it, its types forgotten. */
+export interface ServiceDefinition<C extends AnyContract = AnyContract> {
+  readonly kind: "service";
+  readonly contract: C;
+  readonly needs: Readonly<Record<string, Need>>;
+  readonly methods: Readonly<Record<string, (request: any, context: any) => unknown>>;
+  readonly subscriptions: Readonly<
+    Record<
+      string,
+      SubscriptionOptions & { readonly event: EventDefinition; handle(payload: any, context: any): Promise<void> }
+    >
+  >;
+}
+
+/** Implements a contract. */
+export function service<
+  C extends AnyContract,
+  N extends Needs = {},
+  S extends Readonly<Record<string, EventDefinition>> = {},
+>(contract: C, options: ServiceOptions<C, N, S>): ServiceDefinition<C> {
+  return {
+    kind: "service",
+    contract,
+    needs: options.needs ?? {},
+    methods: options.methods as ServiceDefinition["methods"],
+    subscriptions: (options.subscriptions ?? {}) as unknown as ServiceDefinition["subscriptions"],
+  };
+}
