@@ -1,0 +1,106 @@
+import { enginesFolder } from "../floors.ts";
+import { mask } from "../source/mask.ts";
+import type { Tree } from "../source/tree.ts";
+
+export interface EngineFacts {
+  readonly name: string;
+  readonly schemes: readonly string[];
+  readonly package: string | undefined;
+  readonly ports: readonly string[];
+  readonly about: string;
+}
+
+/** What each `src/engines/NAME/index.ts` says about itself, read from its text so that no driver needs to be loaded. */
+export function engineFacts(tree: Tree): EngineFacts[] {
+  const found: EngineFacts[] = [];
+  for (const [path, text] of tree) {
+    const folder = new RegExp(`^src/${enginesFolder}/([^/]+)/index\\.ts$`).exec(path)?.[1];
+    if (folder) found.push(factsOf(path, folder, text));
+  }
+  return found.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function factsOf(path: string, folder: string, text: string): EngineFacts {
+  const { code } = mask(text);
+  const start = code.search(/\bschemes:\s*\[/);
+  const schemes = start === -1 ? [] : strings(text.slice(start, code.indexOf("]", start)));
+  if (schemes.length === 0) throw new Error(`${path}: write the URL schemes as a list: schemes: ["${folder}"]`);
+  const name = /\bname:\s*"([^"]+)"/.exec(text)?.[1];
+  if (name !== folder) throw new Error(`${path}: name must be "${folder}", the name of its folder`);
+  return {
+    name,
+    schemes,
+    package: /\bpackage:\s*"([^"]+)"/.exec(text)?.[1],
+    ports: ["database", "cache", "broker", "limiter", "lease"].filter((port) => declaresPort(code, port)),
+    about: firstSentence(text),
+  };
+}
+
+function declaresPort(code: string, port: string): boolean {
+  const start = code.search(/\bports:\s*\{/);
+  return start !== -1 && new RegExp(`\\b${port}\\b\\s*[:,(}]`).test(code.slice(start));
+}
+
+function strings(text: string): string[] {
+  return [...text.matchAll(/"([^"]+)"/g)].map((match) => match[1] as string);
+}
+
+function firstSentence(text: string): string {
+  const comment = /\/\*\*([\s\S]*?)\*\//.exec(text)?.[1] ?? "";
+  const flat = comment
+    .replace(/^\s*\* ?/gm, " ")
+    .replace(/\s+/g, " ")
+    .trim();
+  return /^.*?[.:](?= |$)/.exec(flat)?.[0] ?? flat;
+}
+
+/** `src/engines/index.gen.ts`: the one list that names all engines. */
+export function enginesListText(tree: Tree): string {
+  const facts = engineFacts(tree);
+  const loaders = facts.map(({ name }) => `  ${key(name)}: () => import("./${name}/index.ts"),`);
+  const schemes = facts.flatMap(({ name, schemes: list }) => list.map((scheme) => [scheme, name] as const));
+  const twice = schemes.find(([scheme], index) => schemes.findIndex(([other]) => other === scheme) !== index);
+  if (twice) throw new Error(`src/engines/${twice[1]}: another engine has the URL scheme "${twice[0]}" already`);
+  return `// Written by \`npm run gen\` from the folders beside it. A new engine is a new folder; nothing is edited here.
+
+/** Every engine by name, loaded when first asked for. */
+export const engines = {
+${loaders.join("\n")}
+} as const;
+
+/** URL scheme → the name of the engine that serves it. */
+export const engineOfScheme: Readonly<Record<string, keyof typeof engines>> = {
+${schemes.map(([scheme, name]) => `  ${key(scheme)}: "${name}",`).join("\n")}
+};
+`;
+}
+
+/** `docs/engines.md`: what can stand behind which port. */
+export function enginesDocText(tree: Tree): string {
+  const rows = engineFacts(tree).map((engine) =>
+    [
+      engine.name,
+      engine.schemes.map((scheme) => `\`${scheme}:\``).join(" "),
+      engine.ports.join(", "),
+      packageText(engine),
+      engine.about,
+    ].join(" | "),
+  );
+  return `# Engines
+
+An engine is picked by the scheme of a URL in the settings. Each one passes the conformance suite of its ports.
+Written by \`npm run gen\` from \`src/engines/*/index.ts\`.
+
+| engine | URL | ports | package | what it is |
+|---|---|---|---|---|
+${rows.map((row) => `| ${row} |`).join("\n")}
+`;
+}
+
+function packageText(engine: EngineFacts): string {
+  return engine.package ? `\`${engine.package}\`` : "none";
+}
+
+function key(name: string): string {
+  return /^[a-z_$][\w$]*$/i.test(name) ? name : JSON.stringify(name);
+}
