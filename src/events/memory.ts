@@ -1,0 +1,186 @@
+import type { Clock } from "../base/index.ts";
+import { error, systemClock } from "../base/index.ts";
+import type { CrashPoint } from "./crash-points.ts";
+import { noCrashPoint } from "./crash-points.ts";
+import type { Broker, Deliver, Subscribed, Subscriber, SubscriptionSpec } from "./driver.ts";
+import type { EventMessage } from "./event.ts";
+import { orderKeyOf } from "./event.ts";
+import { refusalOf } from "./redeliver.ts";
+import { checkSubscriber, withinGrace } from "./subscriber.ts";
+
+export interface MemoryBrokerOptions {
+  readonly clock?: Clock;
+  /** Messages that may wait in one subscription. Above it, `publish` is refused with BROKER_FULL. Default 100,000. */
+  readonly pendingCountMax?: number;
+  readonly crashPoint?: CrashPoint;
+}
+
+/**
+ * The reference broker: one process, in memory. What it holds is gone with the process, so it suits tests and what
+ * may be lost; the broker in the database is the default elsewhere.
+ */
+export function createMemoryBroker(options: MemoryBrokerOptions = {}): Broker {
+  const { clock = systemClock, pendingCountMax = 100_000, crashPoint = noCrashPoint } = options;
+  const groups = new Map<string, Group>();
+  const groupOf = (subscription: string): Group => {
+    const known = groups.get(subscription);
+    if (known) return known;
+    const group = createGroup(clock, crashPoint);
+    groups.set(subscription, group);
+    return group;
+  };
+  const ensure = (specs: readonly SubscriptionSpec[]): void => {
+    for (const { subscription, types } of specs) for (const type of types) groupOf(subscription).types.add(type);
+  };
+
+  return {
+    name: "memory",
+    flags: { durable: false, multipleProcesses: false, ordered: true },
+    async open() {},
+    async ensure(specs) {
+      ensure(specs);
+    },
+    async publish(messages) {
+      for (const [subscription, group] of groups) {
+        const added = messages.filter((message) => group.types.has(message.type)).length;
+        if (group.pendingCount() + added <= pendingCountMax) continue;
+        throw error("resource_exhausted", `The broker holds as many messages for ${subscription} as it may.`, {
+          reason: "BROKER_FULL",
+          retry: 1000,
+          executed: "no",
+        });
+      }
+      for (const group of groups.values()) group.add(messages);
+    },
+    async subscribe(subscriber, deliver) {
+      checkSubscriber(subscriber);
+      ensure([subscriber]);
+      return groupOf(subscriber.subscription).join(subscriber, deliver);
+    },
+    async stats() {
+      return [...groups].map(([subscription, group]) => ({
+        subscription,
+        pendingCount: group.pendingCount(),
+        oldestAgeMs: group.oldestAgeMs(),
+      }));
+    },
+    async close() {
+      await withinGrace(clock, Promise.all([...groups.values()].map((group) => group.stop())));
+    },
+  };
+}
+
+interface Entry {
+  readonly message: EventMessage;
+  readonly at: number;
+  attempt: number;
+}
+
+interface Member {
+  readonly concurrency: number;
+  readonly deliver: Deliver;
+  readonly running: Set<Promise<void>>;
+  stopped: boolean;
+}
+
+/** One subscription: a line of messages for each key, and those who take from the head of the lines. */
+interface Group {
+  readonly types: Set<string>;
+  add(messages: readonly EventMessage[]): void;
+  join(subscriber: Subscriber, deliver: Deliver): Subscribed;
+  stop(): Promise<void>;
+  pendingCount(): number;
+  oldestAgeMs(): number;
+}
+
+function createGroup(clock: Clock, crashPoint: CrashPoint): Group {
+  const types = new Set<string>();
+  const lines = new Map<string, Entry[]>();
+  /** Keys whose head may run now. A key is in here, or running, or parked until its wait is over. */
+  const ready: string[] = [];
+  const members: Member[] = [];
+  let pendingCount = 0;
+  let turn = 0;
+
+  const nextMember = (): Member | undefined => {
+    for (let i = 0; i < members.length; i++) {
+      const member = members[turn++ % members.length] as Member;
+      if (!member.stopped && member.running.size < member.concurrency) return member;
+    }
+    return undefined;
+  };
+  const dispatch = (): void => {
+    while (ready.length > 0) {
+      const member = nextMember();
+      if (!member) return;
+      const key = ready.shift() as string;
+      const running = runHead(key, member).then(() => {
+        member.running.delete(running);
+        dispatch();
+      });
+      member.running.add(running);
+    }
+  };
+  const runHead = async (key: string, member: Member): Promise<void> => {
+    const line = lines.get(key) as Entry[];
+    const entry = line[0] as Entry;
+    entry.attempt++;
+    crashPoint("delivery.claimed");
+    try {
+      await member.deliver({ message: entry.message, attempt: entry.attempt });
+    } catch (thrown) {
+      const { delayMs, counted } = refusalOf(thrown);
+      if (!counted) entry.attempt--;
+      clock.after(delayMs, () => {
+        ready.push(key);
+        dispatch();
+      });
+      return;
+    }
+    crashPoint("delivery.acked");
+    pendingCount--;
+    line.shift();
+    if (line.length > 0) ready.push(key);
+    else lines.delete(key);
+  };
+  const stopMember = async (member: Member): Promise<void> => {
+    member.stopped = true;
+    await Promise.all(member.running);
+    const index = members.indexOf(member);
+    if (index >= 0) members.splice(index, 1);
+  };
+
+  return {
+    types,
+    add(messages) {
+      for (const message of messages) {
+        if (!types.has(message.type)) continue;
+        const key = orderKeyOf(message);
+        const line = lines.get(key);
+        pendingCount++;
+        if (line) line.push({ message, at: clock.now(), attempt: 0 });
+        else {
+          lines.set(key, [{ message, at: clock.now(), attempt: 0 }]);
+          ready.push(key);
+        }
+      }
+      setImmediate(dispatch);
+    },
+    join({ concurrency }, deliver) {
+      const member: Member = { concurrency, deliver, running: new Set(), stopped: false };
+      members.push(member);
+      setImmediate(dispatch);
+      return { stop: () => stopMember(member) };
+    },
+    async stop() {
+      await Promise.all(members.map(stopMember));
+    },
+    pendingCount: () => pendingCount,
+    oldestAgeMs() {
+      const now = clock.now();
+      let oldest = now;
+      for (const line of lines.values()) oldest = Math.min(oldest, (line[0] as Entry).at);
+      return now - oldest;
+    },
+  };
+}

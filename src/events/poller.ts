@@ -1,0 +1,72 @@
+import type { Clock } from "../base/index.ts";
+
+/**
+ * Looks for work again and again: at once while there is some, then after 5 ms, twice as long each time nothing is
+ * found, up to 250 ms. `wake` looks at once. One look at a time, never two.
+ *
+ * A look that throws is reported and tried again after the longest wait: a broken engine is not hammered.
+ */
+export interface Poller {
+  start(): void;
+  wake(): void;
+  /** Starts no look any more; resolves when the one that runs is over. */
+  stop(): Promise<void>;
+}
+
+export interface PollerOptions {
+  readonly clock: Clock;
+  /** Answers true when it found something, so that there may be more. */
+  readonly look: () => Promise<boolean>;
+  readonly onError: (thrown: unknown) => void;
+  readonly waitMsMin?: number;
+  readonly waitMsMax?: number;
+}
+
+export function createPoller({ clock, look, onError, waitMsMin = 5, waitMsMax = 250 }: PollerOptions): Poller {
+  let state: "new" | "running" | "stopped" = "new";
+  let current: Promise<void> | undefined;
+  let woken = false;
+  /** The next wait, if the next look finds nothing. */
+  let nextWaitMs = waitMsMin;
+  let cancelWait = () => {};
+
+  const run = async (): Promise<void> => {
+    woken = false;
+    let found = false;
+    try {
+      found = await look();
+      if (found) nextWaitMs = waitMsMin;
+    } catch (thrown) {
+      nextWaitMs = waitMsMax;
+      woken = false;
+      onError(thrown);
+    }
+    current = undefined;
+    if (state !== "running") return;
+    if (found || woken) return begin();
+    cancelWait = clock.after(nextWaitMs, begin);
+    nextWaitMs = Math.min(waitMsMax, nextWaitMs * 2);
+  };
+  const begin = (): void => {
+    cancelWait();
+    if (state === "running" && !current) current = new Promise((resolve) => setImmediate(() => resolve(run())));
+  };
+
+  return {
+    start() {
+      if (state !== "new") return;
+      state = "running";
+      begin();
+    },
+    wake() {
+      woken = true;
+      nextWaitMs = waitMsMin;
+      begin();
+    },
+    async stop() {
+      state = "stopped";
+      cancelWait();
+      await current;
+    },
+  };
+}
