@@ -1,0 +1,18 @@
+/**
+ * What stands around a call: deadline, retry, circuit breaker, bulkhead. Each is a `Policy` over base's `Call`.
+ * The essay, with the order they are put in, is in `policy.ts`.
+ */
+export type { Bulkhead, BulkheadOptions } from "./bulkhead.ts";
+export { createBulkhead } from "./bulkhead.ts";
+export type { BreakerState, CircuitBreaker, CircuitBreakerOptions } from "./circuit-breaker.ts";
+export { createCircuitBreaker } from "./circuit-breaker.ts";
+export type { DeadlineOptions, TimeoutOptions } from "./deadline.ts";
+export { deadline, deadlineStream, timeout, untilCancelled } from "./deadline.ts";
+export type { StreamPolicy } from "./policy.ts";
+export { compose, composeStreams } from "./policy.ts";
+export type { RetryOptions } from "./retry.ts";
+export { canRetry, retry } from "./retry.ts";
+export type { RetryBudget, RetryBudgetOptions } from "./retry-budget.ts";
+export { createRetryBudget } from "./retry-budget.ts";
+export type { TimeLimit, TimeLimitOptions } from "./time-limit.ts";
+export { createTimeLimit } from "./time-limit.ts";

@@ -1,0 +1,106 @@
+import type { CallContext, Clock, Duration, PlinthError, Policy, Random } from "../base/index.ts";
+import { systemClock, systemRandom, toMs, toPlinthError } from "../base/index.ts";
+import { withChanges } from "./errors.ts";
+import type { RetryBudget } from "./retry-budget.ts";
+
+export interface RetryOptions {
+  /** True when the method is declared so: doing it twice is as good as once. */
+  readonly idempotent?: boolean;
+  /** Attempts in all, the first one included. Default 3. */
+  readonly attemptsMax?: number;
+  /** The most to wait before the second attempt; doubles for each further one. Default 50 ms. */
+  readonly backoffMin?: Duration;
+  /** No wait between two attempts is longer. Default 2 s. */
+  readonly backoffMax?: Duration;
+  /** Shared by all methods of one callee. Without one, only `attemptsMax` bounds the retries. */
+  readonly budget?: RetryBudget | undefined;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  /** Before each wait. `attempt` is the number of the attempt to come. */
+  readonly onRetry?: (error: PlinthError, attempt: number, waitMs: number) => void;
+}
+
+/**
+ * Tries again where that is safe and can help, and nowhere else.
+ *
+ * Safe: the work did not happen (`executed: "no"`), or the method is idempotent, or the call carries an idempotency key.
+ * Can help: `unavailable`, `aborted`, and `resource_exhausted` with a time, unless the error says `retry: "never"`.
+ *
+ * The wait is random between 0 and 50 ms, doubled each time, at most 2 s (full jitter, AWS Builders' Library). A callee
+ * that names a time is given that time first; if that is longer than `backoffMax` or than the deadline, the error goes to
+ * the caller at once.
+ *
+ * Retries happen at one layer only, the one nearest to the failure: an error that comes out after a retry, or because the
+ * budget is spent, says `retry: "never"`, so that no layer above multiplies the attempts. It says `executed: "maybe"` if
+ * any attempt did.
+ *
+ * The first attempt has the caller's own context; each further one a child of it with its number in `attempt`.
+ */
+export function retry(options: RetryOptions = {}): Policy {
+  const { budget, onRetry, idempotent = false, attemptsMax = 3 } = options;
+  const clock = options.clock ?? systemClock;
+  const random = options.random ?? systemRandom;
+  const backoffMinMs = toMs(options.backoffMin ?? 50);
+  const backoffMaxMs = toMs(options.backoffMax ?? "2s");
+
+  const waitMsOf = (error: PlinthError, attempt: number): number => {
+    const jitterMs = random.next() * Math.min(backoffMaxMs, backoffMinMs * 2 ** (attempt - 1));
+    return typeof error.retry === "number" ? error.retry + jitterMs : jitterMs;
+  };
+  const isTooLong = (error: PlinthError, waitMs: number, context: CallContext): boolean =>
+    (typeof error.retry === "number" && error.retry > backoffMaxMs) || clock.now() + waitMs >= context.deadline;
+
+  return (next) => async (request, context) => {
+    budget?.deposit();
+    let attempt = 1;
+    let maybeExecuted = false;
+    for (;;) {
+      try {
+        return attempt === 1
+          ? await next(request, context)
+          : await runAttempt((scope) => next(request, scope), context, attempt);
+      } catch (thrown) {
+        const error = toPlinthError(thrown);
+        maybeExecuted ||= error.executed !== "no";
+        const waitMs = waitMsOf(error, attempt);
+        const worthIt = canRetry(error, context, idempotent) && !context.cancelled;
+        const stop = !worthIt || attempt >= attemptsMax || isTooLong(error, waitMs, context);
+        const refused = !stop && budget !== undefined && !budget.withdraw();
+        if (stop || refused) throw attempt > 1 || refused ? final(error, maybeExecuted) : error;
+        attempt++;
+        onRetry?.(error, attempt, waitMs);
+        await clock.sleep(waitMs, context.signal);
+      }
+    }
+  };
+}
+
+/** Whether another attempt is safe and can help. Says nothing of budget and deadline. */
+export function canRetry(error: PlinthError, context: CallContext, idempotent: boolean): boolean {
+  if (error.retry === "never") return false;
+  const canHelp =
+    error.code === "unavailable" ||
+    error.code === "aborted" ||
+    (error.code === "resource_exhausted" && typeof error.retry === "number");
+  return canHelp && (error.executed === "no" || idempotent || context.idempotencyKey !== undefined);
+}
+
+async function runAttempt<T>(
+  next: (scope: CallContext) => Promise<T>,
+  context: CallContext,
+  attempt: number,
+): Promise<T> {
+  const scope = context.child({ attempt, idempotencyKey: context.idempotencyKey });
+  try {
+    return await next(scope);
+  } finally {
+    scope.finish();
+  }
+}
+
+function final(error: PlinthError, maybeExecuted: boolean): PlinthError {
+  const executed = maybeExecuted && error.executed === "no" ? "maybe" : error.executed;
+  return error.retry === "never" && executed === error.executed
+    ? error
+    : withChanges(error, { retry: "never", executed });
+}
