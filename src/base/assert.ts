@@ -7,3 +7,13 @@ export function assert(condition: unknown, message: string): asserts condition {
 export function unreachable(value: never): never {
   throw new Error(`unreachable: ${String(value)}`);
 }
+
+/**
+ * For an error in somebody's listener: the others still run, and the error is not lost. It becomes an uncaught
+ * exception of the process, as one in a listener of an `AbortSignal` does.
+ */
+export function throwLater(thrown: unknown): void {
+  process.nextTick(() => {
+    throw thrown;
+  });
+}

@@ -1,3 +1,4 @@
+import { throwLater } from "./assert.ts";
 import { systemClock } from "./clock.ts";
 import type { DeadlineEntry, Deadlines } from "./deadlines.ts";
 import { createDeadlines } from "./deadlines.ts";
@@ -56,7 +57,10 @@ export interface CallContext {
   readonly attempt: number;
   /** The reason why this call is over, if it is. */
   readonly cancelled: PlinthError | undefined;
-  /** Runs `listener` when the call is cancelled, at once if it is already. The returned function takes it back. */
+  /**
+   * Runs `listener` when the call is cancelled, at once if it is already. The returned function takes it back. A
+   * listener that throws keeps no other from running; its error becomes an uncaught exception.
+   */
   onCancel(listener: (reason: PlinthError) => void): () => void;
   /** A call made on behalf of this one: ends with it, never lives longer, keeps principal and trace. */
   child(changes?: ScopeChanges): CallScope;
@@ -135,13 +139,13 @@ export class CallScope implements CallContext, DeadlineEntry {
     this.#deadlines.remove(this);
     const listeners = this.#listeners;
     this.#listeners = undefined;
-    if (listeners) for (const listener of listeners) listener(reason);
+    if (listeners) for (const listener of listeners) tell(listener, reason);
     this.#controller?.abort(reason);
   }
 
   onCancel(listener: (reason: PlinthError) => void): () => void {
     if (this.cancelled) {
-      listener(this.cancelled);
+      tell(listener, this.cancelled);
       return () => {};
     }
     this.#listeners ??= new Set();
@@ -173,6 +177,14 @@ export class CallScope implements CallContext, DeadlineEntry {
 
   onDeadline(): void {
     this.cancel(deadlineExceeded());
+  }
+}
+
+function tell(listener: (reason: PlinthError) => void, reason: PlinthError): void {
+  try {
+    listener(reason);
+  } catch (thrown) {
+    throwLater(thrown);
   }
 }
 

@@ -1,3 +1,5 @@
+import { assert } from "./assert.ts";
+
 /**
  * Time as an argument. Everything that waits or reads the time takes a `Clock`, so that a test can run a week in a
  * second. This room alone touches the real one.
@@ -10,20 +12,50 @@ export interface Clock {
   wallNow(): number;
   /** Runs `task` once after `delayMs`. The returned function cancels it. Does not keep the process alive. */
   after(delayMs: number, task: () => void): () => void;
-  /** Runs `task` each `everyMs`. The returned function ends it. Does not keep the process alive. */
+  /** Runs `task` each `everyMs`, 1 ms to 24 days. The returned function ends it. Does not keep the process alive. */
   every(everyMs: number, task: () => void): () => void;
   /** Resolves after `delayMs`; rejects with the signal's reason when it aborts first. */
   sleep(delayMs: number, signal?: AbortSignal): Promise<void>;
 }
 
-function sleepOn(clock: Pick<Clock, "after">, delayMs: number, signal: AbortSignal | undefined): Promise<void> {
+/** What Node's timers can wait for; beyond it they fire at once. */
+const timerMsMax = 2 ** 31 - 1;
+
+/** The machine's own clock. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  wallNow: () => Date.now(),
+  after: (delayMs, task) => startTimer(delayMs, task, false),
+  every(everyMs, task) {
+    assertInterval(everyMs);
+    const timer = setInterval(task, everyMs);
+    timer.unref();
+    return () => clearInterval(timer);
+  },
+  // Kept alive on purpose: somebody awaits it.
+  sleep: (delayMs, signal) => sleepOn((ms, task) => startTimer(ms, task, true), delayMs, signal),
+};
+
+/** One timer, or a chain of them for a wait that is longer than one can be. */
+function startTimer(delayMs: number, task: () => void, keepAlive: boolean): () => void {
+  let timer: NodeJS.Timeout;
+  const arm = (leftMs: number): void => {
+    const stepMs = Math.min(leftMs, timerMsMax);
+    timer = setTimeout(() => (leftMs > stepMs ? arm(leftMs - stepMs) : task()), stepMs);
+    if (!keepAlive) timer.unref();
+  };
+  arm(delayMs);
+  return () => clearTimeout(timer);
+}
+
+function sleepOn(after: Clock["after"], delayMs: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
     const onAbort = () => {
       cancel();
       reject(signal?.reason);
     };
-    const cancel = clock.after(delayMs, () => {
+    const cancel = after(delayMs, () => {
       signal?.removeEventListener("abort", onAbort);
       resolve();
     });
@@ -31,36 +63,9 @@ function sleepOn(clock: Pick<Clock, "after">, delayMs: number, signal: AbortSign
   });
 }
 
-/** The machine's own clock. */
-export const systemClock: Clock = {
-  now: () => performance.now(),
-  wallNow: () => Date.now(),
-  after(delayMs, task) {
-    const timer = setTimeout(task, delayMs);
-    timer.unref();
-    return () => clearTimeout(timer);
-  },
-  every(everyMs, task) {
-    const timer = setInterval(task, everyMs);
-    timer.unref();
-    return () => clearInterval(timer);
-  },
-  sleep(delayMs, signal) {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason);
-      const onAbort = () => {
-        clearTimeout(timer);
-        reject(signal?.reason);
-      };
-      // Kept alive on purpose: somebody awaits it.
-      const timer = setTimeout(() => {
-        signal?.removeEventListener("abort", onAbort);
-        resolve();
-      }, delayMs);
-      signal?.addEventListener("abort", onAbort, { once: true });
-    });
-  },
-};
+function assertInterval(everyMs: number): void {
+  assert(everyMs >= 1 && everyMs <= timerMsMax, `an interval is 1 ms to ${timerMsMax} ms, not ${everyMs}`);
+}
 
 /** A clock that stands still until told. `advance` runs what falls due, in order of time, and lets promises settle. */
 export interface ManualClock extends Clock {
@@ -89,7 +94,8 @@ export function createManualClock(startWallMs = 1_700_000_000_000): ManualClock 
     wallNow: () => startWallMs + nowMs,
     after: (delayMs, task) => add(nowMs + Math.max(0, delayMs), task),
     every(everyMs, task) {
-      let cancel = () => {};
+      assertInterval(everyMs);
+      let cancel: () => void;
       const again = () => {
         cancel = add(nowMs + everyMs, again);
         task();
@@ -97,7 +103,7 @@ export function createManualClock(startWallMs = 1_700_000_000_000): ManualClock 
       cancel = add(nowMs + everyMs, again);
       return () => cancel();
     },
-    sleep: (delayMs, signal) => sleepOn(clock, delayMs, signal),
+    sleep: (delayMs, signal) => sleepOn(clock.after, delayMs, signal),
     async advance(byMs) {
       const end = nowMs + byMs;
       await settle();

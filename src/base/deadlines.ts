@@ -1,3 +1,4 @@
+import { assert, throwLater } from "./assert.ts";
 import type { Clock } from "./clock.ts";
 
 /**
@@ -5,14 +6,16 @@ import type { Clock } from "./clock.ts";
  *
  * An entry fires within one tick (20 ms) after its time, never before. Resolution is the price; deadlines are 50 ms
  * and more. The timer runs only while something waits, and does not keep the process alive.
+ *
+ * A wheel of 512 slots: a deadline further away than 10 s is looked at once in each turn until it is due.
  */
 export interface Deadlines {
-  /** Calls `entry.onDeadline()` once `clock.now()` has passed `atMs`, unless removed before. */
+  /** Calls `entry.onDeadline()` once `clock.now()` has reached `atMs`, unless removed before. Adding again moves it. */
   add(entry: DeadlineEntry, atMs: number): void;
   remove(entry: DeadlineEntry): void;
 }
 
-/** Whatever waits for a deadline carries its own links. */
+/** Whatever waits for a deadline carries its own links. The slot begins at -1: nowhere. */
 export interface DeadlineEntry {
   deadlineSlot: number;
   deadlinePrev: DeadlineEntry | undefined;
@@ -23,6 +26,9 @@ export interface DeadlineEntry {
 
 const tickMs = 20;
 const slotCount = 512;
+const nowhere = -1;
+/** Off its list and about to fire in this turn, unless somebody removes it first. */
+const due = -2;
 
 export function createDeadlines(clock: Clock): Deadlines {
   const slots: (DeadlineEntry | undefined)[] = new Array(slotCount).fill(undefined);
@@ -36,52 +42,72 @@ export function createDeadlines(clock: Clock): Deadlines {
     if (entry.deadlineNext) entry.deadlineNext.deadlinePrev = entry.deadlinePrev;
     entry.deadlinePrev = undefined;
     entry.deadlineNext = undefined;
-    entry.deadlineSlot = -1;
+    entry.deadlineSlot = nowhere;
     count--;
   };
 
-  const sweep = (): void => {
+  const remove = (entry: DeadlineEntry): void => {
+    if (entry.deadlineSlot >= 0) unlink(entry);
+    else entry.deadlineSlot = nowhere;
+  };
+
+  /** Takes what is due off the slots since the last sweep, the current one included, which the next will see again. */
+  const takeDue = (): DeadlineEntry[] => {
     const nowMs = clock.now();
     const nowTick = Math.floor(nowMs / tickMs);
+    const taken: DeadlineEntry[] = [];
     // After a long pause every slot is due once; more turns would look at the same entries.
-    const from = Math.max(lastTick, nowTick - slotCount);
-    for (let tick = from; tick < nowTick; tick++) {
+    for (let tick = Math.max(lastTick, nowTick - slotCount + 1); tick <= nowTick; tick++) {
       let entry = slots[tick % slotCount];
       while (entry) {
         const next: DeadlineEntry | undefined = entry.deadlineNext;
         if (entry.deadlineAt <= nowMs) {
           unlink(entry);
-          entry.onDeadline();
+          entry.deadlineSlot = due;
+          taken.push(entry);
         }
-        // An entry that onDeadline removed has lost its links: start the slot anew.
-        entry = next && next.deadlineSlot === -1 ? slots[tick % slotCount] : next;
+        entry = next;
       }
     }
     lastTick = nowTick;
+    return taken;
+  };
+
+  const sweep = (): void => {
+    // Two steps, because a deadline that fires may add and remove others, also those beside it.
+    for (const entry of takeDue()) {
+      if (entry.deadlineSlot !== due) continue;
+      entry.deadlineSlot = nowhere;
+      try {
+        entry.onDeadline();
+      } catch (thrown) {
+        throwLater(thrown);
+      }
+    }
     if (count === 0) {
       stop?.();
       stop = undefined;
     }
   };
 
-  return {
-    add(entry, atMs) {
-      const nowTick = Math.floor(clock.now() / tickMs);
-      if (!stop) {
-        lastTick = nowTick;
-        stop = clock.every(tickMs, sweep);
-      }
-      const slot = Math.max(nowTick, Math.floor(atMs / tickMs)) % slotCount;
-      entry.deadlineAt = atMs;
-      entry.deadlineSlot = slot;
-      entry.deadlinePrev = undefined;
-      entry.deadlineNext = slots[slot];
-      if (entry.deadlineNext) entry.deadlineNext.deadlinePrev = entry;
-      slots[slot] = entry;
-      count++;
-    },
-    remove(entry) {
-      if (entry.deadlineSlot !== -1) unlink(entry);
-    },
+  const add = (entry: DeadlineEntry, atMs: number): void => {
+    assert(!Number.isNaN(atMs), "a deadline is a number");
+    remove(entry);
+    if (atMs === Number.POSITIVE_INFINITY) return;
+    const nowTick = Math.floor(clock.now() / tickMs);
+    if (!stop) {
+      lastTick = nowTick;
+      stop = clock.every(tickMs, sweep);
+    }
+    const slot = Math.max(nowTick, Math.floor(atMs / tickMs)) % slotCount;
+    entry.deadlineAt = atMs;
+    entry.deadlineSlot = slot;
+    entry.deadlinePrev = undefined;
+    entry.deadlineNext = slots[slot];
+    if (entry.deadlineNext) entry.deadlineNext.deadlinePrev = entry;
+    slots[slot] = entry;
+    count++;
   };
+
+  return { add, remove };
 }

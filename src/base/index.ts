@@ -1,5 +1,5 @@
 /** The ground: what every other room stands on. Imports nothing but Node. Time, randomness and timers live here alone. */
-export { assert, unreachable } from "./assert.ts";
+export { assert, throwLater, unreachable } from "./assert.ts";
 export type { Call, CallContext, Policy, Principal, ScopeChanges, ScopeFields, StreamCall, Trace } from "./call.ts";
 export { anonymous, CallScope, deadlineExceeded, servicePrincipal } from "./call.ts";
 export type { Clock, ManualClock } from "./clock.ts";

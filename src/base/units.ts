@@ -5,8 +5,10 @@
 export type Duration = number | `${number}${"ms" | "s" | "m" | "h" | "d"}`;
 export type Size = number | `${number}${"b" | "kb" | "mb" | "gb"}`;
 
-const durationUnits: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-const sizeUnits: Readonly<Record<string, number>> = { b: 1, kb: 1024, mb: 1024 ** 2, gb: 1024 ** 3 };
+type Units = ReadonlyMap<string, number>;
+
+const durationUnits: Units = new Map(Object.entries({ ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }));
+const sizeUnits: Units = new Map(Object.entries({ b: 1, kb: 1024, mb: 1024 ** 2, gb: 1024 ** 3 }));
 
 /** Milliseconds, or undefined when it is no duration. Never negative. */
 export function parseDuration(value: unknown): number | undefined {
@@ -34,11 +36,12 @@ export function toBytes(value: Size): number {
   return bytes;
 }
 
-function parse(value: unknown, units: Readonly<Record<string, number>>, bare: string): number | undefined {
+function parse(value: unknown, units: Units, bare: string): number | undefined {
   if (typeof value === "number") return Number.isFinite(value) && value >= 0 ? value : undefined;
   if (typeof value !== "string") return undefined;
   const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(value.trim());
-  if (!match) return undefined;
-  const unit = units[(match[2] || bare).toLowerCase()];
-  return unit === undefined ? undefined : Number(match[1]) * unit;
+  const unit = units.get((match?.[2] || bare).toLowerCase());
+  if (!match || unit === undefined) return undefined;
+  const amount = Number(match[1]) * unit;
+  return Number.isFinite(amount) ? amount : undefined;
 }
