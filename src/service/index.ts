@@ -2,11 +2,18 @@
 export type { Access, AccessCheck } from "./access.ts";
 export { compileAccess, scopesOf } from "./access.ts";
 export type { CallOptions, Client, ClientFactory } from "./client.ts";
+export type { ClientOptions } from "./client-call.ts";
+export { callDeadlineMs, compileClient } from "./client-call.ts";
 export type { CallFacts, Events, Fail, MethodContext, RawContext, SubscriptionContext } from "./context.ts";
 export type { AnyContract, Contract } from "./contract.ts";
 export { contract } from "./contract.ts";
 export type { EventDeclaration, EventDefinition, Payload, PayloadInput } from "./event.ts";
 export { event } from "./event.ts";
+export type { ExternalService } from "./external.ts";
+export { external } from "./external.ts";
+export type { Publish, ResolvedNeed } from "./handler-context.ts";
+export type { Link } from "./link.ts";
+export { createLocalLink } from "./link.ts";
 export type {
   AnyMethod,
   HttpRoute,
@@ -31,5 +38,8 @@ export type {
 } from "./needs.ts";
 export { cache, database, secret, setting, tokens } from "./needs.ts";
 export type { Operation, Route } from "./operation.ts";
+export { compileOperations } from "./operation.ts";
 export type { Handler, ServiceDefinition, SubscriptionOptions } from "./service.ts";
 export { service } from "./service.ts";
+export type { ServiceUnit, SubscriptionCall, UnitOptions } from "./unit.ts";
+export { createUnit } from "./unit.ts";

@@ -1,6 +1,9 @@
-import type { Compiled } from "../schema/index.ts";
+import { isErrorCode, toBytes, toMs } from "../base/index.ts";
+import type { Compiled, Schema } from "../schema/index.ts";
+import { compile, t } from "../schema/index.ts";
 import type { Access } from "./access.ts";
-import type { AnyMethod } from "./method.ts";
+import type { AnyContract } from "./contract.ts";
+import type { AnyMethod, DeclaredErrors, HttpVerb } from "./method.ts";
 
 /** A method, compiled: everything that could be decided before the first request. */
 export interface Operation {
@@ -27,9 +30,160 @@ export interface Operation {
 }
 
 export interface Route {
-  readonly verb: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
+  readonly verb: HttpVerb;
   /** `"/products/:id"`. */
   readonly path: string;
   /** Names of the path's parameters, `"*"` for a wildcard. */
   readonly params: readonly string[];
+}
+
+const bodyLimitDefault = 1024 * 1024;
+const noFields: Schema = t.Object({});
+
+/**
+ * What a raw call looks like between processes. The body travels as bytes.
+ */
+export const rawRequestSchema: Schema = t.Object({
+  method: t.String(),
+  url: t.String(),
+  headers: t.Record(t.String(), t.String()),
+  params: t.Record(t.String(), t.String()),
+  body: t.Bytes(),
+});
+export const rawResponseSchema: Schema = t.Object({
+  status: t.Integer(),
+  headers: t.Record(t.String(), t.String()),
+  body: t.Bytes(),
+});
+
+/** Compiles every method of a contract. What is wrong is added to `problems`, each with its remedy. */
+export function compileOperations(contract: AnyContract, problems: string[]): ReadonlyMap<string, Operation> {
+  const operations = new Map<string, Operation>();
+  for (const [name, definition] of Object.entries(contract.methods)) {
+    const operation = compileOperation(contract.name, name, definition, problems);
+    if (operation) operations.set(name, operation);
+  }
+  return operations;
+}
+
+function compileOperation(
+  service: string,
+  name: string,
+  definition: AnyMethod,
+  problems: string[],
+): Operation | undefined {
+  const id = `${service}.${name}`;
+  const { options, kind } = definition;
+  const attempt = <T>(field: string, build: () => T): T | undefined => {
+    try {
+      return build();
+    } catch (thrown) {
+      problems.push(`${id}: ${field}: ${(thrown as Error).message}`);
+      return undefined;
+    }
+  };
+  const route = options.http === undefined ? undefined : parseRoute(id, options.http, problems);
+  const requestSchema = kind === "raw" ? rawRequestSchema : (definition.options.request ?? noFields);
+  const request = attempt("request", () => compile(requestSchema));
+  const responseSchema = responseOf(definition);
+  const response = responseSchema && attempt("response", () => compile(responseSchema));
+  const deadlineMs =
+    options.deadline === undefined ? undefined : attempt("deadline", () => toMs(options.deadline ?? 0));
+  const bodyLimitBytes = attempt("bodyLimit", () => toBytes(options.bodyLimit ?? bodyLimitDefault));
+  const ttl = definition.kind === "unary" ? definition.options.cache?.ttl : undefined;
+  const ttlMs = ttl === undefined ? undefined : attempt("cache.ttl", () => toMs(ttl));
+  if (ttlMs !== undefined && route?.verb !== "GET") {
+    problems.push(`${id}: cache: only a method with a GET route can be cached; remove "cache" or change "http".`);
+  }
+  if (deadlineMs === 0) problems.push(`${id}: deadline: 0 leaves no time at all; write for example "2s".`);
+  if (route && request && kind !== "raw") checkParameters(id, route, request, problems);
+  const errors = compileErrors(id, kind === "raw" ? [] : definition.options.errors, problems);
+  if (!request) return undefined;
+  return {
+    id,
+    service,
+    name,
+    kind,
+    definition,
+    route,
+    request,
+    response,
+    access: options.access ?? "authenticated",
+    deadlineMs,
+    idempotent: isIdempotent(definition, route),
+    errors,
+    bodyLimitBytes: bodyLimitBytes ?? bodyLimitDefault,
+    status:
+      (definition.kind === "unary" ? definition.options.status : undefined) ??
+      (kind === "unary" && !response ? 204 : 200),
+    cache:
+      ttlMs === undefined || definition.kind !== "unary"
+        ? undefined
+        : { ttlMs, private: definition.options.cache?.private ?? (options.access ?? "authenticated") !== "public" },
+  };
+}
+
+function responseOf(definition: AnyMethod): Schema | undefined {
+  if (definition.kind === "raw") return rawResponseSchema;
+  return definition.kind === "stream" ? definition.options.item : definition.options.response;
+}
+
+function isIdempotent(definition: AnyMethod, route: Route | undefined): boolean {
+  if (definition.kind === "unary" && definition.options.idempotent !== undefined) return definition.options.idempotent;
+  return route !== undefined && route.verb !== "POST" && route.verb !== "PATCH";
+}
+
+const routePattern = /^(GET|HEAD|POST|PUT|PATCH|DELETE) (\/\S*)$/;
+
+function parseRoute(id: string, http: string, problems: string[]): Route | undefined {
+  const match = routePattern.exec(http);
+  if (!match) {
+    problems.push(
+      `${id}: http: ${JSON.stringify(http)} is no route; write a method and a path, such as "GET /products/:id".`,
+    );
+    return undefined;
+  }
+  const path = match[2] as string;
+  if (path.includes("?") || path.includes("#")) {
+    problems.push(`${id}: http: leave the query out of ${JSON.stringify(http)}; it comes from the request's fields.`);
+  }
+  const params = path
+    .split("/")
+    .flatMap((part) => (part.startsWith(":") ? [part.slice(1)] : part === "*" ? ["*"] : []));
+  if (new Set(params).size !== params.length) problems.push(`${id}: http: a parameter is named twice in "${path}".`);
+  return { verb: match[1] as HttpVerb, path, params };
+}
+
+function checkParameters(id: string, route: Route, request: Compiled, problems: string[]): void {
+  const properties = request.jsonSchema.properties;
+  for (const name of route.params) {
+    if (name === "*")
+      problems.push(`${id}: http: only a raw method can take a wildcard path; use raw(…) or name the parameter.`);
+    else if (properties && !Object.hasOwn(properties, name)) {
+      problems.push(
+        `${id}: http: the path has ":${name}" but the request has no field "${name}"; add it to "request".`,
+      );
+    }
+  }
+}
+
+function compileErrors(
+  id: string,
+  declared: DeclaredErrors | undefined,
+  problems: string[],
+): ReadonlyMap<string, string> {
+  const errors = new Map<string, string>();
+  const entries: readonly (readonly [string, string])[] = Array.isArray(declared)
+    ? (declared as readonly string[]).map((code) => [code.toUpperCase(), code] as const)
+    : Object.entries((declared ?? {}) as Readonly<Record<string, string>>);
+  for (const [reason, code] of entries) {
+    if (!isErrorCode(code)) {
+      problems.push(
+        `${id}: errors: "${code}" is no error code; use one of the sixteen gRPC codes, such as "not_found" or "failed_precondition".`,
+      );
+    } else if (!/^[A-Z][A-Z0-9_]*$/.test(reason)) {
+      problems.push(`${id}: errors: "${reason}" is no reason; write it in capitals, such as "CARD_DECLINED".`);
+    } else errors.set(reason, code);
+  }
+  return errors;
 }

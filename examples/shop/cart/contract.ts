@@ -1,0 +1,38 @@
+import { contract, type Infer, method, t } from "plinth";
+import { Money } from "../money.ts";
+
+export const CartItem = t.Object({
+  productId: t.String(),
+  name: t.String(),
+  quantity: t.Integer({ minimum: 1, maximum: 99 }),
+  unitPrice: Money,
+  price: Money,
+});
+
+export const Cart = t.Object({ items: t.Array(CartItem), total: Money });
+export type Cart = Infer<typeof Cart>;
+
+export const cart = contract("cart", {
+  methods: {
+    getCart: method({
+      http: "GET /cart",
+      summary: "The cart of whoever is signed in",
+      response: Cart,
+      idempotent: true,
+    }),
+    setItem: method({
+      http: "PUT /cart/items/:productId",
+      summary: "Puts a product into the cart, or changes how many",
+      request: t.Object({ productId: t.String(), quantity: t.Integer({ minimum: 1, maximum: 99 }) }),
+      response: Cart,
+      errors: { PRODUCT_UNKNOWN: "not_found", CART_FULL: "failed_precondition" },
+    }),
+    removeItem: method({
+      http: "DELETE /cart/items/:productId",
+      summary: "Takes a product out of the cart",
+      request: t.Object({ productId: t.String() }),
+      response: Cart,
+    }),
+    emptyCart: method({ http: "DELETE /cart", summary: "Empties the cart" }),
+  },
+});

@@ -1,0 +1,56 @@
+import { contract, type Infer, method, t } from "plinth";
+import { Money } from "../money.ts";
+
+export const Product = t.Object({
+  id: t.String(),
+  name: t.String(),
+  description: t.String(),
+  category: t.String(),
+  price: Money,
+});
+export type Product = Infer<typeof Product>;
+
+export const catalog = contract("catalog", {
+  methods: {
+    listProducts: method({
+      http: "GET /products",
+      summary: "The products, by name, page by page",
+      request: t.Object({
+        category: t.Optional(t.String()),
+        search: t.Optional(t.String({ minLength: 2, maxLength: 100, description: "Part of the name or description." })),
+        limit: t.Optional(t.Integer({ minimum: 1, maximum: 100, default: 20 })),
+        after: t.Optional(t.String({ description: "The `next` of the page before." })),
+      }),
+      response: t.Object({
+        products: t.Array(Product),
+        next: t.Optional(t.String({ description: "Absent on the last page." })),
+      }),
+      access: "public",
+      cache: { ttl: "30s" },
+    }),
+    getProduct: method({
+      http: "GET /products/:id",
+      summary: "One product",
+      request: t.Object({ id: t.String() }),
+      response: Product,
+      errors: { PRODUCT_UNKNOWN: "not_found" },
+      access: "public",
+      cache: { ttl: "30s" },
+      slo: { latencyP99: "50ms", availability: 0.9995 },
+    }),
+    getProducts: method({
+      summary: "Several products at once, for other services; those that do not exist are left out",
+      request: t.Object({ ids: t.Array(t.String(), { maxItems: 200 }) }),
+      response: t.Object({ products: t.Array(Product) }),
+      access: "public",
+      idempotent: true,
+    }),
+    listCategories: method({
+      http: "GET /categories",
+      summary: "The categories, with how many products each has",
+      response: t.Object({ categories: t.Array(t.Object({ name: t.String(), count: t.Integer() })) }),
+      access: "public",
+      cache: { ttl: "5m" },
+    }),
+  },
+});

@@ -1,0 +1,21 @@
+import { contract, event, method, t } from "plinth";
+
+export const email = contract("email", {
+  methods: {
+    listMails: method({
+      summary: "Mails written for an order, for other services and for tests",
+      request: t.Object({ orderId: t.String() }),
+      response: t.Object({
+        mails: t.Array(t.Object({ id: t.String(), to: t.String(), subject: t.String(), file: t.String() })),
+      }),
+      idempotent: true,
+    }),
+  },
+  events: {
+    MailQueued: event({
+      key: "mailId",
+      description: "A mail is composed and waits to be written.",
+      payload: t.Object({ mailId: t.String() }),
+    }),
+  },
+});

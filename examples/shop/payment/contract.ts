@@ -1,0 +1,35 @@
+import { contract, type Infer, method, t } from "plinth";
+import { Money } from "../money.ts";
+
+export const Card = t.Object({
+  number: t.String({ pattern: "^[0-9 ]{12,23}$", description: "Digits, spaces allowed." }),
+  expiryMonth: t.Integer({ minimum: 1, maximum: 12 }),
+  expiryYear: t.Integer({ minimum: 2000, maximum: 2100 }),
+  cvc: t.String({ pattern: "^[0-9]{3,4}$" }),
+});
+export type Card = Infer<typeof Card>;
+
+/** Internal: no route leads here from outside. */
+export const payment = contract("payment", {
+  methods: {
+    charge: method({
+      summary: "Charges a card once for each key",
+      request: t.Object({ key: t.String({ minLength: 1, maxLength: 200 }), amount: Money, card: Card }),
+      response: t.Object({ chargeId: t.String(), last4: t.String() }),
+      errors: {
+        CARD_INVALID: "invalid_argument",
+        CARD_EXPIRED: "failed_precondition",
+        CARD_DECLINED: "failed_precondition",
+        CHARGE_KEY_REUSED: "already_exists",
+        CHARGE_KEY_VOID: "failed_precondition",
+      },
+      // The same key charges once, so a lost answer may be asked for again.
+      idempotent: true,
+    }),
+    refund: method({
+      summary: "Gives back whatever the key has charged, once, and makes sure that it never charges again",
+      request: t.Object({ key: t.String({ minLength: 1, maxLength: 200 }) }),
+      idempotent: true,
+    }),
+  },
+});

@@ -1,0 +1,80 @@
+import { StartError } from "../base/index.ts";
+import type { CorsOptions, Mount } from "../gateway/index.ts";
+import type { ExternalService, ServiceDefinition } from "../service/index.ts";
+
+/**
+ * The whole: which services there are, how the outside reaches them, and how they are grouped into processes.
+ *
+ * `app` only declares. `createRuntime` (runtime.ts) starts it, `buildModel` (model.ts) turns it into plain data, and both
+ * refuse a wrong app with every problem named at once (`checkApp`).
+ */
+export interface AppOptions<Services extends readonly AppService[]> {
+  /** Small letters, digits and dashes; used in addresses and file names. */
+  readonly name: string;
+  /** Shown in documents. Default "0.0.0". */
+  readonly version?: string;
+  readonly services: Services;
+  readonly gateway?: GatewayOptions;
+  /**
+   * Which services share a process, by group. A group that lists `"gateway"` serves HTTP to the outside. Without a
+   * placement everything shares one process; with one, `plinth start` still runs all groups in one, and
+   * `plinth start --group NAME` or `--split` runs them apart.
+   */
+  readonly placement?: Readonly<Record<string, readonly (NameOf<Services[number]> | "gateway")[]>>;
+}
+
+export interface GatewayOptions {
+  readonly cors?: CorsOptions;
+  /** Existing Express, Fastify or plain node:http handlers, served under a path of this app. */
+  readonly mounts?: readonly Mount[];
+  /** API reference at `/docs` and the OpenAPI document at `/openapi.json`. Default true. */
+  readonly docs?: boolean;
+}
+
+export type AppService = ServiceDefinition | ExternalService;
+
+type NameOf<S> = S extends { readonly contract: { readonly name: infer N extends string } } ? N : never;
+
+export interface App {
+  readonly kind: "app";
+  readonly name: string;
+  readonly version: string;
+  readonly services: readonly AppService[];
+  readonly gateway: GatewayOptions;
+  readonly placement: Readonly<Record<string, readonly string[]>> | undefined;
+}
+
+export function app<const Services extends readonly AppService[]>(options: AppOptions<Services>): App {
+  return {
+    kind: "app",
+    name: options.name,
+    version: options.version ?? "0.0.0",
+    services: options.services,
+    gateway: options.gateway ?? {},
+    placement: options.placement as App["placement"],
+  };
+}
+
+/** The group that runs everything when no placement is declared. */
+export const wholeGroup = "all";
+
+/** The groups of an app, each with its members. */
+export function groupsOf(definition: App): ReadonlyMap<string, readonly string[]> {
+  const everything = [...definition.services.map((service) => service.contract.name), "gateway"];
+  return new Map(Object.entries(definition.placement ?? { [wholeGroup]: everything }));
+}
+
+/** The members of one group; every member for undefined. Throws when there is no such group. */
+export function membersOf(definition: App, group: string | undefined): ReadonlySet<string> {
+  const groups = groupsOf(definition);
+  if (group === undefined) return new Set([...groups.values()].flat());
+  const members = groups.get(group);
+  if (!members) {
+    const known = [...groups.keys()].map((name) => `"${name}"`).join(", ");
+    throw new StartError(
+      "GROUP_UNKNOWN",
+      `There is no group "${group}" in "${definition.name}"; its placement has ${known}.`,
+    );
+  }
+  return new Set(members);
+}

@@ -1,0 +1,165 @@
+import { StartError } from "../base/index.ts";
+import type { EventDefinition, Operation, ServiceDefinition } from "../service/index.ts";
+import { compileOperations } from "../service/index.ts";
+import type { App } from "./app.ts";
+
+/**
+ * Finds everything that is wrong with an app before anything starts. Each problem names the service, the field and the
+ * remedy, and all are told at once.
+ */
+export interface CheckedApp {
+  readonly app: App;
+  /** By service name, then method name. */
+  readonly operations: ReadonlyMap<string, ReadonlyMap<string, Operation>>;
+  readonly events: ReadonlyMap<string, EventDefinition>;
+}
+
+/** Compiles the app's methods; throws a StartError that lists every problem. */
+export function checkApp(definition: App): CheckedApp {
+  const problems: string[] = [];
+  if (!/^[a-z][a-z0-9-]{0,40}$/.test(definition.name)) {
+    problems.push(
+      `app: name: ${JSON.stringify(definition.name)} is no name; use small letters, digits and dashes, such as "shop".`,
+    );
+  }
+  const operations = new Map<string, ReadonlyMap<string, Operation>>();
+  const events = new Map<string, EventDefinition>();
+  for (const { contract } of definition.services) {
+    if (operations.has(contract.name)) {
+      problems.push(`${contract.name}: services: two services have this name; rename one contract or list it once.`);
+      continue;
+    }
+    operations.set(contract.name, compileOperations(contract, problems));
+    for (const declared of Object.values(contract.events)) events.set(declared.id, declared);
+  }
+  for (const service of definition.services) {
+    if (service.kind === "service") checkService(service, operations, events, problems);
+  }
+  checkRoutes(operations, problems);
+  checkPlacement(definition, problems);
+  if (problems.length > 0) throw new StartError("APP_INVALID", problems);
+  return { app: definition, operations, events };
+}
+
+function checkService(
+  service: ServiceDefinition,
+  operations: ReadonlyMap<string, ReadonlyMap<string, Operation>>,
+  events: ReadonlyMap<string, EventDefinition>,
+  problems: string[],
+): void {
+  const { name, methods, events: own } = service.contract;
+  for (const method of Object.keys(methods)) {
+    if (typeof service.methods[method] !== "function") {
+      problems.push(
+        `${name}.${method}: methods: the contract declares it but the service has no handler; add "async ${method}(request, context) { … }".`,
+      );
+    }
+  }
+  for (const method of Object.keys(service.methods)) {
+    if (!Object.hasOwn(methods, method)) {
+      problems.push(
+        `${name}.${method}: methods: there is a handler but the contract has no such method; declare it in contract("${name}").`,
+      );
+    }
+  }
+  const needs = Object.entries(service.needs);
+  const hasDatabase = needs.some(([, need]) => need.kind === "database");
+  if (needs.filter(([, need]) => need.kind === "database").length > 1) {
+    problems.push(`${name}: needs: a service has one database of its own; use one database() and several tables.`);
+  }
+  for (const [field, need] of needs) {
+    if (reservedFields.has(field)) {
+      problems.push(`${name}: needs.${field}: the context already has "${field}"; choose another name.`);
+    }
+    if (need?.kind === undefined)
+      problems.push(
+        `${name}: needs.${field}: this is no need; use database(), cache(), secret(), setting(), tokens() or a contract.`,
+      );
+    if (need?.kind === "contract" && !operations.has(need.name)) {
+      problems.push(
+        `${name}: needs.${field}: nothing in the app provides "${need.name}"; add its service to app({ services }), or external(${need.name}, url).`,
+      );
+    }
+  }
+  if (Object.keys(own).length > 0 && !hasDatabase) {
+    problems.push(
+      `${name}: events: events are written in the transaction of the change they tell of; add a database() to "needs".`,
+    );
+  }
+  for (const [subscription, { event }] of Object.entries(service.subscriptions)) {
+    if (event?.kind !== "event" || !event.id) {
+      problems.push(
+        `${name}: subscriptions.${subscription}.event: this is no event; use one of a contract, such as orders.OrderPlaced.`,
+      );
+    } else if (!events.has(event.id)) {
+      problems.push(
+        `${name}: subscriptions.${subscription}.event: nothing in the app publishes "${event.id}"; add the service "${event.service}" to app({ services }).`,
+      );
+    } else if (!hasDatabase) {
+      problems.push(
+        `${name}: subscriptions.${subscription}: an event takes effect once because a database remembers it; add a database() to "needs".`,
+      );
+    }
+  }
+}
+
+/** Names that the context has of its own. */
+const reservedFields: ReadonlySet<string> = new Set([
+  "principal",
+  "deadline",
+  "signal",
+  "trace",
+  "idempotencyKey",
+  "caller",
+  "log",
+  "events",
+  "fail",
+  "tx",
+  "eventId",
+  "scope",
+  "constructor",
+]);
+
+function checkRoutes(operations: ReadonlyMap<string, ReadonlyMap<string, Operation>>, problems: string[]): void {
+  const taken = new Map<string, string>();
+  for (const service of operations.values()) {
+    for (const { id, route } of service.values()) {
+      if (!route) continue;
+      const shape = `${route.verb} ${route.path.replaceAll(/:[^/]+/g, ":").replace(/(.)\/$/, "$1")}`;
+      const other = taken.get(shape);
+      if (other) {
+        problems.push(
+          `${id}: http: "${route.verb} ${route.path}" is also the route of ${other}; change one of the two.`,
+        );
+      } else taken.set(shape, id);
+    }
+  }
+}
+
+function checkPlacement(definition: App, problems: string[]): void {
+  if (!definition.placement) return;
+  const names = new Set([...definition.services.map((service) => service.contract.name), "gateway"]);
+  const placed = new Map<string, string>();
+  for (const [group, members] of Object.entries(definition.placement)) {
+    if (!/^[a-z][a-z0-9-]{0,40}$/.test(group))
+      problems.push(`app: placement: "${group}" is no group name; use small letters, digits and dashes.`);
+    for (const member of members) {
+      const other = placed.get(member);
+      if (!names.has(member))
+        problems.push(
+          `app: placement.${group}: there is no service "${member}"; the app has ${[...names].join(", ")}.`,
+        );
+      else if (other !== undefined && member !== "gateway") {
+        problems.push(`app: placement.${group}: "${member}" is already in "${other}"; a service belongs to one group.`);
+      }
+      placed.set(member, group);
+    }
+  }
+  for (const service of definition.services) {
+    const { name } = service.contract;
+    if (service.kind === "service" && !placed.has(name))
+      problems.push(`app: placement: "${name}" is in no group; add it to one.`);
+  }
+  if (!placed.has("gateway") && names.size > 1)
+    problems.push(`app: placement: no group has "gateway", so nothing serves HTTP; add "gateway" to one.`);
+}

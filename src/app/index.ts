@@ -1,0 +1,7 @@
+/** The whole app: its declaration, its checks, the Model, and what runs it. */
+export type { App, AppOptions, AppService, GatewayOptions } from "./app.ts";
+export { app, groupsOf, membersOf, wholeGroup } from "./app.ts";
+export type { CheckedApp } from "./check.ts";
+export { checkApp } from "./check.ts";
+export type { Model, ModelMethod, ModelNeed, ModelService } from "./model.ts";
+export { buildModel } from "./model.ts";

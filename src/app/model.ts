@@ -1,0 +1,129 @@
+import type { JsonSchema } from "../base/index.ts";
+import { compile } from "../schema/index.ts";
+import type { Operation, ServiceDefinition } from "../service/index.ts";
+import { scopesOf } from "../service/index.ts";
+import type { App } from "./app.ts";
+import { groupsOf } from "./app.ts";
+import { checkApp } from "./check.ts";
+
+/**
+ * The Model: an app as plain JSON data. Generators, verification, the gateway's documents and agents see this and never
+ * the app's code. The same app gives the same Model, byte for byte.
+ */
+export interface Model {
+  readonly plinth: 1;
+  readonly name: string;
+  readonly version: string;
+  readonly services: readonly ModelService[];
+  readonly groups: readonly {
+    readonly name: string;
+    readonly services: readonly string[];
+    readonly gateway: boolean;
+  }[];
+}
+
+export interface ModelService {
+  readonly name: string;
+  /** The address of an external service; null for one of ours. */
+  readonly external: string | null;
+  readonly methods: readonly ModelMethod[];
+  readonly events: readonly {
+    readonly name: string;
+    readonly key: string;
+    readonly payload: JsonSchema;
+    readonly description: string | null;
+  }[];
+  readonly needs: readonly ModelNeed[];
+  readonly subscriptions: readonly { readonly name: string; readonly event: string }[];
+}
+
+export interface ModelNeed {
+  readonly name: string;
+  readonly kind: "database" | "cache" | "secret" | "setting" | "tokens" | "contract";
+  /** The contract's, secret's or setting's own name. */
+  readonly target: string | null;
+}
+
+export interface ModelMethod {
+  readonly name: string;
+  readonly kind: Operation["kind"];
+  readonly http: { readonly verb: string; readonly path: string; readonly params: readonly string[] } | null;
+  readonly access: "public" | "authenticated" | "scoped";
+  readonly scopes: readonly string[];
+  readonly summary: string | null;
+  readonly description: string | null;
+  /** Null for raw methods, whose messages no schema describes. */
+  readonly request: JsonSchema | null;
+  /** The answer, or one item of a stream. */
+  readonly response: JsonSchema | null;
+  readonly status: number;
+  readonly errors: readonly { readonly reason: string; readonly code: string }[];
+  readonly idempotent: boolean;
+  readonly deadlineMs: number | null;
+  readonly bodyLimitBytes: number;
+  readonly cache: { readonly ttlMs: number; readonly private: boolean } | null;
+  readonly slo: { readonly latencyP99?: string | number; readonly availability?: number } | null;
+}
+
+/** Throws a StartError that lists every problem when the app is wrong. */
+export function buildModel(definition: App): Model {
+  const { operations } = checkApp(definition);
+  return {
+    plinth: 1,
+    name: definition.name,
+    version: definition.version,
+    services: definition.services.map((service) => ({
+      name: service.contract.name,
+      external: service.kind === "external" ? service.url : null,
+      methods: [...(operations.get(service.contract.name)?.values() ?? [])].map(toModelMethod),
+      events: Object.values(service.contract.events).map((event) => ({
+        name: event.name,
+        key: event.options.key,
+        payload: compile(event.options.payload).jsonSchema,
+        description: event.options.description ?? null,
+      })),
+      needs: service.kind === "service" ? needsOf(service) : [],
+      subscriptions:
+        service.kind === "service"
+          ? Object.entries(service.subscriptions).map(([name, { event }]) => ({ name, event: event.id }))
+          : [],
+    })),
+    groups: [...groupsOf(definition)].map(([name, members]) => ({
+      name,
+      services: members.filter((member) => member !== "gateway"),
+      gateway: members.includes("gateway"),
+    })),
+  };
+}
+
+function needsOf(service: ServiceDefinition): ModelNeed[] {
+  return Object.entries(service.needs).map(([name, need]) => ({
+    name,
+    kind: need.kind,
+    target: "name" in need ? need.name : null,
+  }));
+}
+
+function toModelMethod(operation: Operation): ModelMethod {
+  const { definition, access, route, kind } = operation;
+  const { options } = definition;
+  const slo = definition.kind === "unary" ? definition.options.slo : undefined;
+  return {
+    name: operation.name,
+    kind,
+    http: route ?? null,
+    access: typeof access === "string" ? access : "scoped",
+    scopes: scopesOf(access),
+    summary: options.summary ?? null,
+    description: options.description ?? null,
+    request: kind === "raw" ? null : operation.request.jsonSchema,
+    response: kind === "raw" ? null : (operation.response?.outputJsonSchema ?? null),
+    status: operation.status,
+    errors: [...operation.errors].map(([reason, code]) => ({ reason, code })),
+    idempotent: operation.idempotent,
+    deadlineMs: operation.deadlineMs ?? null,
+    bodyLimitBytes: operation.bodyLimitBytes,
+    cache: operation.cache ?? null,
+    slo: slo ?? null,
+  };
+}

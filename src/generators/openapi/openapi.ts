@@ -1,0 +1,152 @@
+import type { Model, ModelMethod } from "../../app/index.ts";
+import type { Json, JsonSchema } from "../../base/index.ts";
+import { error, isErrorCode } from "../../base/index.ts";
+import { httpStatusOf } from "../../wire/index.ts";
+
+/**
+ * The Model as an OpenAPI 3.1 document (openapis.org, 3.1.1; schemas are JSON Schema 2020-12).
+ *
+ * Every method with a route becomes an operation. Every answer that the platform can give is told, the errors of the edge
+ * included, as `application/problem+json`. Our own facts travel as `x-plinth-*` members.
+ */
+type Node = { [key: string]: Json };
+
+export function toOpenApi(model: Model): Node {
+  const paths: { [path: string]: Node } = {};
+  const tags: Node[] = [];
+  for (const service of model.services) {
+    const methods = service.methods.filter((method) => method.http);
+    if (methods.length === 0) continue;
+    tags.push({ name: service.name });
+    for (const method of methods) {
+      if (!method.http) continue;
+      const path = method.http.path.replaceAll(/:([^/]+)/g, "{$1}").replace("*", "{wildcard}");
+      paths[path] = { ...paths[path], [method.http.verb.toLowerCase()]: toOperation(service.name, method, path) };
+    }
+  }
+  return {
+    openapi: "3.1.1",
+    info: { title: model.name, version: model.version },
+    servers: [{ url: "/" }],
+    tags,
+    paths,
+    components: {
+      schemas: { Problem: problemSchema },
+      securitySchemes: { token: { type: "http", scheme: "bearer", bearerFormat: "JWT" } },
+    },
+  };
+}
+
+function toOperation(service: string, method: ModelMethod, path: string): Node {
+  const parameters = toParameters(method, path);
+  const body = toBody(method);
+  return {
+    operationId: `${service}.${method.name}`,
+    tags: [service],
+    ...(method.summary !== null && { summary: method.summary }),
+    ...(method.description !== null && { description: method.description }),
+    ...(parameters.length > 0 && { parameters }),
+    ...(body && { requestBody: body }),
+    responses: toResponses(method),
+    security: method.access === "public" ? [] : [{ token: [...method.scopes] }],
+    "x-plinth-idempotent": method.idempotent,
+    ...(method.deadlineMs !== null && { "x-plinth-deadline-ms": method.deadlineMs }),
+    ...(method.slo && { "x-plinth-slo": method.slo as Node }),
+  };
+}
+
+const withoutBody = new Set(["GET", "HEAD", "DELETE"]);
+
+function fieldsOf(method: ModelMethod): readonly (readonly [name: string, schema: JsonSchema])[] {
+  return Object.entries(method.request?.properties ?? {});
+}
+
+function toParameters(method: ModelMethod, path: string): Node[] {
+  const { verb, params } = method.http ?? { verb: "", params: [] as string[] };
+  const required = new Set(method.request?.required ?? []);
+  const fields = new Map(fieldsOf(method));
+  const inPath = params.map((name): Node => {
+    const known = name === "*" ? "wildcard" : name;
+    return { name: known, in: "path", required: true, schema: (fields.get(name) ?? { type: "string" }) as Node };
+  });
+  if (method.kind === "raw" || !withoutBody.has(verb)) return inPath;
+  const inQuery = [...fields]
+    .filter(([name]) => !path.includes(`{${name}}`))
+    .map(
+      ([name, schema]): Node => ({
+        name,
+        in: "query",
+        required: required.has(name),
+        ...(typeof schema.description === "string" && { description: schema.description }),
+        schema: schema as Node,
+      }),
+    );
+  return [...inPath, ...inQuery];
+}
+
+function toBody(method: ModelMethod): Node | undefined {
+  const { verb, params } = method.http ?? { verb: "GET", params: [] as string[] };
+  if (withoutBody.has(verb)) return undefined;
+  if (method.kind === "raw") return { content: { "*/*": { schema: {} } } };
+  const request = method.request;
+  if (!request) return undefined;
+  const properties = Object.fromEntries(fieldsOf(method).filter(([name]) => !params.includes(name)));
+  if (Object.keys(properties).length === 0 && request.properties) return undefined;
+  const required = (request.required ?? []).filter((name) => !params.includes(name));
+  const schema = request.properties ? { ...request, properties, ...(request.required && { required }) } : request;
+  return { required: required.length > 0, content: { "application/json": { schema: schema as Node } } };
+}
+
+function toResponses(method: ModelMethod): Node {
+  const responses: { [status: string]: Node } = { [method.status]: toSuccess(method) };
+  const statuses = new Map<number, string[]>();
+  const note = (status: number, text: string) => statuses.set(status, [...(statuses.get(status) ?? []), text]);
+  for (const { reason, code } of method.errors) note(statusOf(code), reason);
+  note(400, "malformed request");
+  if (method.kind !== "raw") note(422, "VALIDATION_FAILED");
+  if (method.access !== "public") note(401, "no valid token");
+  if (method.access === "scoped") note(403, `scope ${method.scopes.join(" ")} is missing`);
+  for (const [status, reasons] of [...statuses].sort(([a], [b]) => a - b)) {
+    responses[status] = { description: reasons.join(", "), content: problemContent };
+  }
+  responses.default = { description: "Any other problem", content: problemContent };
+  return responses;
+}
+
+function toSuccess(method: ModelMethod): Node {
+  if (method.kind === "raw") return { description: "As the method answers", content: { "*/*": { schema: {} } } };
+  const schema = method.response as Node | null;
+  if (!schema) return { description: "Done" };
+  if (method.kind === "stream") {
+    const description = "One item a line (NDJSON), or one an event (server-sent events)";
+    return { description, content: { "application/x-ndjson": { schema }, "text/event-stream": { schema } } };
+  }
+  return { description: "The answer", content: { "application/json": { schema } } };
+}
+
+function statusOf(code: string): number {
+  return isErrorCode(code) ? httpStatusOf(error(code, "")) : 500;
+}
+
+const problemContent: Node = { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } };
+
+/** RFC 9457. */
+const problemSchema: Node = {
+  type: "object",
+  required: ["type", "title", "status"],
+  properties: {
+    type: { type: "string", format: "uri-reference" },
+    title: { type: "string" },
+    status: { type: "integer" },
+    detail: { type: "string", description: "For people." },
+    reason: { type: "string", description: "For programs: stable, in capitals." },
+    traceId: { type: "string" },
+    violations: {
+      type: "array",
+      items: {
+        type: "object",
+        properties: { pointer: { type: "string" }, message: { type: "string" }, keyword: { type: "string" } },
+      },
+    },
+  },
+};

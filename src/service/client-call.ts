@@ -1,0 +1,89 @@
+import type { Call, CallScope, Clock, Policy, StreamCall } from "../base/index.ts";
+import { deadlineExceeded, toMs } from "../base/index.ts";
+import type { CallOptions, ClientFactory } from "./client.ts";
+import type { Link } from "./link.ts";
+import type { Operation } from "./operation.ts";
+
+/** How long a call between services may take when neither the method nor the caller says. */
+export const callDeadlineMs = 5_000;
+
+/** What surrounds the calls of one caller to one contract. */
+export interface ClientOptions {
+  readonly caller: string;
+  readonly operations: ReadonlyMap<string, Operation>;
+  /** How to get to a method. */
+  link(operation: Operation): Link;
+  /** Retry, breaker, bulkhead and deadline for a method, outermost first, already composed. */
+  policy(operation: Operation): Policy;
+  streamPolicy(operation: Operation): (next: StreamCall) => StreamCall;
+  readonly clock: Clock;
+}
+
+/**
+ * Compiles the client of a contract for one caller: for each method one function that makes the scope of the call, and
+ * runs the policies around the link. What comes out is bound to each running call of the caller by `ClientFactory`.
+ */
+export function compileClient(options: ClientOptions): ClientFactory {
+  class BoundClient {
+    readonly scope: CallScope;
+    constructor(scope: CallScope) {
+      this.scope = scope;
+    }
+  }
+  for (const operation of options.operations.values()) {
+    if (operation.kind === "raw") continue;
+    const start = operation.kind === "stream" ? startStream(operation, options) : startCall(operation, options);
+    Object.defineProperty(BoundClient.prototype, operation.name, {
+      enumerable: true,
+      // A getter that binds, so that `const { getProduct } = catalog` and passing a method on both work.
+      get(this: BoundClient) {
+        return (request: unknown, callOptions?: CallOptions) => start(this.scope, request, callOptions);
+      },
+    });
+  }
+  return (scope) => new BoundClient(scope) as unknown as ReturnType<ClientFactory>;
+}
+
+function childOf(
+  scope: CallScope,
+  operation: Operation,
+  options: ClientOptions,
+  callOptions: CallOptions | undefined,
+): CallScope {
+  const limitMs =
+    callOptions?.deadline === undefined ? (operation.deadlineMs ?? callDeadlineMs) : toMs(callOptions.deadline);
+  const now = options.clock.now();
+  if (scope.cancelled) throw scope.cancelled;
+  if (scope.deadline <= now) throw deadlineExceeded("no");
+  return scope.child({ deadline: now + limitMs, caller: options.caller, idempotencyKey: callOptions?.idempotencyKey });
+}
+
+function startCall(operation: Operation, options: ClientOptions) {
+  const link = options.link(operation);
+  const call: Call = options.policy(operation)(link.call as Call);
+  return async (parent: CallScope, request: unknown, callOptions: CallOptions | undefined): Promise<unknown> => {
+    const scope = childOf(parent, operation, options, callOptions);
+    try {
+      return await call(request ?? {}, scope);
+    } finally {
+      scope.finish();
+    }
+  };
+}
+
+function startStream(operation: Operation, options: ClientOptions) {
+  const link = options.link(operation);
+  const stream = options.streamPolicy(operation)(link.stream as StreamCall);
+  return async function* (
+    parent: CallScope,
+    request: unknown,
+    callOptions: CallOptions | undefined,
+  ): AsyncGenerator<unknown> {
+    const scope = childOf(parent, operation, options, callOptions);
+    try {
+      yield* stream(request ?? {}, scope);
+    } finally {
+      scope.finish();
+    }
+  };
+}

@@ -1,0 +1,45 @@
+import type { Call, JsonSchema, StreamCall } from "../base/index.ts";
+import type { Operation } from "./operation.ts";
+
+/**
+ * How a call gets from a caller to a method: straight when both are in this process, over RPC or HTTP when not. The
+ * meaning is the same: what arrives is a copy, what comes back is a copy, and undeclared fields do not travel.
+ */
+export interface Link {
+  readonly call: Call | undefined;
+  readonly stream: StreamCall | undefined;
+}
+
+/**
+ * The link to a method in this process. `checked` leaves the request as it is, for callers that have just parsed it
+ * themselves (the gateway) and give up their hold on it.
+ */
+export function createLocalLink(
+  operation: Operation,
+  serve: { readonly call: Call | undefined; readonly stream: StreamCall | undefined },
+  options: { readonly checkRequests: boolean; readonly fresh: boolean },
+): Link {
+  if (options.fresh) return serve;
+  const { request, response } = operation;
+  // A foreign schema may transform, and defaults are filled in by parse; otherwise what is trusted is only copied.
+  const parses = options.checkRequests || !request.native || hasDefaults(request.jsonSchema);
+  const take = parses ? request.parse : request.copy;
+  const give = response ? response.copy : returnNothing;
+  const { call, stream } = serve;
+  return {
+    call: call && (async (message, context) => give(await call(take(message), context))),
+    stream:
+      stream &&
+      async function* (message, context) {
+        for await (const item of stream(take(message), context)) yield give(item);
+      },
+  };
+}
+
+function hasDefaults(schema: JsonSchema): boolean {
+  return JSON.stringify(schema).includes('"default":');
+}
+
+function returnNothing(): undefined {
+  return undefined;
+}
