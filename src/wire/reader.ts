@@ -1,0 +1,127 @@
+import { malformed } from "./errors.ts";
+
+interface NativeBuffer extends Buffer {
+  latin1Slice(start: number, end: number): string;
+  utf8Slice(start: number, end: number): string;
+}
+
+const chars = Array.from({ length: 256 }, (_, code) => String.fromCharCode(code));
+/** Up to here a loop in JavaScript beats the call into C++. */
+const loopCharsMax = 10;
+
+/**
+ * Bytes being read, from `at` to before `end`. Each read checks its bounds: whatever the bytes are, the outcome is a
+ * value or WIRE_MALFORMED. Values never share memory with `bytes`.
+ */
+export class Reader {
+  bytes: NativeBuffer;
+  at: number;
+  end: number;
+  depth = 0;
+
+  constructor(bytes: Buffer = Buffer.alloc(0), at = 0, end: number = bytes.length) {
+    this.bytes = bytes as NativeBuffer;
+    this.at = at;
+    this.end = end;
+  }
+
+  reset(bytes: Buffer, at: number, end: number): void {
+    this.bytes = bytes as NativeBuffer;
+    this.at = at;
+    this.end = end;
+    this.depth = 0;
+  }
+
+  /** Throws unless everything was read. */
+  finish(): void {
+    if (this.at !== this.end) throw malformed("it goes on after its end");
+  }
+
+  byte(): number {
+    if (this.at >= this.end) throw malformed("it ends early");
+    return this.bytes[this.at++] as number;
+  }
+
+  uvarint(): number {
+    let byte = this.byte();
+    if (byte < 128) return byte;
+    let value = byte & 127;
+    for (let factor = 128; factor <= 0x1000_0000; factor *= 128) {
+      byte = this.byte();
+      value += (byte & 127) * factor;
+      if (byte < 128) {
+        if (value > 0xffff_ffff) break;
+        return value;
+      }
+    }
+    throw malformed("a length is out of range");
+  }
+
+  /** How many items follow. Each takes at least a byte, so more than what is left is a lie. */
+  count(): number {
+    const count = this.uvarint();
+    if (count > this.end - this.at) throw malformed("a count is larger than what follows");
+    return count;
+  }
+
+  number(): number {
+    const first = this.byte();
+    if (first === 0x40) return this.#double();
+    let value = first & 63;
+    if (first > 127) {
+      let byte = 128;
+      for (let factor = 64; byte > 127; factor *= 128) {
+        byte = this.byte();
+        value += (byte & 127) * factor;
+        if (value > Number.MAX_SAFE_INTEGER) throw malformed("an integer is out of range");
+      }
+    }
+    return (first & 64) === 0 ? value : -value;
+  }
+
+  #double(): number {
+    if (this.end - this.at < 8) throw malformed("it ends early");
+    const value = this.bytes.readDoubleLE(this.at);
+    this.at += 8;
+    return value;
+  }
+
+  boolean(): boolean {
+    const byte = this.byte();
+    if (byte > 1) throw malformed("a boolean is neither true nor false");
+    return byte === 1;
+  }
+
+  null(): null {
+    if (this.byte() !== 0) throw malformed("a null is none");
+    return null;
+  }
+
+  string(): string {
+    return this.stringAfter(this.uvarint());
+  }
+
+  /** The string whose header was read already. */
+  stringAfter(header: number): string {
+    const byteCount = header >>> 1;
+    const start = this.at;
+    const end = start + byteCount;
+    if (end > this.end) throw malformed("it ends early");
+    this.at = end;
+    if ((header & 1) === 0) return this.bytes.utf8Slice(start, end);
+    if (byteCount > loopCharsMax) return this.bytes.latin1Slice(start, end);
+    let text = "";
+    for (let i = start; i < end; i++) text += chars[this.bytes[i] as number];
+    return text;
+  }
+
+  raw(): Uint8Array {
+    const byteCount = this.uvarint();
+    const end = this.at + byteCount;
+    if (end > this.end) throw malformed("it ends early");
+    const value = new Uint8Array(byteCount);
+    value.set(this.bytes.subarray(this.at, end));
+    this.at = end;
+    return value;
+  }
+}
