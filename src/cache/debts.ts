@@ -1,0 +1,70 @@
+import type { CacheDriver } from "./driver.ts";
+import { namesPerRemovalMax } from "./limits.ts";
+
+/**
+ * Removals that the engine has not confirmed. They are paid before anything is read again, so that an engine that comes
+ * back does not serve what was invalidated while it was away.
+ *
+ * At most 10,000 names are remembered; beyond that the whole namespace is cleared instead. They are forgotten with the
+ * process: then the time to live of an entry is what ends it.
+ */
+export class Debts {
+  #keys = new Set<string>();
+  #tags = new Set<string>();
+  #all = false;
+
+  get isEmpty(): boolean {
+    return !this.#all && this.#keys.size === 0 && this.#tags.size === 0;
+  }
+
+  addKeys(keys: readonly string[]): void {
+    for (const key of keys) this.#keys.add(key);
+    this.#bound();
+  }
+
+  addTags(tags: readonly string[]): void {
+    for (const tag of tags) this.#tags.add(tag);
+    this.#bound();
+  }
+
+  addAll(): void {
+    this.#all = true;
+    this.#keys.clear();
+    this.#tags.clear();
+  }
+
+  /** Takes everything out and pays it. What could not be paid is owed again. */
+  async pay(driver: CacheDriver, namespace: string): Promise<void> {
+    const { keys, tags, all } = this.#take();
+    try {
+      if (all) await driver.clear(namespace);
+      for (const part of parts(keys)) await driver.delete(namespace, part);
+      for (const part of parts(tags)) await driver.invalidate(namespace, part);
+    } catch (thrown) {
+      if (all) this.addAll();
+      this.addKeys(keys);
+      this.addTags(tags);
+      throw thrown;
+    }
+  }
+
+  #take() {
+    const taken = { keys: [...this.#keys], tags: [...this.#tags], all: this.#all };
+    this.#keys = new Set();
+    this.#tags = new Set();
+    this.#all = false;
+    return taken;
+  }
+
+  #bound(): void {
+    if (this.#all || this.#keys.size + this.#tags.size > debtsMax) this.addAll();
+  }
+}
+
+const debtsMax = 10_000;
+
+function parts(names: readonly string[]): string[][] {
+  const list: string[][] = [];
+  for (let i = 0; i < names.length; i += namesPerRemovalMax) list.push(names.slice(i, i + namesPerRemovalMax));
+  return list;
+}
