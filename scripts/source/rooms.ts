@@ -11,7 +11,7 @@ export function roomOf(path: string): string | undefined {
 }
 
 export function isTest(path: string): boolean {
-  return /\.test(?:-d)?\.ts$/.test(path) || /\/(?:fixtures?|testdata)\//.test(path);
+  return /\.(?:test|test-d|fixture)\.ts$/.test(path) || /\/(?:fixtures?|testdata)\//.test(path);
 }
 
 /** TypeScript of the product: under `src/`, tests and generated files left out. */

@@ -115,7 +115,10 @@ export const banChecks: readonly Check[] = [
     name: "the type checker is never overruled",
     find: (tree) => [
       ...matches(tree, (path) => written(path) && !isTypeTest(path), "comments", [
-        { pattern: /@ts-(?:ignore|nocheck|expect-error)/g, instead: "say it so that the compiler understands it" },
+        {
+          pattern: /(?:\/\/|\/\*+|^ *\*) *@ts-(?:ignore|nocheck|expect-error)/gm,
+          instead: "say it so that the compiler understands it",
+        },
       ]),
       ...matches(tree, (path) => written(path) && !isTypeTest(path), "code", [
         { pattern: /\bas any\b/g, instead: "name the type, or check the value and use `unknown`" },

@@ -29,7 +29,7 @@ export interface Measured {
 }
 
 /** `)`, `=>`, or `)` with a return type whose last character can end a type. */
-const opener = /(?:\)|=>|\)\s*:\s*(?:[^;{}()=]|=>|\{[^{}]*\})*[\w\]>}"'])\s*$/;
+const opener = /(?:\)|=>|\)\s*:\s*(?:[^;{}()=]|=>|\{[^{}]*\})*(?:[\w\]>"']|\{[^{}]*\}))\s*$/;
 const statement = /(?:^|[^\w$.])(?:if|for|while|switch|catch|with)\s*(?:await\s*)?$/;
 
 /** The functions of a text, found by their braces. */

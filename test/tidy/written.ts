@@ -48,7 +48,7 @@ function servesPort(a: string, b: string): boolean {
 }
 
 const unpublished = new RegExp(`(?<![\\w.$}-])/(?:${["work", "root", "home", "Users"].join("|")})/[\\w.-]+`, "g");
-const hosts = /\bregistry=|"resolved":/g;
+const hosts = /\bregistry=|"resolved": *"https?:/g;
 
 function unpublishedPaths(tree: Tree): Problem[] {
   const found: Problem[] = [];

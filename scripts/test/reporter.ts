@@ -1,0 +1,47 @@
+/**
+ * What `scripts/test.ts` reads from each test process: one JSON line for each test that ended, and `{"end":true}` when
+ * all did. A file without that last line died on the way.
+ */
+
+import type { TestEvent } from "node:test/reporters";
+import { inspect } from "node:util";
+
+export interface Ended {
+  readonly name: string;
+  readonly outcome: "passed" | "failed" | "skipped";
+  readonly why: string | undefined;
+}
+
+export default async function* report(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
+  const names: string[] = [];
+  for await (const event of events) {
+    if (event.type === "test:start") names[event.data.nesting] = event.data.name;
+    if (event.type !== "test:pass" && event.type !== "test:fail") continue;
+    const { data } = event;
+    const failed = event.type === "test:fail" && data.todo === undefined;
+    if (data.details.type === "suite" && !failed) continue;
+    const error = event.type === "test:fail" ? event.data.details.error : undefined;
+    if (isOnlyAboutInner(error)) continue;
+    const skipped = data.skip !== undefined || data.todo !== undefined;
+    const reason = typeof data.skip === "string" ? data.skip : typeof data.todo === "string" ? data.todo : undefined;
+    const ended: Ended = {
+      name: [...names.slice(0, data.nesting), data.name].join(" > "),
+      outcome: failed ? "failed" : skipped ? "skipped" : "passed",
+      why: failed ? explain(error) : reason,
+    };
+    yield `${JSON.stringify(ended)}\n`;
+  }
+  yield '{"end":true}\n';
+}
+
+/** The error of a test or suite whose own body was fine. The inner tests have been reported already. */
+function isOnlyAboutInner(error: unknown): boolean {
+  return (error as { failureType?: string } | undefined)?.failureType === "subtestsFailed";
+}
+
+function explain(error: Error | undefined): string {
+  const cause = error?.cause ?? error;
+  if (!(cause instanceof Error)) return inspect(cause);
+  const stack = (cause.stack ?? "").split("\n").filter((line) => !/node:internal|node:async_hooks/.test(line));
+  return stack.length > 1 ? stack.slice(0, 30).join("\n") : inspect(cause);
+}
