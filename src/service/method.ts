@@ -108,7 +108,7 @@ export interface RawResponse {
   readonly body?: string | Uint8Array;
 }
 
-/** A call that answers once. */
+/** A call that answers once. (`NoInfer`: where a type is not given, what the surroundings expect must not stand in for it.) */
 export function method<
   Q extends Schema | undefined = undefined,
   R extends Schema | undefined = undefined,
@@ -118,8 +118,12 @@ export function method<
     readonly request?: Q;
     readonly response?: R;
   },
-): UnaryMethod<Q, R, E> {
-  return { kind: "unary", options: options as UnaryMethod<Q, R, E>["options"] };
+): UnaryMethod<NoInfer<Q>, NoInfer<R>, NoInfer<E>> {
+  return { kind: "unary", options: options as UnaryMethod["options"] } as UnaryMethod<
+    NoInfer<Q>,
+    NoInfer<R>,
+    NoInfer<E>
+  >;
 }
 
 /** A call that answers with many items, one after the other; NDJSON or server-sent events over HTTP. */
@@ -127,8 +131,14 @@ export function stream<
   I extends Schema,
   Q extends Schema | undefined = undefined,
   const E extends DeclaredErrors = readonly [],
->(options: Omit<StreamOptions<Schema, I, E>, "request"> & { readonly request?: Q }): StreamMethod<Q, I, E> {
-  return { kind: "stream", options: options as unknown as StreamMethod<Q, I, E>["options"] };
+>(
+  options: Omit<StreamOptions<Schema, I, E>, "request"> & { readonly request?: Q },
+): StreamMethod<NoInfer<Q>, NoInfer<I>, NoInfer<E>> {
+  return { kind: "stream", options: options as unknown as StreamMethod["options"] } as StreamMethod<
+    NoInfer<Q>,
+    NoInfer<I>,
+    NoInfer<E>
+  >;
 }
 
 /** A plain HTTP endpoint, for what no schema describes. It keeps access, deadline, limits and trace. */
