@@ -134,7 +134,7 @@ function curlOf(method: ModelMethod): string {
   const rest = Object.entries(request).filter(([name]) => !method.http?.params.includes(name));
   const required = new Set(method.request?.required ?? []);
   const query = new URLSearchParams(
-    rest.filter(([name]) => required.has(name)).map(([name, value]) => [name, String(value)]),
+    rest.filter(([name]) => required.has(name)).map(([name, value]): [string, string] => [name, String(value)]),
   );
   const lines = [`curl${verb === "GET" ? "" : ` -X ${verb}`}`];
   if (method.access !== "public") lines.push(`-H "Authorization: Bearer $TOKEN"`);

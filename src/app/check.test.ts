@@ -1,0 +1,172 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { StartError } from "../base/index.ts";
+import { t } from "../schema/index.ts";
+import { cache, contract, database, event, external, method, service } from "../service/index.ts";
+import { app, groupsOf, membersOf } from "./app.ts";
+import { checkApp } from "./check.ts";
+
+const orders = contract("orders", {
+  methods: { place: method({ http: "POST /orders", request: t.Object({ id: t.String() }) }) },
+  events: { OrderPlaced: event({ key: "id", payload: t.Object({ id: t.String() }) }) },
+});
+const stock = contract("stock", { methods: { reserve: method({}) } });
+const ordersService = service(orders, {
+  needs: { db: database(), stock },
+  methods: { async place() {} },
+});
+const stockService = service(stock, { methods: { async reserve() {} } });
+
+function problemsOf(run: () => unknown): string {
+  try {
+    run();
+  } catch (thrown) {
+    assert.ok(thrown instanceof StartError, String(thrown));
+    return thrown.problems.join("\n");
+  }
+  return assert.fail("it was accepted");
+}
+
+const wrong: readonly [claim: string, build: () => Parameters<typeof app>[0], message: RegExp][] = [
+  [
+    "a name that is none",
+    () => ({ name: "My Shop", services: [] }),
+    /app: name: "My Shop" is no name; use small letters/,
+  ],
+  [
+    "two services of one name",
+    () => ({ name: "shop", services: [stockService, stockService] }),
+    /stock: services: two services have this name; rename one/,
+  ],
+  [
+    "a dependency that nothing provides",
+    () => ({ name: "shop", services: [ordersService] }),
+    /orders: needs\.stock: nothing in the app provides "stock"; add its service to app\(\{ services \}\)/,
+  ],
+  [
+    "routes that collide, whatever their parameters are called",
+    () => {
+      const a = contract("a", {
+        methods: { get: method({ http: "GET /x/:id", request: t.Object({ id: t.String() }) }) },
+      });
+      const b = contract("b", {
+        methods: { get: method({ http: "GET /x/:name", request: t.Object({ name: t.String() }) }) },
+      });
+      const handlers = { methods: { async get() {} } };
+      return { name: "shop", services: [service(a, handlers), service(b, handlers)] };
+    },
+    /b\.get: http: "GET \/x\/:name" is also the route of a\.get; change one/,
+  ],
+  [
+    "a handler that is missing, and one that is too many",
+    () => ({ name: "shop", services: [service(stock, { methods: { release() {} } as never })] }),
+    /stock\.reserve: methods: .* no handler; add "async reserve[\s\S]*stock\.release: methods: .* no such method/,
+  ],
+  [
+    "events without a database to write them in",
+    () => ({ name: "shop", services: [service(orders, { methods: { async place() {} } })] }),
+    /orders: events: .* add a database\(\) to "needs"/,
+  ],
+  [
+    "a subscription to an event that nobody publishes",
+    () => ({
+      name: "shop",
+      services: [
+        service(stock, {
+          needs: { db: database() },
+          methods: { async reserve() {} },
+          subscriptions: { onOrder: { event: orders.OrderPlaced, async handle() {} } },
+        }),
+      ],
+    }),
+    /stock: subscriptions\.onOrder\.event: nothing in the app publishes "orders\.OrderPlaced"; add the service "orders"/,
+  ],
+  [
+    "a subscription of a service without a database",
+    () => ({
+      name: "shop",
+      services: [
+        ordersService,
+        service(stock, {
+          methods: { async reserve() {} },
+          subscriptions: { onOrder: { event: orders.OrderPlaced, async handle() {} } },
+        }),
+      ],
+    }),
+    /stock: subscriptions\.onOrder: .* add a database\(\)/,
+  ],
+  [
+    "a subscription to what is no event",
+    () => ({
+      name: "shop",
+      services: [
+        service(stock, {
+          needs: { db: database() },
+          methods: { async reserve() {} },
+          subscriptions: { odd: { event: {} as never, async handle() {} } },
+        }),
+      ],
+    }),
+    /stock: subscriptions\.odd\.event: this is no event/,
+  ],
+  [
+    "a need under a name that the context has already",
+    () => ({ name: "shop", services: [service(stock, { needs: { log: cache() }, methods: { async reserve() {} } })] }),
+    /stock: needs\.log: the context already has "log"; choose another name/,
+  ],
+  [
+    "a need that is none, and two databases",
+    () => ({
+      name: "shop",
+      services: [
+        service(stock, { needs: { a: {} as never, b: database(), c: database() }, methods: { async reserve() {} } }),
+      ],
+    }),
+    /a service has one database[\s\S]*needs\.a: this is no need/,
+  ],
+  [
+    "a placement of services that do not exist, twice or nowhere, without a gateway",
+    () => ({
+      name: "shop",
+      services: [ordersService, stockService],
+      placement: { Edge: ["stock"], back: ["stock", "basket" as never] },
+    }),
+    /"Edge" is no group name[\s\S]*"stock" is already in "Edge"[\s\S]*no service "basket"[\s\S]*"orders" is in no group[\s\S]*no group has "gateway"/,
+  ],
+];
+
+for (const [claim, build, message] of wrong) {
+  test(`refuses ${claim}`, () =>
+    assert.match(
+      problemsOf(() => checkApp(app(build()))),
+      message,
+    ));
+}
+
+test("a right app passes, and everything wrong is told at once", () => {
+  const checked = checkApp(app({ name: "shop", services: [ordersService, stockService] }));
+  assert.deepEqual([...checked.operations.keys()], ["orders", "stock"]);
+  assert.ok(checked.events.has("orders.OrderPlaced"));
+  const problems = problemsOf(() => checkApp(app({ name: "S", services: [ordersService, ordersService] })));
+  assert.equal(problems.split("\n").length, 4, problems);
+});
+
+test("an external service provides its contract", () => {
+  const outside = contract("stock", { methods: { reserve: method({ http: "POST /reserve" }) } });
+  checkApp(app({ name: "shop", services: [ordersService, external(outside, "http://127.0.0.1:1")] }));
+});
+
+test("groups follow the placement; without one there is a single group; an unknown group is refused with those there are", () => {
+  const placed = app({
+    name: "shop",
+    services: [ordersService, stockService],
+    placement: { edge: ["gateway", "orders"], back: ["stock"] },
+  });
+  assert.deepEqual([...membersOf(placed, "edge")], ["gateway", "orders"]);
+  assert.deepEqual([...membersOf(placed, undefined)].sort(), ["gateway", "orders", "stock"]);
+  assert.match(
+    problemsOf(() => membersOf(placed, "front")),
+    /no group "front" in "shop"; its placement has "edge", "back"/,
+  );
+  assert.deepEqual([...groupsOf(app({ name: "shop", services: [stockService] }))], [["all", ["stock", "gateway"]]]);
+});

@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Validator } from "@seriousme/openapi-schema-validator";
+import { buildModel } from "../../app/index.ts";
+import { sampleApp } from "../sample.ts";
+import openapi from "./index.ts";
+import { toOpenApi } from "./openapi.ts";
+
+const document = toOpenApi(buildModel(sampleApp)) as any;
+
+test("the document is valid OpenAPI 3.1 by an independent validator", async () => {
+  const result = await new Validator().validate(JSON.parse(JSON.stringify(document)));
+  assert.deepEqual(result.errors ?? [], []);
+  assert.equal(result.valid, true);
+});
+
+test("the validator does refuse a broken document", async () => {
+  const broken = { ...JSON.parse(JSON.stringify(document)), info: {} };
+  assert.equal((await new Validator().validate(broken)).valid, false);
+});
+
+test("path parameters, query and body are told apart by route and verb", () => {
+  const get = document.paths["/things/{id}"].get;
+  assert.deepEqual(
+    get.parameters.map((parameter: { name: string; in: string; required: boolean }) => [
+      parameter.name,
+      parameter.in,
+      parameter.required,
+    ]),
+    [
+      ["id", "path", true],
+      ["verbose", "query", false],
+    ],
+  );
+  const put = document.paths["/things/{id}"].put;
+  assert.deepEqual(Object.keys(put.requestBody.content["application/json"].schema.properties), ["name", "tags"]);
+  assert.deepEqual(put.requestBody.content["application/json"].schema.required, ["name"]);
+  assert.equal(document.paths["/things"].get.responses["200"].content["application/x-ndjson"] !== undefined, true);
+  assert.equal(document.paths["/files/{wildcard}"].post.requestBody.content["*/*"] !== undefined, true);
+});
+
+test("declared errors and those of the edge are told with their statuses", () => {
+  const put = document.paths["/things/{id}"].put;
+  assert.deepEqual(Object.keys(put.responses).sort(), ["204", "400", "401", "403", "404", "422", "default"]);
+  assert.match(put.responses["404"].description, /THING_UNKNOWN/);
+  assert.deepEqual(put.security, [{ token: ["things:write"] }]);
+  assert.deepEqual(document.paths["/things/{id}"].get.security, []);
+});
+
+test("the same Model gives the same bytes, and the internal methods stay out", () => {
+  const first = openapi.generate(buildModel(sampleApp));
+  assert.deepEqual(openapi.generate(buildModel(sampleApp)), first);
+  assert.doesNotMatch(first[0]?.content ?? "", /internalOnly/);
+});
