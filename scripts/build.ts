@@ -4,6 +4,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { cpSync, rmSync } from "node:fs";
+import { isTest } from "./source/rooms.ts";
 import { readTree, root } from "./source/tree.ts";
 
 rmSync(`${root}dist`, { recursive: true, force: true });
@@ -14,7 +15,9 @@ const compiled = spawnSync(`${root}node_modules/.bin/tsc`, ["-p", "tsconfig.buil
 process.exitCode = compiled.status ?? 1;
 
 if (compiled.status === 0) {
-  const others = [...readTree().keys()].filter((path) => path.startsWith("src/") && !path.endsWith(".ts"));
+  const others = [...readTree().keys()].filter(
+    (path) => path.startsWith("src/") && !path.endsWith(".ts") && !isTest(path),
+  );
   for (const path of others) cpSync(root + path, `${root}dist/${path.slice("src/".length)}`);
   process.stdout.write(`built dist/${others.length > 0 ? ` with ${others.length} other files` : ""}\n`);
 }

@@ -5,7 +5,6 @@
  * The last line is always `N passed, N failed, N skipped`, and the exit code is 0 only without a failure.
  */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, rmSync } from "node:fs";
 import { readTree, root, type Tree } from "./source/tree.ts";
 import { type Coverage, linesPercentMin, measureCoverage } from "./test/coverage.ts";
 import { describeEngines } from "./test/engines.ts";
@@ -71,8 +70,8 @@ function types(tree: Tree, parts: readonly string[]): void {
   if (parts.length === 0) count("type", ok ? "passed" : "failed", typeClaims(tree));
 }
 
-async function tests(paths: readonly string[], coverageFolder: string): Promise<void> {
-  const results = await runFiles(paths, coverageFolder, (result) => {
+async function tests(paths: readonly string[], folder: string): Promise<void> {
+  const results = await runFiles(paths, folder, (result) => {
     const failed = result.tests.filter((test) => test.outcome === "failed").length;
     say(
       `${failed > 0 ? "FAIL" : "ok  "} ${result.path}  ${result.tests.length} tests  ${(result.ms / 1000).toFixed(1)} s`,
@@ -105,8 +104,8 @@ function explainSkips(results: readonly FileResult[]): void {
   for (const [reason, number] of reasons) say(`skipped ${number}: ${reason}`);
 }
 
-function coverage(tree: Tree, coverageFolder: string): void {
-  const measured = measureCoverage(tree, coverageFolder);
+function coverage(tree: Tree, folder: string): void {
+  const measured = measureCoverage(tree, `${folder}/v8`);
   if (measured) sayCoverage(measured);
   else say("coverage could not be measured");
   count("coverage", measured && measured.percent >= linesPercentMin ? "passed" : "failed");
@@ -126,16 +125,14 @@ function indent(text: string): string {
 async function main(): Promise<void> {
   const parts = process.argv.slice(2).map((part) => part.replace(/^\.\//, "").replace(/\/$/, ""));
   const tree = readTree();
+  const folder = `${root}coverage`;
   const unknown = parts.find((part) => ![...tree.keys()].some((path) => isUnder(path, part)));
   if (unknown) throw new Error(`there is nothing at ${unknown}`);
-  const coverageFolder = `${root}coverage/v8`;
-  rmSync(coverageFolder, { recursive: true, force: true });
-  mkdirSync(coverageFolder, { recursive: true });
 
   await step("format and lint", () => lint(parts));
   await step("types", () => types(tree, parts));
-  await step("tests", () => tests(testFiles(tree, parts), coverageFolder));
-  if (parts.length === 0) await step("coverage", () => coverage(tree, coverageFolder));
+  await step("tests", () => tests(testFiles(tree, parts), folder));
+  if (parts.length === 0) await step("coverage", () => coverage(tree, folder));
 
   say("\n== summary");
   for (const line of describeEngines(tree, process.env)) say(line);

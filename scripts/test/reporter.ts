@@ -1,6 +1,6 @@
 /**
- * What `scripts/test.ts` reads from each test process: one JSON line for each test that ended, and `{"end":true}` when
- * all did. A file without that last line died on the way.
+ * What `scripts/test.ts` reads from each test process: one JSON line for each test that ended, `idle` whenever no test
+ * is left that was begun, and `end` when the process comes to its natural end. A file without that line died on the way.
  */
 
 import type { TestEvent } from "node:test/reporters";
@@ -12,9 +12,16 @@ export interface Ended {
   readonly why: string | undefined;
 }
 
+export const busyLine = '{"idle":false}\n';
+export const idleLine = '{"idle":true}\n';
+export const endLine = '{"end":true}\n';
+
 export default async function* report(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   const names: string[] = [];
+  let open = 0;
   for await (const event of events) {
+    if (event.type === "test:enqueue" && event.data.nesting === 0 && open++ === 0) yield busyLine;
+    if (event.type === "test:complete" && event.data.nesting === 0 && --open === 0) yield idleLine;
     if (event.type === "test:start") names[event.data.nesting] = event.data.name;
     if (event.type !== "test:pass" && event.type !== "test:fail") continue;
     const { data } = event;
@@ -31,7 +38,7 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
     };
     yield `${JSON.stringify(ended)}\n`;
   }
-  yield '{"end":true}\n';
+  yield endLine;
 }
 
 /** The error of a test or suite whose own body was fine. The inner tests have been reported already. */

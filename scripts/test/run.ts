@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { root } from "../source/tree.ts";
-import type { Ended } from "./reporter.ts";
+import { busyLine, type Ended, endLine, idleLine } from "./reporter.ts";
 
 export interface FileResult {
   readonly path: string;
@@ -12,10 +12,14 @@ export interface FileResult {
   readonly output: string;
 }
 
-/** A file that takes longer is ended, with everything it started, and counts as failed. */
-const fileMsMax = 120_000;
-/** How long a process may live on when its tests have ended. */
-const lingerMsMax = 10_000;
+/** Limits of one file. One that breaks them is ended, with everything it started, and counts as failed. */
+export interface FileLimits {
+  readonly fileMsMax: number;
+  /** How long the process may live on when its tests have ended. */
+  readonly lingerMsMax: number;
+}
+
+const defaultLimits: FileLimits = { fileMsMax: 120_000, lingerMsMax: 10_000 };
 const outputCharsMax = 65_536;
 
 const reporter = new URL("./reporter.ts", import.meta.url).href;
@@ -30,18 +34,22 @@ const loader = import.meta.resolve("tsx");
  */
 export async function runFiles(
   paths: readonly string[],
-  coverageFolder: string,
+  folder: string,
   onEnd: (result: FileResult) => void,
+  limits: FileLimits = defaultLimits,
 ): Promise<FileResult[]> {
-  const reports = `${root}coverage/reports`;
-  rmSync(reports, { recursive: true, force: true });
-  mkdirSync(reports, { recursive: true });
+  const coverage = `${folder}/v8`;
+  rmSync(coverage, { recursive: true, force: true });
+  mkdirSync(coverage, { recursive: true });
+  mkdirSync(`${folder}/reports`, { recursive: true });
   const results: FileResult[] = [];
   let next = 0;
   const worker = async (): Promise<void> => {
     while (next < paths.length) {
       const index = next++;
-      const result = await runFile(paths[index] as string, `${reports}/${index}.jsonl`, coverageFolder);
+      const report = `${folder}/reports/${index}.jsonl`;
+      rmSync(report, { force: true });
+      const result = await runFile(paths[index] as string, report, coverage, limits);
       results.push(result);
       onEnd(result);
     }
@@ -50,24 +58,23 @@ export async function runFiles(
   return results;
 }
 
-async function runFile(path: string, report: string, coverageFolder: string): Promise<FileResult> {
+async function runFile(path: string, report: string, coverage: string, limits: FileLimits): Promise<FileResult> {
   const startedAt = performance.now();
-  const child = spawn(
-    process.execPath,
-    [
-      "--conditions=plinth:source",
-      `--import=${loader}`,
-      `--test-reporter=${reporter}`,
-      `--test-reporter-destination=${report}`,
-      path,
-    ],
-    {
-      cwd: root,
-      detached: true,
-      stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, NODE_ENV: "test", NODE_V8_COVERAGE: coverageFolder },
-    },
-  );
+  const flags = [
+    "--conditions=plinth:source",
+    `--import=${loader}`,
+    `--test-reporter=${reporter}`,
+    `--test-reporter-destination=${report}`,
+  ];
+  const env: NodeJS.ProcessEnv = { ...process.env, NODE_ENV: "test", NODE_V8_COVERAGE: coverage };
+  // Set by `node --test` for its children, and would make this one report to a parent that it does not have.
+  delete env.NODE_TEST_CONTEXT;
+  const child = spawn(process.execPath, [...flags, path], {
+    cwd: root,
+    detached: true,
+    stdio: ["ignore", "pipe", "pipe"],
+    env,
+  });
   let output = "";
   const keep = (chunk: Buffer): void => {
     output = (output + chunk.toString()).slice(-outputCharsMax);
@@ -76,26 +83,28 @@ async function runFile(path: string, report: string, coverageFolder: string): Pr
   child.stderr.on("data", keep);
   const group = -(child.pid ?? 0);
   let timedOut = false;
-  let endedAt: number | undefined;
+  let idleAt: number | undefined;
   const watch = setInterval(() => {
     const nowMs = performance.now();
-    if (endedAt === undefined && readReport(report).complete) endedAt = nowMs;
-    timedOut = nowMs - startedAt > fileMsMax || nowMs - (endedAt ?? nowMs) > lingerMsMax;
+    idleAt = readReport(report).idle ? (idleAt ?? nowMs) : undefined;
+    timedOut ||= nowMs - startedAt > limits.fileMsMax || nowMs - (idleAt ?? nowMs) > limits.lingerMsMax;
     if (timedOut) endGroup(group);
-  }, 1000);
+  }, 500);
   const ending = await new Promise<string>((resolve) => {
     child.on("error", (thrown) => resolve(String(thrown)));
     child.on("exit", (code, signal) => resolve(signal ?? (code ? `exit code ${code}` : "")));
   });
   clearInterval(watch);
   // Whatever the file started and left behind goes with it.
-  if (group !== 0) endGroup(group);
-  const tests = readReport(report);
-  const died = diedOf(tests, ending, timedOut);
-  return { path, tests: died ? [...tests.list, died] : tests.list, ms: performance.now() - startedAt, output };
+  endGroup(group);
+  const { list, idle, complete } = readReport(report);
+  const whole = timedOut ? hungAs(idle, limits) : diedAs(list, complete, ending);
+  const tests: Ended[] = whole ? [...list, { name: "the file as a whole", outcome: "failed", why: whole }] : list;
+  return { path, tests, ms: performance.now() - startedAt, output };
 }
 
 function endGroup(group: number): void {
+  if (group === 0) return;
   try {
     process.kill(group, "SIGKILL");
   } catch {
@@ -103,7 +112,15 @@ function endGroup(group: number): void {
   }
 }
 
-function readReport(path: string): { list: Ended[]; complete: boolean } {
+interface Report {
+  readonly list: Ended[];
+  /** No test that was begun is left. It may be so for a moment only. */
+  readonly idle: boolean;
+  /** The process came to its natural end. */
+  readonly complete: boolean;
+}
+
+function readReport(path: string): Report {
   let text = "";
   try {
     text = readFileSync(path, "utf8");
@@ -111,23 +128,20 @@ function readReport(path: string): { list: Ended[]; complete: boolean } {
     // The process ended before it could report anything; `complete` says so.
   }
   const lines = text.split("\n").filter((line) => line.endsWith("}"));
-  const complete = lines.at(-1) === '{"end":true}';
-  return { list: lines.filter((line) => line !== '{"end":true}').map((line) => JSON.parse(line) as Ended), complete };
+  const list = lines.map((line) => JSON.parse(line) as Ended).filter((line) => line.outcome !== undefined);
+  const idle = text.lastIndexOf(idleLine) > text.lastIndexOf(busyLine);
+  return { list, idle, complete: text.endsWith(endLine) };
 }
 
-/** A failure that no test reported: the process died, hung, or never came to an end. */
-function diedOf(tests: { list: Ended[]; complete: boolean }, ending: string, timedOut: boolean): Ended | undefined {
-  const failed = tests.list.some((test) => test.outcome === "failed");
-  const hung = tests.complete
-    ? `its tests ended, but something they left open kept the process alive: stopped after ${lingerMsMax / 1000} s more`
-    : `its tests did not come to an end: stopped after ${fileMsMax / 1000} s`;
-  if (timedOut) return { name: "the file as a whole", outcome: "failed", why: hung };
-  if (!tests.complete || (ending && !failed)) {
-    return {
-      name: "the file as a whole",
-      outcome: "failed",
-      why: `the process ended early: ${ending || "exit code 0"}`,
-    };
-  }
-  return undefined;
+function hungAs(idle: boolean, limits: FileLimits): string {
+  return idle
+    ? `its tests ended, but something they left open kept the process alive: stopped after ${limits.lingerMsMax / 1000} s more`
+    : `its tests did not come to an end: stopped after ${limits.fileMsMax / 1000} s`;
+}
+
+/** A failure that no test reported: the process ended before its tests, or badly although they passed. */
+function diedAs(tests: readonly Ended[], complete: boolean, ending: string): string | undefined {
+  const explained = tests.some((test) => test.outcome === "failed");
+  if (complete && (ending === "" || explained)) return undefined;
+  return `the process ended early: ${ending || "exit code 0"}`;
 }
