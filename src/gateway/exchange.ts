@@ -1,0 +1,344 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Clock, Deadlines, PlinthError, Principal, ScopeFields } from "../base/index.ts";
+import { anonymous, CallScope, toPlinthError } from "../base/index.ts";
+import type { AccessEntry, AccessLog, Logger, Span, Tracer } from "../telemetry/index.ts";
+import { HttpError, httpStatusOf, retryAfterOf, stringifyProblem, toProblem } from "../wire/index.ts";
+import type { Connection, Guest } from "./connection.ts";
+import { connectionOf } from "./connection.ts";
+import type { Cors } from "./cors.ts";
+import { clientGone } from "./errors.ts";
+import type { HeadTemplate } from "./head.ts";
+import { parseIdempotencyKey } from "./idempotency-key.ts";
+import type { ResolvedLimits } from "./limits.ts";
+import type { Texts } from "./query.ts";
+import { challengeOf } from "./refusal.ts";
+
+/** What all requests of one gateway share. */
+export interface Edge {
+  readonly clock: Clock;
+  readonly deadlines: Deadlines;
+  readonly log: Logger;
+  readonly accessLog: AccessLog | undefined;
+  readonly tracer: Tracer | undefined;
+  readonly limits: ResolvedLimits;
+  readonly realm: string;
+  readonly cors: Cors | undefined;
+  /** The head of every error. */
+  readonly refusalHead: HeadTemplate;
+  inFlight: number;
+  draining: boolean;
+  /** In `clock.now()` milliseconds. */
+  lastRequestAt: number;
+  /** Requests that are not answered yet, for the end of draining. Filled only then. */
+  onFinish: (() => void) | undefined;
+}
+
+/** A route, compiled: what a request that matched it runs through. */
+export interface Endpoint {
+  /** The template, "/products/:id"; "" when no route matched. */
+  readonly route: string;
+  readonly spanName: string;
+  /** Notes the duration of an answer. */
+  observe(status: number, seconds: number): void;
+  serve(exchange: Exchange): void;
+}
+
+const open = 0;
+const reading = 1;
+const running = 2;
+const over = 3;
+
+/** A body this large that nobody wants is still read, so that the connection can be kept. Above: closed. */
+const discardBytesMax = 64 * 1024;
+/** How long a connection stays open for a client that is still sending while it is being refused. */
+const lingerMs = 1000;
+
+/**
+ * One request and its answer, from the moment when its headers are there. One constructor, one fixed shape; it is also
+ * its own line in the access log.
+ *
+ * Exactly one of `answer`, `fail` and the client's departure ends it; whatever comes later does nothing.
+ */
+export class Exchange implements Guest, AccessEntry {
+  readonly edge: Edge;
+  readonly endpoint: Endpoint;
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  /** Path parameters by name. */
+  readonly params: Texts;
+  /** The query string without its "?". */
+  readonly query: string;
+  /** In `clock.now()` milliseconds. */
+  readonly startedAt: number;
+  /** The client waits for "100 Continue" before it sends the body. */
+  expectsContinue: boolean;
+  readonly span: Span | undefined;
+  principal: Principal = anonymous;
+  scope: RequestScope | undefined = undefined;
+  status = 0;
+  durationMs = 0;
+  requestBytes = 0;
+  responseBytes = 0;
+  reason: string | undefined = undefined;
+  /** Tells a failure in another way than a problem answer; false when it did not. For answers that have begun. */
+  onFailure: ((failure: PlinthError) => boolean) | undefined = undefined;
+  /** Ends an answer that would go on for ever, when the process drains. */
+  onDrain: ((delayMs: number) => void) | undefined = undefined;
+  previousGuest: Guest | undefined = undefined;
+  nextGuest: Guest | undefined = undefined;
+  #phase = open;
+  readonly #connection: Connection;
+
+  constructor(
+    edge: Edge,
+    endpoint: Endpoint,
+    req: IncomingMessage,
+    res: ServerResponse,
+    params: Texts,
+    query: string,
+    startedAt: number,
+    expectsContinue: boolean,
+  ) {
+    this.edge = edge;
+    this.endpoint = endpoint;
+    this.req = req;
+    this.res = res;
+    this.params = params;
+    this.query = query;
+    this.startedAt = startedAt;
+    this.expectsContinue = expectsContinue;
+    const { tracer } = edge;
+    if (tracer) {
+      const { traceparent } = req.headers;
+      const parent = traceparent === undefined ? undefined : tracer.parse(traceparent, req.headers.tracestate);
+      this.span = tracer.start(endpoint.spanName, parent, "server");
+    } else this.span = undefined;
+    this.#connection = connectionOf(req.socket);
+    this.#connection.join(this, res);
+    edge.inFlight++;
+    edge.lastRequestAt = startedAt;
+  }
+
+  get isOver(): boolean {
+    return this.#phase === over;
+  }
+
+  /** The call's context, made when the request has arrived in full: from here on its deadline runs. */
+  begin(deadlineMs: number): RequestScope {
+    const header = this.req.headers["idempotency-key"];
+    this.#phase = running;
+    this.scope = new RequestScope(this, {
+      principal: this.principal,
+      deadline: this.edge.clock.now() + deadlineMs,
+      trace: this.span,
+      idempotencyKey: header === undefined ? undefined : parseIdempotencyKey(header),
+      caller: "gateway",
+      attempt: 1,
+      deadlines: this.edge.deadlines,
+    });
+    return this.scope;
+  }
+
+  /** The body is being read: what breaks on the connection now breaks this request. */
+  startReading(): void {
+    this.#phase = reading;
+    if (!this.expectsContinue) return;
+    this.expectsContinue = false;
+    this.res.writeContinue();
+  }
+
+  /** Sends the whole answer. `head` tells its length. */
+  answer(status: number, head: readonly string[], body: string | Buffer | undefined, bodyBytes: number): void {
+    if (this.#phase === over) return;
+    this.keepOrClose();
+    this.res.writeHead(status, head as string[]);
+    this.res.end(body);
+    this.responseBytes = bodyBytes;
+    this.finish(status);
+  }
+
+  /** Names and values that depend on who asks: CORS, the request's id. */
+  extend(head: string[]): void {
+    const { headers } = this.req;
+    if (headers.origin !== undefined && this.edge.cors) head.push(...this.edge.cors.pairsFor(headers.origin));
+    const requestId = headers["x-request-id"];
+    if (requestId !== undefined && isRequestId(requestId)) head.push("x-request-id", requestId as string);
+  }
+
+  /** Whether `extend` would add anything. */
+  get hasExtras(): boolean {
+    const { headers } = this.req;
+    return headers["x-request-id"] !== undefined || (headers.origin !== undefined && this.edge.cors !== undefined);
+  }
+
+  /** Answers with a problem, whatever was thrown. Our own bugs are logged here, once. */
+  fail(thrown: unknown): void {
+    if (this.#phase === over) return;
+    const failure = toPlinthError(thrown);
+    if (failure !== thrown) {
+      this.edge.log.error({ err: thrown, route: this.endpoint.spanName, trace: this.span }, "the edge failed");
+    }
+    this.reason = failure.reason;
+    if (this.onFailure?.(failure)) return;
+    if (this.res.headersSent) {
+      // The status is told already; only a broken connection says that this is not the end.
+      this.res.destroy();
+      this.finish(httpStatusOf(failure));
+      return;
+    }
+    const status = httpStatusOf(failure);
+    const text = stringifyProblem(toProblem(failure, { traceId: this.span?.traceId }));
+    const head = this.edge.refusalHead.slice();
+    const bodyBytes = Buffer.byteLength(text);
+    head[1] = String(bodyBytes);
+    this.extend(head);
+    const retryAfter = retryAfterOf(failure);
+    if (retryAfter !== undefined) head.push("retry-after", retryAfter);
+    if (failure instanceof HttpError)
+      for (const name of Object.keys(failure.headers)) head.push(name, failure.headers[name] as string);
+    const challenge = challengeOf(status, failure, this.edge.realm);
+    if (challenge !== undefined) head.push("www-authenticate", challenge);
+    if (this.isUnreadBodyLarge()) this.#linger(status, head, text, bodyBytes);
+    else this.answer(status, head, text, bodyBytes);
+  }
+
+  /** Ends the exchange on our side. The answer is on its way, or nobody is there to read it. */
+  finish(status: number): void {
+    this.#phase = over;
+    this.status = status;
+    const { edge } = this;
+    edge.inFlight--;
+    this.#connection.leave(this);
+    this.scope?.finish();
+    this.durationMs = edge.clock.now() - this.startedAt;
+    this.endpoint.observe(status, this.durationMs / 1000);
+    if (this.span) this.span.end(status >= 500 ? "error" : "ok", this.span.sampled ? this.#attributes() : undefined);
+    edge.accessLog?.write(this);
+    edge.onFinish?.();
+  }
+
+  /** A connection is closed after this answer when the process drains or the connection has carried its share. */
+  keepOrClose(): void {
+    if (this.edge.draining || this.#connection.requestCount >= this.edge.limits.requestsPerConnection) {
+      this.res.shouldKeepAlive = false;
+    }
+  }
+
+  onGone(): void {
+    if (this.#phase === over) return;
+    const reason = clientGone();
+    this.reason = reason.reason;
+    this.scope?.cancel(reason);
+    this.finish(499);
+  }
+
+  onBroken(refusal: PlinthError): boolean {
+    if (this.#phase !== reading) return false;
+    this.res.shouldKeepAlive = false;
+    this.fail(refusal);
+    return true;
+  }
+
+  onDeadline(reason: PlinthError): void {
+    this.fail(reason);
+  }
+
+  onDraining(delayMs: number): void {
+    this.onDrain?.(delayMs);
+  }
+
+  onShutdown(reason: PlinthError): void {
+    this.scope?.cancel(reason);
+    this.res.shouldKeepAlive = false;
+    this.fail(reason);
+  }
+
+  get method(): string {
+    return this.req.method as string;
+  }
+
+  get route(): string {
+    return this.endpoint.route;
+  }
+
+  get path(): string {
+    const url = this.req.url as string;
+    const end = url.indexOf("?");
+    return end === -1 ? url : url.slice(0, end);
+  }
+
+  get remote(): string {
+    return this.req.socket?.remoteAddress ?? "";
+  }
+
+  get userAgent(): string | undefined {
+    return this.req.headers["user-agent"];
+  }
+
+  get subject(): string {
+    return this.principal.subject;
+  }
+
+  get trace(): Span | undefined {
+    return this.span;
+  }
+
+  /** Whether there is more body to come than is worth reading for nothing. */
+  isUnreadBodyLarge(): boolean {
+    if (this.req.complete || this.expectsContinue || !this.res.shouldKeepAlive) return false;
+    const { headers } = this.req;
+    if (headers["transfer-encoding"] !== undefined) return true;
+    return headers["content-length"] !== undefined && Number(headers["content-length"]) > discardBytesMax;
+  }
+
+  /**
+   * Refuses a request whose body is still coming. Closing at once would reset the connection and lose the answer on its
+   * way; so the whole answer is sent, what still comes is thrown away, and after its end or 1 s the connection closes.
+   */
+  #linger(status: number, head: string[], text: string, bodyBytes: number): void {
+    const { req, res } = this;
+    res.shouldKeepAlive = false;
+    res.writeHead(status, head);
+    res.write(text);
+    const end = () => {
+      cancel();
+      if (!res.writableEnded) res.end();
+    };
+    const cancel = this.edge.clock.after(lingerMs, end);
+    req.once("end", end);
+    req.once("close", end);
+    req.resume();
+    this.responseBytes = bodyBytes;
+    this.finish(status);
+  }
+
+  #attributes(): Record<string, string | number> {
+    const attributes: Record<string, string | number> = {
+      "http.request.method": this.method,
+      "http.response.status_code": this.status,
+      "url.path": this.path,
+    };
+    if (this.endpoint.route !== "") attributes["http.route"] = this.endpoint.route;
+    if (this.status >= 500) attributes["error.type"] = this.reason ?? String(this.status);
+    return attributes;
+  }
+}
+
+/** The root of the calls that one request makes. It answers for itself when its time is over. */
+export class RequestScope extends CallScope {
+  readonly #exchange: Exchange;
+
+  constructor(exchange: Exchange, fields: ScopeFields) {
+    super(fields);
+    this.#exchange = exchange;
+  }
+
+  override onDeadline(): void {
+    super.onDeadline();
+    if (this.cancelled) this.#exchange.onDeadline(this.cancelled);
+  }
+}
+
+function isRequestId(value: string | string[]): boolean {
+  return typeof value === "string" && /^[\w.:/+=-]{1,128}$/.test(value);
+}

@@ -1,0 +1,16 @@
+/** The HTTP edge: turns outside HTTP into calls, exactly and cheaply, and answers every error as problem details. */
+export type { CompressionOptions } from "./compression.ts";
+export type { CorsOptions } from "./cors.ts";
+export type { Gateway, GatewayOptions, GatewayRoute } from "./gateway.ts";
+export { createGateway } from "./gateway.ts";
+export type { HeaderOptions } from "./head.ts";
+export type { GatewayLimits } from "./limits.ts";
+export type { Mount, MountedCall } from "./mount.ts";
+export type { Page } from "./page.ts";
+export type { GatewayServer, GatewayStats } from "./server.ts";
+export type { TokenIssuerOptions } from "./token-issuer.ts";
+export { createTokenIssuer } from "./token-issuer.ts";
+export type { TokenKeys, TokenKeysOptions } from "./token-keys.ts";
+export { createTokenKeys, generateTokenSecret } from "./token-keys.ts";
+export type { TokenVerifier, TokenVerifierOptions } from "./token-verifier.ts";
+export { createTokenVerifier } from "./token-verifier.ts";

@@ -1,0 +1,75 @@
+import { compileStrings } from "../schema/index.ts";
+import type { Operation, Route } from "../service/index.ts";
+import { requireJson } from "./content-type.ts";
+import { bodyUnexpected, jsonMalformed, lengthRequired } from "./errors.ts";
+import type { Exchange } from "./exchange.ts";
+import { parseJson } from "./json.ts";
+import { addQuery } from "./query.ts";
+
+/**
+ * A request is one flat message: path parameters by name, the rest from the query string for GET, HEAD and DELETE, and
+ * from the JSON body otherwise. A path parameter wins over a field of the same name.
+ *
+ * Text from the path and the query becomes numbers, booleans and arrays by the schema; what does not fit is left for the
+ * validator to name. `parse` checks the whole message (422 with every violation) and gives a copy of its declared fields.
+ */
+export interface MessageReader {
+  /** Whether the message has a body. */
+  readonly takesBody: boolean;
+  /** For requests without a body. */
+  fromQuery(exchange: Exchange): unknown;
+  /** Refuses by headers alone what no body could make good. */
+  checkHeaders(exchange: Exchange): void;
+  fromBody(exchange: Exchange, body: Buffer): unknown;
+}
+
+export function compileMessage(operation: Operation, route: Route, jsonDepth: number): MessageReader {
+  const { request } = operation;
+  const schema = request.jsonSchema;
+  const takesBody = route.verb === "POST" || route.verb === "PUT" || route.verb === "PATCH";
+  const { params } = route;
+  const convert = compileStrings(schema);
+  const needsBody = takesBody && (schema.required ?? []).some((name) => !params.includes(name));
+  const hasParams = params.length > 0;
+
+  return {
+    takesBody,
+    fromQuery(exchange) {
+      requireNoBody(exchange);
+      if (exchange.query !== "") addQuery(exchange.params, exchange.query, params);
+      return request.parse(convert(exchange.params));
+    },
+    checkHeaders({ req }) {
+      const { headers } = req;
+      const length = headers["content-length"];
+      if (length === undefined && headers["transfer-encoding"] === undefined) {
+        if (needsBody) throw lengthRequired();
+      } else if (length !== "0" || headers["content-type"] !== undefined) {
+        requireJson(req.method as string, headers["content-type"], headers["content-encoding"]);
+      }
+    },
+    fromBody(exchange, body) {
+      if (body.length === 0 && exchange.req.headers["content-type"] !== undefined && isFramed(exchange)) {
+        throw jsonMalformed("a value", { position: 0, line: 1, column: 1 });
+      }
+      const value = body.length === 0 ? {} : parseJson(body, jsonDepth);
+      if (hasParams && typeof value === "object" && value !== null && !Array.isArray(value)) {
+        const fields = convert(exchange.params);
+        for (const name of params) (value as Record<string, unknown>)[name] = fields[name];
+      }
+      return request.parse(value);
+    },
+  };
+}
+
+/** A body that came with a length, were it 0, and a type: it claims to be JSON, and nothing is no JSON. */
+function isFramed({ req }: Exchange): boolean {
+  return req.headers["content-length"] !== undefined || req.headers["transfer-encoding"] !== undefined;
+}
+
+function requireNoBody({ req }: Exchange): void {
+  const length = req.headers["content-length"];
+  if (req.headers["transfer-encoding"] !== undefined || (length !== undefined && length !== "0")) {
+    throw bodyUnexpected(req.method as string);
+  }
+}

@@ -1,0 +1,105 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Duration, PlinthError, Principal } from "../base/index.ts";
+import { parseDuration } from "../base/index.ts";
+import type { Access } from "../service/index.ts";
+import type { Admission } from "./admission.ts";
+import { wrongGateway } from "./errors.ts";
+import type { Exchange, RequestScope } from "./exchange.ts";
+
+/** An existing Express, Fastify or plain `node:http` handler, served under a path of this app. */
+export interface Mount {
+  /** `"/legacy"`; the handler sees the path without it. `"/"` takes whatever no route of this app takes. */
+  readonly path: string;
+  /** Who may call. Default `"authenticated"`: a valid token is needed. */
+  readonly access?: Access;
+  /** How long the handler may take to begin its answer. Default 10 s; above: 504. */
+  readonly deadline?: Duration;
+  readonly handler: (req: IncomingMessage, res: ServerResponse) => void;
+}
+
+/** What a mounted handler finds at `req.plinth`. */
+export interface MountedCall {
+  readonly principal: Principal;
+  /** Deadline, signal and trace, for calls that it makes. */
+  readonly context: RequestScope;
+}
+
+/**
+ * A mounted handler keeps its ways: bodies, headers, errors and CORS are its own. From the gateway it has access control,
+ * a deadline until its answer begins, the trace (`traceparent` names our span), the access log and the metrics.
+ */
+export function compileMount(mount: Mount, admit: Admission, deadlineMsDefault: number): (exchange: Exchange) => void {
+  const prefix = checkPath(mount.path);
+  const deadlineMs = mount.deadline === undefined ? deadlineMsDefault : parseDuration(mount.deadline);
+  if (!deadlineMs)
+    throw wrongGateway("MOUNT_INVALID", `mount "${mount.path}": deadline: write a duration such as "30s".`);
+
+  const proceed = (exchange: Exchange): void => {
+    const { req, res } = exchange;
+    const scope = exchange.begin(deadlineMs);
+    if (exchange.expectsContinue) exchange.startReading();
+    rewrite(req, prefix, scope);
+    // From here on the answer is the handler's to end: the exchange ends with it.
+    res.once("finish", () => {
+      if (!exchange.isOver) exchange.finish(res.statusCode);
+    });
+    exchange.onFailure = (failure) => takeOver(exchange, failure);
+    mount.handler(req, res);
+  };
+  return (exchange) => admit(exchange, proceed);
+}
+
+/** Whether a path lies under a mount. */
+export function isUnder(prefix: string, path: string): boolean {
+  if (prefix === "/") return true;
+  return path.startsWith(prefix) && (path.length === prefix.length || path.charCodeAt(prefix.length) === 0x2f);
+}
+
+/** A path without its mount's, as `req.url`. */
+function rewrite(req: IncomingMessage, prefix: string, scope: RequestScope): void {
+  const mounted = req as IncomingMessage & { originalUrl?: string; plinth?: MountedCall };
+  mounted.originalUrl ??= req.url as string;
+  mounted.plinth = { principal: scope.principal, context: scope };
+  if (prefix !== "/") {
+    const rest = (req.url as string).slice(prefix.length);
+    req.url = rest.startsWith("/") ? rest : `/${rest}`;
+  }
+  if (!scope.trace) return;
+  const traceparent = scope.trace.traceparent();
+  req.headers.traceparent = traceparent;
+  const at = req.rawHeaders.findIndex((name, i) => i % 2 === 0 && name.toLowerCase() === "traceparent");
+  if (at === -1) req.rawHeaders.push("traceparent", traceparent);
+  else req.rawHeaders[at + 1] = traceparent;
+}
+
+/**
+ * Called when the exchange failed: the deadline passed, or the process ends. An answer that has begun is left alone. One
+ * that has not is ours now, and whatever the handler still says is swallowed: it must not crash on an answer that is gone.
+ */
+function takeOver(exchange: Exchange, failure: PlinthError): boolean {
+  const { res } = exchange;
+  if (res.headersSent) return failure.code === "deadline_exceeded";
+  exchange.onFailure = undefined;
+  for (const name of res.getHeaderNames()) res.removeHeader(name);
+  exchange.fail(failure);
+  const deaf = () => res;
+  Object.assign(res, {
+    setHeader: deaf,
+    setHeaders: deaf,
+    appendHeader: deaf,
+    removeHeader: () => {},
+    writeHead: deaf,
+    flushHeaders: () => {},
+    write: () => true,
+    end: deaf,
+  });
+  return true;
+}
+
+function checkPath(path: string): string {
+  if (path === "/" || /^(?:\/[A-Za-z0-9._~!$&'()+,;=:@-]+)+$/.test(path)) return path;
+  throw wrongGateway(
+    "MOUNT_INVALID",
+    `mount ${JSON.stringify(path)}: a path begins with "/" and does not end with it, such as "/legacy"; parameters and wildcards are not possible.`,
+  );
+}

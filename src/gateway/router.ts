@@ -1,0 +1,92 @@
+import findMyWay from "find-my-way";
+import { wrongGateway } from "./errors.ts";
+import type { Endpoint } from "./exchange.ts";
+import type { Texts } from "./query.ts";
+
+/** What a path and a method lead to. `store` is null when the path's percent-encoding is broken. */
+export interface Match {
+  readonly store: Endpoint | null;
+  readonly params: Texts;
+}
+
+/** The methods that a route may have. HEAD is served wherever GET is. */
+export type RouteVerb = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
+
+const verbs: readonly RouteVerb[] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+
+/**
+ * Finds the endpoint of a request. Paths are compared letter by letter: `/a` and `/a/` differ. A static part wins over a
+ * parameter, a parameter over a wildcard. Compiled by find-my-way into one function per method.
+ */
+export interface Router {
+  /** Throws StartError ROUTE_COLLISION, which names both owners. `owner` is how a message names the endpoint. */
+  add(verb: RouteVerb, path: string, endpoint: Endpoint, owner: string): void;
+  /** Call once, after the last `add`. */
+  compile(): void;
+  find(method: string, path: string): Match | null;
+  /** The methods of a path, with HEAD and OPTIONS; empty when there is nothing at the path. */
+  methodsOf(path: string): readonly string[];
+  /** All methods that some path has. */
+  readonly methods: readonly string[];
+}
+
+export function createRouter(urlLengthMax: number): Router {
+  const router = findMyWay({
+    caseSensitive: true,
+    ignoreTrailingSlash: false,
+    ignoreDuplicateSlashes: false,
+    // The limit of the URL holds for its parts; patterns inside a path are not offered, so length costs nothing.
+    maxParamLength: urlLengthMax,
+    querystringParser: () => "",
+    onBadUrl: () => {},
+  });
+  const owners = new Map<Endpoint, string>();
+  const gets: { readonly path: string; readonly endpoint: Endpoint }[] = [];
+  const used = new Set<string>();
+
+  const register = (verb: RouteVerb, path: string, endpoint: Endpoint, owner: string): void => {
+    try {
+      router.on(verb, path, nothing, endpoint);
+    } catch (cause) {
+      const known = router.findRoute(verb, path)?.store as Endpoint | undefined;
+      throw known
+        ? wrongGateway(
+            "ROUTE_COLLISION",
+            `${owner} and ${owners.get(known)} both answer "${verb} ${path}" (names of parameters make no difference); change the path or the method of one.`,
+          )
+        : wrongGateway("ROUTE_INVALID", `${owner}: "${verb} ${path}" is no route: ${(cause as Error).message}.`, cause);
+    }
+    used.add(verb);
+  };
+
+  return {
+    add(verb, path, endpoint, owner) {
+      if (/[(?]|::/.test(path)) {
+        throw wrongGateway(
+          "ROUTE_INVALID",
+          `${owner}: "${verb} ${path}": patterns and optional parts are not possible in a path; write ":name" for a part that varies.`,
+        );
+      }
+      register(verb, path, endpoint, owner);
+      owners.set(endpoint, owner);
+      if (verb === "GET") gets.push({ path, endpoint });
+    },
+    compile() {
+      for (const { path, endpoint } of gets) {
+        if (!router.hasRoute("HEAD", path)) register("HEAD", path, endpoint, owners.get(endpoint) as string);
+      }
+      router.compile();
+    },
+    find: (method, path) => router.find(method as RouteVerb, path) as Match | null,
+    methodsOf(path) {
+      const found: string[] = verbs.filter((verb) => router.find(verb, path)?.store);
+      if (found.length > 0) found.push("OPTIONS");
+      return found;
+    },
+    get methods() {
+      return [...used, "OPTIONS"];
+    },
+  };
+}
+
+function nothing(): void {}

@@ -1,0 +1,181 @@
+import type { Server } from "node:http";
+import { createServer } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import type { Random } from "../base/index.ts";
+import { knownConnectionOf } from "./connection.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import { expectationFailed, methodNotImplemented, shuttingDown, wrongGateway } from "./errors.ts";
+import type { Edge } from "./exchange.ts";
+import { answerBrokenConnection, answerRaw } from "./parse-error.ts";
+
+export interface GatewayServer {
+  /** Listens. Throws StartError PORT_IN_USE, PORT_FORBIDDEN or HOST_UNUSABLE. */
+  start(): Promise<{ readonly port: number }>;
+  /**
+   * Takes leave without failing a request: answers close their connections, new requests are still served until none has
+   * come for `drainQuiet` (at most `drainDelay`), then listening ends, idle connections close, and running requests get
+   * `drainInFlight` to end before they are cancelled with 503. Resolves when nothing runs any more.
+   */
+  drain(): Promise<void>;
+  /** Ends everything now. */
+  stop(): Promise<void>;
+  readonly stats: GatewayStats;
+}
+
+export interface GatewayStats {
+  readonly inFlight: number;
+  readonly connections: number;
+  readonly draining: boolean;
+}
+
+export interface GatewayServerOptions {
+  readonly edge: Edge;
+  readonly dispatcher: Dispatcher;
+  readonly host: string;
+  readonly port: number;
+  readonly random: Random;
+}
+
+export function createGatewayServer(options: GatewayServerOptions): GatewayServer {
+  const { edge, random } = options;
+  const { clock, limits } = edge;
+  const sockets = new Set<Socket>();
+  const server = listenOn(options, sockets);
+  let draining: Promise<void> | undefined;
+
+  const waitForQuiet = async (): Promise<void> => {
+    const startedAt = clock.now();
+    for (;;) {
+      const now = clock.now();
+      const quietMs = now - Math.max(startedAt, edge.lastRequestAt);
+      const leftMs = Math.min(limits.drainQuietMs - quietMs, limits.drainDelayMs - (now - startedAt));
+      if (leftMs <= 0) return;
+      await clock.sleep(Math.min(leftMs, 100));
+    }
+  };
+  const waitForInFlight = (): Promise<void> =>
+    new Promise((resolve) => {
+      const done = () => {
+        cancel();
+        edge.onFinish = undefined;
+        resolve();
+      };
+      const cancel = clock.after(limits.drainInFlightMs, done);
+      edge.onFinish = () => {
+        if (edge.inFlight === 0) done();
+      };
+      edge.onFinish();
+    });
+  const forEachGuest = (task: (guest: NonNullable<ReturnType<typeof newestOf>>) => void): void => {
+    for (const socket of sockets) {
+      for (let guest = newestOf(socket); guest; ) {
+        const next: ReturnType<typeof newestOf> = guest.nextGuest;
+        task(guest);
+        guest = next;
+      }
+    }
+  };
+  const drain = async (): Promise<void> => {
+    edge.draining = true;
+    // Streams that would go on for ever come back to another process, not all at once.
+    forEachGuest((guest) => guest.onDraining(random.next() * streamJitterMs));
+    await waitForQuiet();
+    if (server.listening) server.close();
+    server.closeIdleConnections();
+    await waitForInFlight();
+    forEachGuest((guest) => guest.onShutdown(shuttingDown()));
+  };
+
+  return {
+    start: () => start(server, options),
+    drain() {
+      draining ??= drain();
+      return draining;
+    },
+    stop() {
+      edge.draining = true;
+      return new Promise((resolve) => {
+        if (!server.listening && sockets.size === 0) return resolve();
+        server.close(() => resolve());
+        server.closeAllConnections();
+        for (const socket of sockets) socket.destroy();
+      });
+    },
+    get stats() {
+      return { inFlight: edge.inFlight, connections: sockets.size, draining: edge.draining };
+    },
+  };
+}
+
+const streamJitterMs = 5000;
+
+function newestOf(socket: Socket) {
+  return knownConnectionOf(socket)?.newest;
+}
+
+function listenOn({ edge, dispatcher }: GatewayServerOptions, sockets: Set<Socket>): Server {
+  const { limits } = edge;
+  const server = createServer(
+    {
+      // The lenient parser is never used: it lets requests through that a proxy may cut elsewhere.
+      insecureHTTPParser: false,
+      // Looked at by ourselves, so that the refusal is a problem document.
+      requireHostHeader: false,
+      maxHeaderSize: limits.headerBytes,
+      headersTimeout: limits.headersTimeoutMs,
+      requestTimeout: Math.max(limits.requestTimeoutMs, limits.headersTimeoutMs),
+      connectionsCheckingInterval: limits.timeoutCheckMs,
+      keepAliveTimeout: limits.keepAliveMs,
+      noDelay: true,
+    },
+    (req, res) => dispatcher.dispatch(req, res, false, undefined),
+  );
+  server.maxConnections = limits.connections;
+  server.timeout = limits.stalledClientMs;
+  server.on("checkContinue", (req, res) => dispatcher.dispatch(req, res, true, undefined));
+  server.on("checkExpectation", (req, res) => dispatcher.refuse(req, res, expectationFailed()));
+  server.on("clientError", (thrown: Error, socket) => answerBrokenConnection(edge, thrown, socket as Socket));
+  server.on("connect", (_req, socket) => answerRaw(edge, methodNotImplemented(), socket as Socket));
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
+  // A handler may be silent for as long as its deadline lets it; a client that does not read may not.
+  server.on("timeout", (socket: Socket) => {
+    if (newestOf(socket) === undefined || socket.writableLength > 0) socket.destroy();
+  });
+  return server;
+}
+
+function start(server: Server, { host, port }: GatewayServerOptions): Promise<{ readonly port: number }> {
+  return new Promise((resolve, reject) => {
+    const onError = (cause: NodeJS.ErrnoException) => reject(startError(cause, host, port));
+    server.once("error", onError);
+    server.listen({ host, port, backlog: 1024 }, () => {
+      server.off("error", onError);
+      resolve({ port: (server.address() as AddressInfo).port });
+    });
+  });
+}
+
+function startError(cause: NodeJS.ErrnoException, host: string, port: number): Error {
+  if (cause.code === "EADDRINUSE") {
+    return wrongGateway(
+      "PORT_IN_USE",
+      `gateway: port ${port} on ${host} is in use by another process; stop that process, or set another port.`,
+      cause,
+    );
+  }
+  if (cause.code === "EACCES") {
+    return wrongGateway(
+      "PORT_FORBIDDEN",
+      `gateway: port ${port} on ${host} may not be used by this user; set a port above 1023.`,
+      cause,
+    );
+  }
+  return wrongGateway(
+    "HOST_UNUSABLE",
+    `gateway: nothing can listen on "${host}" port ${port} (${cause.code ?? cause.message}); set the host to an address of this machine, such as "127.0.0.1" or "0.0.0.0".`,
+    cause,
+  );
+}

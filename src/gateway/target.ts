@@ -1,0 +1,17 @@
+import { urlMalformed } from "./errors.ts";
+
+/**
+ * The path and query of a request's target. Origin form is taken as it is; absolute form (`GET http://host/path`, which
+ * RFC 9112, 3.2.2 has every server accept) without its authority. Anything else, and a fragment, is 400.
+ */
+export function originForm(url: string): string {
+  let target = url;
+  if (target.charCodeAt(0) !== 0x2f) {
+    const match = /^https?:\/\/[^/?#]+/i.exec(target);
+    if (!match) throw urlMalformed("it is neither a path nor an absolute URL");
+    target = target.slice(match[0].length);
+    if (target.charCodeAt(0) !== 0x2f) target = `/${target}`;
+  }
+  if (target.includes("#")) throw urlMalformed("a fragment belongs to the client");
+  return target;
+}

@@ -1,0 +1,85 @@
+import type { Call } from "../base/index.ts";
+import type { Operation, Route } from "../service/index.ts";
+import type { Admission } from "./admission.ts";
+import { readBody } from "./body.ts";
+import type { Compression } from "./compression.ts";
+import type { ContentSender } from "./content.ts";
+import { createContentSender } from "./content.ts";
+import { notAcceptable } from "./errors.ts";
+import type { Exchange } from "./exchange.ts";
+import { headTemplate, withoutLength } from "./head.ts";
+import { compileMessage } from "./message.ts";
+import { acceptsJson } from "./negotiation.ts";
+
+/** What all endpoints are made with. */
+export interface EndpointSettings {
+  readonly deadlineMs: number;
+  readonly jsonDepth: number;
+  readonly headers: ReadonlyMap<string, string>;
+  readonly compression: Compression | undefined;
+}
+
+/**
+ * The way of a request through a method that answers once: let in, message, call, answer. Each step is made at start and
+ * holds only what this method needs.
+ */
+export function compileUnary(
+  operation: Operation,
+  route: Route,
+  call: Call,
+  admit: Admission,
+  settings: EndpointSettings,
+): (exchange: Exchange) => void {
+  const message = compileMessage(operation, route, settings.jsonDepth);
+  const deadlineMs = operation.deadlineMs ?? settings.deadlineMs;
+  const { bodyLimitBytes } = operation;
+  const reply = compileReply(operation, settings);
+  const answersJson = operation.response !== undefined;
+
+  const run = async (exchange: Exchange, request: unknown): Promise<void> => {
+    try {
+      const answer = await call(request, exchange.begin(deadlineMs));
+      if (!exchange.isOver) reply(exchange, answer);
+    } catch (thrown) {
+      exchange.fail(thrown);
+    }
+  };
+  const takeBody = (exchange: Exchange, body: Buffer): void => void run(exchange, message.fromBody(exchange, body));
+
+  const proceed = (exchange: Exchange): void => {
+    if (answersJson && !acceptsJson(exchange.req.headers.accept)) throw notAcceptable("application/json");
+    if (message.takesBody) {
+      message.checkHeaders(exchange);
+      readBody(exchange, bodyLimitBytes, takeBody);
+    } else void run(exchange, message.fromQuery(exchange));
+  };
+  return (exchange) => admit(exchange, proceed);
+}
+
+function compileReply(operation: Operation, settings: EndpointSettings): (exchange: Exchange, answer: unknown) => void {
+  const { response, status, cache } = operation;
+  if (!response) {
+    const head = withoutLength(headTemplate(settings.headers, {}));
+    // 204 has no length; any other status says that it has nothing.
+    const plain = status === 204 ? head : ["content-length", "0", ...head];
+    return (exchange) => {
+      if (!exchange.hasExtras) {
+        exchange.answer(status, plain, undefined, 0);
+        return;
+      }
+      const own = plain.slice();
+      exchange.extend(own);
+      exchange.answer(status, own, undefined, 0);
+    };
+  }
+  const seconds = cache && Math.floor(cache.ttlMs / 1000);
+  const sender: ContentSender = createContentSender({
+    status,
+    contentType: "application/json",
+    headers: settings.headers,
+    compression: settings.compression,
+    cacheControl:
+      cache && `${cache.private || operation.access !== "public" ? "private" : "public"}, max-age=${seconds}`,
+  });
+  return (exchange, answer) => sender.send(exchange, response.stringify(answer));
+}
