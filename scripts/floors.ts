@@ -20,11 +20,13 @@ export const floors: readonly (readonly string[])[] = [
 
 /**
  * Beside the floors: `engines/`, one room for each outside product. An engine sees the ports, so the floors up to this
- * one. No room sees an engine; those above this floor reach all of them through the generated list alone.
+ * one. No room sees an engine; those above this floor reach all of them through the generated list alone, by the
+ * contract that every engine keeps.
  */
 export const enginesFloorMax = 4;
 export const enginesFolder = "engines";
 export const enginesList = "src/engines/index.gen.ts";
+export const enginesContract = "src/engines/engine.ts";
 
 /**
  * The one room that imports a third-party package, so that replacing it is one room's work. Every dependency of
@@ -49,8 +51,9 @@ export const owners: Readonly<Record<string, string>> = {
   "@redis/client": "engines/redis",
 };
 
-/** The line a room stands on. Engines stand just above the ports they serve; undefined for a folder that is no room. */
+/** The line a room stands on. Engines stand just above the ports they serve, and their contract between; undefined for a folder that is no room. */
 export function floorOf(room: string): number | undefined {
+  if (room === enginesFolder) return enginesFloorMax + 0.25;
   if (room.startsWith(`${enginesFolder}/`)) return enginesFloorMax + 0.5;
   const line = floors.findIndex((rooms) => rooms.includes(room));
   return line === -1 ? undefined : line;

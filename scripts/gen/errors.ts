@@ -109,21 +109,17 @@ function literal(source: string | undefined): string | undefined {
 
 /** `docs/errors.md`: every reason once. */
 export function errorsDocText(tree: Tree): string {
-  const byReason = new Map<string, RaisedReason>();
-  for (const raised of raisedReasons(tree)) {
-    const known = byReason.get(raised.reason);
-    byReason.set(raised.reason, {
-      ...raised,
-      ...known,
-      code: known?.code ?? raised.code,
-      message: known?.message ?? raised.message,
+  const byReason = new Map<string, RaisedReason[]>();
+  for (const raised of raisedReasons(tree))
+    byReason.set(raised.reason, [...(byReason.get(raised.reason) ?? []), raised]);
+  const rows = [...byReason]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([reason, places]) => {
+      const codes = unique(places.map((place) => place.code)).join(", ");
+      const rooms = unique(places.map((place) => place.room)).join(", ");
+      const message = places.find((place) => place.message)?.message ?? "";
+      return `| \`${reason}\` | ${codes} | ${rooms} | ${escapeCell(message)} |`;
     });
-  }
-  const rows = [...byReason.values()]
-    .sort((a, b) => (a.reason < b.reason ? -1 : 1))
-    .map(
-      ({ reason, code, room, message }) => `| \`${reason}\` | ${code ?? ""} | ${room} | ${escapeCell(message ?? "")} |`,
-    );
   return `# Errors
 
 Every reason that Plinth itself raises. A program switches on the reason; the code says what kind of failure it is
@@ -134,6 +130,10 @@ what is filled in. Written by \`npm run gen\` from the sources.
 |---|---|---|---|
 ${rows.join("\n")}
 `;
+}
+
+function unique(names: readonly (string | undefined)[]): string[] {
+  return [...new Set(names.filter((name) => name !== undefined))].sort();
 }
 
 function escapeCell(text: string): string {

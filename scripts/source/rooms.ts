@@ -1,13 +1,17 @@
-import { enginesFolder, enginesList } from "../floors.ts";
+import { enginesFolder } from "../floors.ts";
 import { type Import, importsOf, packageOf } from "./imports.ts";
 import type { Tree } from "./tree.ts";
 
-/** The room of a path: `src/cache/x.ts` → `cache`, `src/engines/redis/x.ts` → `engines/redis`. The package's doors have none. */
+/**
+ * The room of a path: `src/cache/x.ts` → `cache`, `src/engines/redis/x.ts` → `engines/redis`. The package's doors and the
+ * list and contract of the engines have none.
+ */
 export function roomOf(path: string): string | undefined {
   const parts = path.split("/");
   if (parts[0] === "bin") return "cli";
-  if (parts[0] !== "src" || parts.length < 3 || path === enginesList) return undefined;
-  return parts[1] === enginesFolder ? parts.slice(1, parts.length > 3 ? 3 : 2).join("/") : parts[1];
+  if (parts[0] !== "src" || parts.length < 3) return undefined;
+  if (parts[1] !== enginesFolder) return parts[1];
+  return parts.length > 3 ? parts.slice(1, 3).join("/") : undefined;
 }
 
 export function isTest(path: string): boolean {

@@ -124,6 +124,12 @@ describe("functionsOf", () => {
       "  }",
       "}",
     ].join("\n");
+    const other =
+      "function a(): B {\n  return c;\n}\n\ninterface D {\n  e: 1;\n}\n\nclass F implements B {\n  g = 1;\n}";
+    assert.deepEqual(
+      functionsOf(other).map((item) => item.name),
+      ["a"],
+    );
     const sizes = functionsOf(text).map(({ name, line, lines }) => `${name}@${line}=${lines}`);
     assert.deepEqual(sizes, ["inner@5=4", "outer@1=11", "d@16=3"]);
   });

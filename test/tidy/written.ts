@@ -31,7 +31,7 @@ function doubleReasons(tree: Tree): Problem[] {
         line,
         message: `${reason} is raised by ${known.room} already (${known.path}): a reason has one room`,
       });
-    } else if (known.room === room && known.code && code && known.code !== code) {
+    } else if (known.room === room && isOther(known.code, code)) {
       found.push({
         path,
         line,
@@ -40,6 +40,11 @@ function doubleReasons(tree: Tree): Problem[] {
     }
   }
   return found;
+}
+
+/** What stops the start may also end a call later, for the same reason. */
+function isOther(a: string | undefined, b: string | undefined): boolean {
+  return a !== undefined && b !== undefined && a !== b && a !== "start" && b !== "start";
 }
 
 /** An engine speaks for its port: the reasons of the port's room are its own, and engines share them. */
@@ -115,7 +120,7 @@ export const writtenChecks: readonly Check[] = [
     good: {
       "src/cache/a.ts": raise("internal", "BAD_KEY") + raise("internal", "BAD_KEY"),
       "src/engines/redis/a.ts": raise("internal", "BAD_KEY"),
-      "src/rpc/a.ts": raise("internal", "BAD_FRAME"),
+      "src/rpc/a.ts": `${raise("internal", "BAD_FRAME")}new StartError("BAD_FRAME", "x");`,
       "src/rpc/a.test.ts": raise("internal", "BAD_KEY"),
     },
   },

@@ -1,0 +1,14 @@
+// Written by `npm run gen` from the folders beside it. A new engine is a new folder; nothing is edited here.
+
+/** Every engine by name, loaded when first asked for. */
+export const engines = {
+  pglite: () => import("./pglite/index.ts"),
+  redis: () => import("./redis/index.ts"),
+} as const;
+
+/** URL scheme → the name of the engine that serves it. */
+export const engineOfScheme: Readonly<Record<string, keyof typeof engines>> = {
+  pglite: "pglite",
+  redis: "redis",
+  rediss: "redis",
+};

@@ -1,0 +1,28 @@
+import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
+import { rmSync } from "node:fs";
+import { after, before, describe, test } from "node:test";
+import { root } from "../scripts/source/tree.ts";
+
+/** Below the root, so that the built files find the same packages as a user's. Git ignores it. */
+const folder = `${root}coverage/dist`;
+
+describe("the package as it is published", () => {
+  before(() => {
+    rmSync(folder, { recursive: true, force: true });
+    const args = ["-p", "tsconfig.build.json", "--outDir", folder];
+    const built = spawnSync(`${root}node_modules/.bin/tsc`, args, { cwd: root, encoding: "utf8" });
+    assert.equal(built.status, 0, built.stdout);
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  for (const door of ["index", "testing"]) {
+    test(`${door}.js runs on plain Node and exports what its source does`, async () => {
+      const script = `import(${JSON.stringify(`file://${folder}/${door}.js`)}).then((m) => console.log(JSON.stringify(Object.keys(m).sort())))`;
+      const built = JSON.parse(execFileSync(process.execPath, ["-e", script], { encoding: "utf8" })) as string[];
+      const source = (await import(`../src/${door}.ts`)) as object;
+      assert.deepEqual(built, Object.keys(source).sort());
+      assert.ok(built.length > 0);
+    });
+  }
+});
