@@ -4,7 +4,7 @@
  */
 export type { AccessEntry, AccessLog, AccessLogOptions } from "./access-log.ts";
 export { createAccessLog } from "./access-log.ts";
-export type { StandardOutput, TextDestination } from "./destination.ts";
+export type { Output, TextDestination } from "./destination.ts";
 export { openOutput, standardOutput } from "./destination.ts";
 export { errorFields } from "./error-fields.ts";
 export type { LogFields, Logger, LoggerOptions, LogLevel, LogMethod } from "./logger.ts";
