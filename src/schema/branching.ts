@@ -6,8 +6,8 @@ export type Kind = "scalar" | "bytes" | "array" | "object";
 
 /** How to find the branch of a union for a value: first by kind, then by a constant field, then by asking each branch. */
 export interface Branching {
-  /** Some branch takes strings, numbers, booleans or null as they are. */
-  readonly scalar: boolean;
+  /** Some branch takes text as it is; otherwise text stands for bytes, if there are any. */
+  readonly text: boolean;
   readonly bytes: Branch | undefined;
   readonly arrays: readonly Branch[];
   readonly objects: readonly Branch[];
@@ -24,12 +24,18 @@ export function toBranching(union: UnionShape, shapes: Shapes): Branching {
   const of = (kind: Kind): Branch[] => union.branches.filter(({ shape }) => kindsOf(shape, shapes).has(kind));
   const objects = of("object");
   return {
-    scalar: of("scalar").length > 0,
+    text: union.branches.some(({ shape }) => takesText(shape, shapes)),
     bytes: of("bytes")[0],
     arrays: of("array"),
     objects,
     tag: findTag(objects, shapes),
   };
+}
+
+function takesText(shape: Shape, shapes: Shapes): boolean {
+  const inner = dereference(shape, shapes);
+  if (inner.kind !== "scalar") return inner.kind === "any";
+  return inner.types.includes("string") || inner.values.some((value) => typeof value === "string");
 }
 
 const everyKind: readonly Kind[] = ["scalar", "bytes", "array", "object"];
@@ -67,5 +73,5 @@ function constantsOf(object: ObjectShape, name: string, shapes: Shapes): readonl
   const property = object.properties.find((candidate) => candidate.name === name);
   if (property === undefined || !property.required) return [];
   const shape = dereference(property.shape, shapes);
-  return shape.kind === "scalar" ? (shape.values ?? []) : [];
+  return shape.kind === "scalar" && shape.types.length === 0 ? shape.values : [];
 }

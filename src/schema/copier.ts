@@ -135,9 +135,9 @@ export class CopierWriter {
   }
 
   #unionBody(shape: UnionShape): string {
-    const { scalar, bytes, arrays, objects, tag } = toBranching(shape, this.#shapes);
-    const text = bytes !== undefined && !scalar ? `typeof v === "string" ? ${this.#copyOf(bytes.shape, "v")} : ` : "";
-    const lines = [`if (typeof v !== "object" || v === null) return ${text}${this.#scalar}(v);`];
+    const { text, bytes, arrays, objects, tag } = toBranching(shape, this.#shapes);
+    const decoded = bytes !== undefined && !text ? `typeof v === "string" ? ${this.#copyOf(bytes.shape, "v")} : ` : "";
+    const lines = [`if (typeof v !== "object" || v === null) return ${decoded}${this.#scalar}(v);`];
     lines.push(`if (Array.isArray(v)) { ${this.#firstOf(arrays)} }`);
     if (bytes !== undefined) lines.push(`if (v instanceof Uint8Array) return ${this.#copyOf(bytes.shape, "v")};`);
     if (tag === undefined) {

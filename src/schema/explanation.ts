@@ -92,9 +92,11 @@ function explainUnion(context: Context, fault: ErrorObject, path: string): Viola
   });
   const ofKind = results.filter((faults) => !faults.some((f) => f.instancePath === "" && kindKeywords.has(f.keyword)));
   if (ofKind.length === 0) {
-    const kinds = results.flatMap((faults) =>
-      faults.filter((f) => f.instancePath === "" && kindKeywords.has(f.keyword)),
-    );
+    const kinds = results.flatMap((faults) => {
+      const own = faults.filter((f) => f.instancePath === "" && kindKeywords.has(f.keyword));
+      const values = own.filter((f) => f.keyword === "const" || f.keyword === "enum");
+      return values.length > 0 ? values : own;
+    });
     return [{ pointer: here, message: `must be ${oneOf(wanted(kinds))}`, keyword: fault.keyword }];
   }
   if (ofKind.length === 1) return explainAll(context, ofKind[0] ?? [], here);

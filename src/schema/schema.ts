@@ -14,7 +14,7 @@ import {
 import { toNormalForm } from "./normal-form.ts";
 import { createProgram } from "./program.ts";
 import { SerializerWriter } from "./serializer.ts";
-import { toShapes } from "./shape.ts";
+import { type Shapes, toShapes } from "./shape.ts";
 import { eachPart } from "./traversal.ts";
 import { createPartChecks, createValidator, type Validator } from "./validator.ts";
 import type { Violation } from "./violation.ts";
@@ -86,9 +86,10 @@ export function compile<S extends Schema>(schema: S): Compiled<Infer<S>> {
 
 function compileNative(schema: unknown): Compiled {
   const jsonSchema = toNormalForm(schema, true);
+  const shapes = toShapes(jsonSchema);
   const validator = createValidator(jsonSchema);
   checkDefaults(jsonSchema, validator);
-  const { copy, fill, stringify } = compileStructure(jsonSchema, validator.part);
+  const { copy, fill, stringify } = compileStructure(jsonSchema, shapes, validator.part);
   return {
     jsonSchema,
     outputJsonSchema: jsonSchema,
@@ -143,7 +144,7 @@ interface Structure {
 function compileOutput(schema: ForeignSchema): () => Structure & { jsonSchema: JsonSchema } {
   try {
     const jsonSchema = toNormalForm(foreignJsonSchema(schema, "output"), false);
-    const output = { jsonSchema, ...compileStructure(jsonSchema, createPartChecks(jsonSchema)) };
+    const output = { jsonSchema, ...compileStructure(jsonSchema, toShapes(jsonSchema), createPartChecks(jsonSchema)) };
     return () => output;
   } catch (cause) {
     if (!(cause instanceof StartError)) throw cause;
@@ -153,9 +154,8 @@ function compileOutput(schema: ForeignSchema): () => Structure & { jsonSchema: J
   }
 }
 
-function compileStructure(jsonSchema: JsonSchema, check: PartCheck): Structure {
+function compileStructure(jsonSchema: JsonSchema, shapes: Shapes, check: PartCheck): Structure {
   const program = createProgram();
-  const shapes = toShapes(jsonSchema);
   const copier = new CopierWriter(program, shapes, check, false);
   const filler = hasDefault(jsonSchema) ? new CopierWriter(program, shapes, check, true) : copier;
   const serializer = new SerializerWriter(program, shapes, check, copier);

@@ -164,7 +164,8 @@ export class SerializerWriter {
 
 /** Everything below wants a value that is not undefined, and gives JSON text. A bigint is a TypeError, as it is there. */
 function scalarWriter(shape: ScalarShape): (value: unknown) => string {
-  const only = (types: readonly string[]): boolean => shape.types.every((type) => types.includes(type));
+  const types = [...shape.types, ...shape.values.map((value) => typeof value)];
+  const only = (allowed: readonly string[]): boolean => types.every((type) => allowed.includes(type));
   if (only(["string"])) return stringText;
   if (only(["number", "integer"])) return numberText;
   return scalarText;
@@ -180,6 +181,9 @@ function numberText(value: unknown): string {
 
 function scalarText(value: unknown): string {
   if (typeof value === "string") return quote(value);
+  if (value === true) return "true";
+  if (value === false) return "false";
+  if (value === null) return "null";
   return JSON.stringify(copyScalar(value)) ?? "null";
 }
 
@@ -199,9 +203,20 @@ export function copyText(copy: unknown): string {
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters that JSON escapes.
 const escaped = /[\u0000-\u001f"\\\ud800-\udfff]/;
-const scannedMax = 5000;
+const loopMax = 42;
+const testMax = 5000;
 
-/** JSON text of a string. Most need no escape, and looking is quicker than `JSON.stringify`, up to some thousand characters. */
+/**
+ * JSON text of a string. Most strings need no escape, and looking is quicker than `JSON.stringify`: by a loop when they
+ * are short, by an expression up to some thousand characters.
+ */
 function quote(text: string): string {
-  return text.length < scannedMax && !escaped.test(text) ? `"${text}"` : JSON.stringify(text);
+  const { length } = text;
+  if (length >= loopMax) return length < testMax && !escaped.test(text) ? `"${text}"` : JSON.stringify(text);
+  for (let i = 0; i < length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 0x20 || code === 0x22 || code === 0x5c || (code >= 0xd800 && code <= 0xdfff))
+      return JSON.stringify(text);
+  }
+  return `"${text}"`;
 }

@@ -15,9 +15,10 @@ export type ScalarType = "string" | "number" | "integer" | "boolean" | "null";
 export type Scalar = string | number | boolean | null;
 export interface ScalarShape {
   readonly kind: "scalar";
+  /** Any value of these types. */
   readonly types: readonly ScalarType[];
-  /** From const and enum: nothing but these. */
-  readonly values: readonly Scalar[] | undefined;
+  /** And these values, from const and enum. */
+  readonly values: readonly Scalar[];
 }
 export interface BytesShape {
   readonly kind: "bytes";
@@ -124,7 +125,7 @@ export function toShapes(schema: JsonSchema): Shapes {
     const shapes: Shape[] = [];
     if (types.includes("object")) shapes.push(objectShape(node, pointer));
     if (types.includes("array")) shapes.push(arrayShape(node, pointer));
-    if (scalars.length > 0) shapes.push({ kind: "scalar", types: scalars, values: undefined });
+    if (scalars.length > 0) shapes.push({ kind: "scalar", types: scalars, values: [] });
     return shapes.length === 1 ? (shapes[0] as Shape) : union(shapes.map((shape) => ({ shape, pointer: "" })));
   }
 
@@ -160,6 +161,7 @@ export function toShapes(schema: JsonSchema): Shapes {
   }
 
   refer("#");
+  for (const [pointer, shape] of named) requireGround(pointer, shape, named, new Set([pointer]));
   return { root: named.get("#") as Shape, named };
 }
 
@@ -167,12 +169,8 @@ const objectKeywords = ["properties", "patternProperties", "additionalProperties
 const composing = ["$ref", "allOf", "anyOf", "oneOf", "then", "else", "dependentSchemas"];
 
 function literals(values: readonly unknown[]): Shape {
-  const scalars = values.filter((v) => v === null || typeof v !== "object") as Scalar[];
-  if (scalars.length < values.length) return any;
-  const types = scalarTypes.filter((type) =>
-    scalars.some((value) => (value === null ? "null" : typeof value) === type),
-  );
-  return { kind: "scalar", types, values: scalars };
+  const scalars = values.filter((value) => value === null || typeof value !== "object") as Scalar[];
+  return scalars.length < values.length ? any : { kind: "scalar", types: [], values: scalars };
 }
 
 function union(branches: readonly Branch[]): Shape {
@@ -195,16 +193,14 @@ function isOpen(shape: Shape): boolean {
 
 function joinScalars(a: ScalarShape, b: ScalarShape): ScalarShape {
   const types = scalarTypes.filter((type) => a.types.includes(type) || b.types.includes(type));
-  const values =
-    a.values === undefined || b.values === undefined ? undefined : [...new Set([...a.values, ...b.values])];
-  return { kind: "scalar", types, values };
+  return { kind: "scalar", types, values: [...new Set([...a.values, ...b.values])] };
 }
 
 /** One value that two schemas describe. */
 function merge(a: Shape, b: Shape): Shape {
   if (a.kind === "any") return b;
   if (b.kind === "any") return a;
-  if (a.kind === "scalar" && b.kind === "scalar") return { ...a, values: b.values ?? a.values };
+  if (a.kind === "scalar" && b.kind === "scalar") return a.types.length === 0 ? a : b;
   if (a.kind === "object" && b.kind === "object") return mergeObjects(a, b);
   if (a.kind === "array" && b.kind === "array") return a.rest?.kind === "any" && a.prefix.length === 0 ? b : a;
   if (a.kind === "object" && a.bare) return b;
@@ -258,14 +254,19 @@ function mergeProperties(a: Property, b: Property): Property {
   };
 }
 
-/** Follows names to what they stand for. A name that only stands for itself is refused. */
+/** A named part may contain itself in a member or an item, but not be made of itself. */
+function requireGround(name: string, shape: Shape, named: Shapes["named"], path: ReadonlySet<string>): void {
+  if (shape.kind === "union") for (const { shape: part } of shape.branches) requireGround(name, part, named, path);
+  if (shape.kind === "all") for (const part of shape.parts) requireGround(name, part, named, path);
+  if (shape.kind !== "ref") return;
+  if (path.has(shape.pointer))
+    throw unusable(name.slice(1), "refers to itself", "let it contain itself only in a field");
+  requireGround(name, named.get(shape.pointer) ?? any, named, new Set(path).add(shape.pointer));
+}
+
+/** Follows names to what they stand for. */
 export function dereference(shape: Shape, shapes: Shapes): Exclude<Shape, RefShape> {
-  const seen = new Set<string>();
   let current = shape;
-  while (current.kind === "ref") {
-    if (seen.has(current.pointer)) throw unusable(current.pointer.slice(1), "refers to itself", "give it a type");
-    seen.add(current.pointer);
-    current = shapes.named.get(current.pointer) ?? any;
-  }
+  while (current.kind === "ref") current = shapes.named.get(current.pointer) ?? any;
   return current;
 }

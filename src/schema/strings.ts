@@ -78,8 +78,8 @@ function admit(shape: Shape, shapes: Shapes, reading: Reading, seen: Set<Shape>)
       reading.verbatim = true;
       return;
     case "scalar":
-      if (inner.values === undefined) for (const type of inner.types) reading.types.add(type);
-      else for (const value of inner.values) reading.values.set(String(value), value);
+      for (const type of inner.types) reading.types.add(type);
+      for (const value of inner.values) reading.values.set(String(value), value);
       return;
     case "array":
       reading.items ??= emptyReading();

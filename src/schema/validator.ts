@@ -50,7 +50,7 @@ export function createValidator(schema: JsonSchema): Validator {
 export function createPartChecks(schema: JsonSchema): (pointer: string) => (value: unknown) => boolean {
   let parts: CompiledParts | undefined;
   return (pointer) => {
-    parts ??= compileWith(schema, { allErrors: false, strict: false, validateFormats: false, logger: false });
+    parts ??= compileWith(schema, { allErrors: false, strict: false, validateFormats: false });
     return parts.part(pointer);
   };
 }
@@ -90,8 +90,9 @@ function createAjv(schema: JsonSchema, options: Options): Ajv2020 {
     meta: false,
     validateSchema: false,
     strictTypes: false,
-    strictTuple: false,
+    strictTuples: false,
     verbose: true,
+    logger: false,
     ownProperties: hasInheritedName(schema),
     ...options,
   });

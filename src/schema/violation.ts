@@ -83,7 +83,7 @@ function messageOf(keyword: string, params: Readonly<Record<string, unknown>>, f
     case "maxProperties":
       return `must have at most ${count(limit, "field")}`;
     case "uniqueItems":
-      return `must not repeat an item (${params.j} and ${params.i} are equal)`;
+      return `must not repeat an item (${params.i} and ${params.j} are equal)`;
     case "contains":
       return `must contain at least ${count(Number(params.minContains ?? 1), "item")} of the required form`;
     case "pattern":
