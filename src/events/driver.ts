@@ -1,4 +1,4 @@
-import type { Transaction } from "../database/index.ts";
+import type { Database, Transaction } from "../database/index.ts";
 import type { EventMessage } from "./event.ts";
 
 /**
@@ -24,17 +24,19 @@ export interface Broker {
   /** Resolves once the messages are as safe as the driver makes them, in the given order. At most 100 at a time. */
   publish(messages: readonly EventMessage[]): Promise<void>;
   /**
-   * Present where the broker lives in the same database as the transaction: writes the messages as part of it. They
-   * are there when it commits, and were never there when it does not. Undefined when this transaction cannot be used.
+   * Present where the broker lives in a database. When that is this very database: a way to publish as part of its
+   * transactions, so that the messages are there when one commits, and never were when it does not.
    */
-  publishIn?(tx: Transaction, messages: readonly EventMessage[]): Promise<void> | undefined;
-  /** Starts to deliver. Each message of the types goes to one of those who subscribed under the same name. */
+  joins?(database: Database): Promise<PublishIn | undefined>;
+  /** Ensures the subscription and starts to deliver: each message to one of those who subscribed under the same name. */
   subscribe(subscriber: Subscriber, deliver: Deliver): Promise<Subscribed>;
   /** What waits, by subscription: those named by `ensure` or subscribed to here. */
   stats(): Promise<readonly SubscriptionStats[]>;
   /** Stops every subscription as `stop` does, then disconnects. Waits at most 10 s for what runs. */
   close(): Promise<void>;
 }
+
+export type PublishIn = (tx: Transaction, messages: readonly EventMessage[]) => Promise<void>;
 
 export interface BrokerFlags {
   /** What was published survives the end of the process. */

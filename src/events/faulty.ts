@@ -30,7 +30,7 @@ export function createFaultyBroker(broker: Broker, options: FaultyBrokerOptions)
   const failure = () =>
     error("unavailable", "The broker did not answer.", { reason: "BROKER_FAULT", executed: "maybe" });
 
-  // `publishIn` is left out on purpose: a publish that is part of a transaction cannot fail halfway.
+  // `joins` is left out on purpose: a publish that is part of a transaction cannot fail halfway.
   return {
     name: `faulty ${broker.name}`,
     flags: broker.flags,

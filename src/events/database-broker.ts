@@ -1,0 +1,225 @@
+import type { Clock, Duration, Random } from "../base/index.ts";
+import { createIds, newId, systemClock, systemRandom, toMs } from "../base/index.ts";
+import type { Database } from "../database/index.ts";
+import type { BrokerTables, ClaimedDelivery } from "./broker-tables.ts";
+import { createBrokerTables } from "./broker-tables.ts";
+import type { CrashPoint } from "./crash-points.ts";
+import { noCrashPoint } from "./crash-points.ts";
+import type { Broker, Deliver, Subscribed, Subscriber } from "./driver.ts";
+import type { EventLog } from "./event-log.ts";
+import { silentLog } from "./event-log.ts";
+import { migrateBroker } from "./migrations.ts";
+import type { Poller } from "./poller.ts";
+import { createPoller } from "./poller.ts";
+import { refusalOf } from "./redeliver.ts";
+import { checkSubscriber, withinGrace } from "./subscriber.ts";
+import { createSweeper } from "./sweeper.ts";
+
+export interface DatabaseBrokerOptions {
+  /** The app's database, in the broker's own schema `plinth_broker`. */
+  readonly database: Database;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  readonly log?: EventLog;
+  /** How long a consumer that went silent keeps its deliveries. Renewed every third of it. Default 15 s. */
+  readonly lease?: Duration;
+  /** How long messages are kept that every subscription is done with. Default one day. */
+  readonly retention?: Duration;
+  readonly crashPoint?: CrashPoint;
+}
+
+/**
+ * The default broker: three tables in a schema of their own. As durable as the database; across processes where the
+ * database is, in one process where it is embedded. In order, by key.
+ *
+ * A look for work is one statement for all subscriptions of this process, from every 5 ms to every 250 ms; what this
+ * process publishes, it looks for at once. A delivery whose holder died comes back when its lease ends; where no other
+ * process can have the database open, at once. Such a delivery is a suspect, and a process has one suspect in hand at a
+ * time: a message that kills its process costs each neighbour one attempt at most.
+ *
+ * Limits: what a parked key holds back is looked over at each claim, so a key that is stuck in front of many thousands
+ * makes claims slower. Nothing is ever dropped: a subscription that nobody consumes grows, and `stats` shows it.
+ */
+export function createDatabaseBroker(options: DatabaseBrokerOptions): Broker {
+  const { database, clock = systemClock, random = systemRandom, log = silentLog, crashPoint = noCrashPoint } = options;
+  const leaseMs = toMs(options.lease ?? "15s");
+  const tables = createBrokerTables(database);
+  const members = new Set<Member>();
+  const owner = `${processId}/${createIds(clock, random)()}`;
+  const inHand = (): ClaimedDelivery[] => [...members].flatMap((member) => member.inHand());
+  const suspectInHand = (): boolean => [...members].some((member) => member.hasSuspect());
+  const shared = { tables, leaseMs, owner, log, crashPoint, wake: () => poller.wake() };
+
+  const poller: Poller = createPoller({
+    clock,
+    onError: (thrown) => log.warn({ err: thrown }, "the broker's tables do not answer; it is tried again"),
+    async look() {
+      const free = [...members].filter((member) => member.freeCount() > 0);
+      if (free.length === 0) return false;
+      const ready = await tables.findReady([...new Set(free.map(({ subscription }) => subscription))]);
+      let found = false;
+      for (const { subscription, hasNormal, hasSuspect } of ready) {
+        for (const member of free) {
+          if (member.subscription !== subscription) continue;
+          // One suspect at a time, so that a message that kills the process takes no other suspect's attempts with it.
+          if (hasSuspect && !suspectInHand()) found = (await member.claim(true, inHand())) || found;
+          if (hasNormal) found = (await member.claim(false, inHand())) || found;
+        }
+      }
+      return found;
+    },
+  });
+  const stopRenewing = clock.every(leaseMs / 3, () => {
+    const held = inHand();
+    if (held.length === 0) return;
+    tables
+      .renew(held, leaseMs)
+      .catch((thrown) => log.warn({ err: thrown }, "leases could not be renewed; it is tried again"));
+  });
+  const sweeper = createSweeper({
+    clock,
+    random,
+    everyMs: sweepEveryMs,
+    sweep: (pieceSize) => tables.deleteOld(toMs(options.retention ?? "1d"), pieceSize),
+    onError: (thrown) => log.warn({ err: thrown }, "old messages could not be deleted; it is tried again"),
+  });
+
+  return {
+    name: "database",
+    flags: {
+      durable: database.flags.durability !== "none",
+      multipleProcesses: database.flags.multipleProcesses,
+      ordered: true,
+    },
+    async open() {
+      await migrateBroker(database);
+      if (!database.flags.multipleProcesses) await tables.expireOthers(processId);
+      poller.start();
+      sweeper.start();
+    },
+    ensure: (specs) => tables.ensure(specs),
+    async publish(messages) {
+      await tables.publish(messages);
+      poller.wake();
+    },
+    async joins(other) {
+      if (!(await tables.areIn(other))) return undefined;
+      return async (tx, messages) => {
+        await tables.publish(messages, tx);
+        tx.afterCommit(() => poller.wake());
+      };
+    },
+    async subscribe(subscriber, deliver) {
+      checkSubscriber(subscriber);
+      await tables.ensure([subscriber]);
+      const member = createMember(subscriber, deliver, shared);
+      members.add(member);
+      poller.wake();
+      return {
+        async stop() {
+          await member.stop();
+          members.delete(member);
+        },
+      };
+    },
+    stats: () => tables.stats(),
+    async close() {
+      await withinGrace(clock, Promise.all([...members].map((member) => member.stop())));
+      members.clear();
+      stopRenewing();
+      await Promise.all([poller.stop(), sweeper.stop()]);
+    },
+  };
+}
+
+const sweepEveryMs = 60_000;
+/** Marks the leases of this process apart from those of one that is gone. */
+const processId = newId();
+
+interface Shared {
+  readonly tables: BrokerTables;
+  readonly leaseMs: number;
+  readonly owner: string;
+  readonly log: EventLog;
+  readonly crashPoint: CrashPoint;
+  readonly wake: () => void;
+}
+
+/** One subscriber: claims as many deliveries as it has hands free, never more. */
+interface Member extends Subscribed {
+  readonly subscription: string;
+  freeCount(): number;
+  inHand(): readonly ClaimedDelivery[];
+  hasSuspect(): boolean;
+  /** Claims suspects, one at most, or others, as many as there are hands free. True when there was something. */
+  claim(suspects: boolean, inHand: readonly ClaimedDelivery[]): Promise<boolean>;
+}
+
+function createMember({ subscription, concurrency }: Subscriber, deliver: Deliver, shared: Shared): Member {
+  const { tables, leaseMs, owner, log, crashPoint, wake } = shared;
+  const running = new Map<ClaimedDelivery, Promise<void>>();
+  const suspects = new Set<ClaimedDelivery>();
+  let claiming: Promise<unknown> = Promise.resolve();
+  let stopped = false;
+
+  const freeCount = (): number => (stopped ? 0 : concurrency - running.size);
+  const run = async (claimed: ClaimedDelivery): Promise<void> => {
+    const held = await handOver(claimed);
+    if (!held)
+      log.warn(
+        { subscription, eventId: claimed.delivery.message.id },
+        "the lease of a delivery was lost; it comes again",
+      );
+  };
+  /** Delivers, and tells the tables how it ended. False when the lease was lost meanwhile. */
+  const handOver = async (claimed: ClaimedDelivery): Promise<boolean> => {
+    try {
+      await deliver(claimed.delivery);
+    } catch (thrown) {
+      const { delayMs, counted } = refusalOf(thrown);
+      return tables.refuse(claimed, delayMs, counted);
+    }
+    const held = await tables.acknowledge(claimed);
+    crashPoint("delivery.acked");
+    return held;
+  };
+  const begin = (claimed: ClaimedDelivery, suspect: boolean): void => {
+    crashPoint("delivery.claimed");
+    if (suspect) suspects.add(claimed);
+    const over = run(claimed)
+      .catch((thrown) =>
+        log.warn({ subscription, err: thrown }, "the end of a delivery could not be noted; it comes again"),
+      )
+      .then(() => {
+        running.delete(claimed);
+        suspects.delete(claimed);
+        wake();
+      });
+    running.set(claimed, over);
+  };
+  const claimAndBegin = async (asSuspects: boolean, inHand: readonly ClaimedDelivery[]): Promise<boolean> => {
+    const limit = asSuspects ? Math.min(1, freeCount()) : freeCount();
+    if (limit <= 0) return false;
+    const claimed = await tables.claim({ subscription, limit, suspects: asSuspects, owner, leaseMs, inHand });
+    for (const each of claimed) begin(each, asSuspects);
+    return claimed.length > 0;
+  };
+
+  return {
+    subscription,
+    freeCount,
+    inHand: () => [...running.keys()],
+    hasSuspect: () => suspects.size > 0,
+    claim(asSuspects, inHand) {
+      const claim = claimAndBegin(asSuspects, inHand);
+      claiming = claim.catch(() => {});
+      return claim;
+    },
+    async stop() {
+      stopped = true;
+      // What was claimed before the stop was heard runs too: its attempt is counted.
+      await claiming;
+      await Promise.all(running.values());
+    },
+  };
+}

@@ -1,0 +1,216 @@
+import type { Clock, Deadlines, PlinthError, Random } from "../base/index.ts";
+import { CallScope, error, servicePrincipal, toPlinthError } from "../base/index.ts";
+import type { Database, Transaction } from "../database/index.ts";
+import type { CrashPoint } from "./crash-points.ts";
+import type { DeadLetterStore } from "./dead-letter-store.ts";
+import type { Delivery } from "./driver.ts";
+import type { EventMessage } from "./event.ts";
+import { hashOf, traceOf } from "./event.ts";
+import type { EventLog } from "./event-log.ts";
+import type { Inbox } from "./inbox.ts";
+import { Redeliver } from "./redeliver.ts";
+import { isTerminal } from "./retry.ts";
+import type { HandlerDelivery, SubscriptionPlan } from "./subscription.ts";
+
+/**
+ * One delivery from beginning to end. `done`: it took effect, now or before. `dead`: it is a dead letter. Anything else
+ * is thrown as a `Redeliver`.
+ *
+ *   check the attempts → check type and payload → transaction { inbox row → handler } → commit → done
+ *
+ * An event that cannot be understood goes to the dead letters without an attempt; one that fails for good, or for the
+ * last time, afterwards. Whatever goes wrong before the handler runs is not the event's fault and costs it no attempt.
+ */
+export type Handling = (delivery: Delivery) => Promise<"done" | "dead">;
+
+export interface HandlingParts {
+  readonly service: string;
+  /** The consumer's own; undefined where it has none. */
+  readonly database: Database | undefined;
+  readonly inbox: Inbox | undefined;
+  /** Where dead letters are kept, and in which database. */
+  readonly store: DeadLetterStore;
+  readonly storeDatabase: Database;
+  readonly newId: () => string;
+  readonly clock: Clock;
+  readonly deadlines: Deadlines;
+  readonly random: Random;
+  readonly log: EventLog;
+  readonly crashPoint: CrashPoint;
+}
+
+export interface HandlingCounts {
+  handledCount: number;
+  duplicateCount: number;
+  retriedCount: number;
+  deadCount: number;
+}
+
+/** How long to wait when the consumer's own house is not in order: its database does not answer. */
+const unreadyMs = 5_000;
+
+export function createHandling(plan: SubscriptionPlan, parts: HandlingParts, counts: HandlingCounts): Handling {
+  const { log, crashPoint, clock } = parts;
+  const principal = servicePrincipal(parts.service);
+
+  const bury = async (delivery: Delivery, failure: PlinthError): Promise<"done" | "dead"> => {
+    try {
+      if (await writeDown(plan, parts, delivery, failure)) return "done";
+    } catch (thrown) {
+      log.error({ ...about(plan, delivery), err: thrown }, "a dead letter could not be written; the event comes again");
+      throw new Redeliver(unreadyMs, { counted: false, cause: thrown });
+    }
+    counts.deadCount++;
+    crashPoint("dead-letter.committed");
+    log.error({ ...about(plan, delivery), reason: failure.reason, err: failure }, "the event is a dead letter now");
+    return "dead";
+  };
+
+  const refuse = (delivery: Delivery, failure: PlinthError, started: boolean): Redeliver => {
+    const waitMs = started ? plan.retries.waitMs(delivery.attempt, parts.random) : unreadyMs;
+    const delayMs = typeof failure.retry === "number" ? Math.max(waitMs, failure.retry) : waitMs;
+    counts.retriedCount++;
+    log.warn(
+      { ...about(plan, delivery), delayMs, err: failure.cause ?? failure },
+      "the event was not handled; it comes again",
+    );
+    return new Redeliver(delayMs, { counted: started, cause: failure });
+  };
+
+  return async (delivery) => {
+    const { message, attempt } = delivery;
+    if (attempt > plan.retries.attemptsMax) return bury(delivery, exhausted(attempt - 1));
+    const read = readPayload(plan, message);
+    if ("failure" in read) return bury(delivery, read.failure);
+    const scope = new CallScope({
+      principal,
+      deadline: clock.now() + plan.deadlineMs,
+      trace: traceOf(message),
+      idempotencyKey: message.id,
+      caller: message.source,
+      attempt,
+      deadlines: parts.deadlines,
+    });
+    const run = { plan, scope, message, attempt, payload: read.payload, started: false };
+    try {
+      const outcome = parts.database ? await takeEffect(run, parts, parts.database) : await runHandler(run, undefined);
+      if (outcome === "collision") return await bury(delivery, collision(message));
+      crashPoint("inbox.committed");
+      if (outcome === "duplicate") counts.duplicateCount++;
+      else counts.handledCount++;
+      return "done";
+    } catch (thrown) {
+      if (thrown instanceof Redeliver) throw thrown;
+      const failure = toPlinthError(thrown);
+      if (run.started && (isTerminal(failure) || attempt >= plan.retries.attemptsMax))
+        return await bury(delivery, failure);
+      throw refuse(delivery, failure, run.started);
+    } finally {
+      scope.finish();
+    }
+  };
+}
+
+interface Run extends Omit<HandlerDelivery, "tx"> {
+  readonly plan: SubscriptionPlan;
+  readonly payload: unknown;
+  started: boolean;
+}
+
+type Outcome = "new" | "duplicate" | "collision";
+
+/** The inbox row first, then the effect, in one transaction. */
+async function takeEffect(run: Run, { inbox, crashPoint }: HandlingParts, database: Database): Promise<Outcome> {
+  return database.bind(run.scope).transaction(async (tx) => {
+    if (run.plan.hasInbox && inbox) {
+      const outcome = await inbox.insert(tx, entryOf(run.plan, run.message));
+      if (outcome !== "new") return outcome;
+    }
+    await runHandler(run, tx);
+    crashPoint("inbox.written");
+    return "new";
+  });
+}
+
+/** Runs the handler, and leaves it at the deadline: the transaction is rolled back under one that does not stop. */
+async function runHandler(run: Run, tx: Transaction | undefined): Promise<"new"> {
+  const { plan, scope, message, attempt, payload } = run;
+  if (scope.cancelled) throw scope.cancelled;
+  run.started = true;
+  let detach = () => {};
+  const late = new Promise<never>((_, reject) => {
+    detach = scope.onCancel(reject);
+  });
+  try {
+    await Promise.race([plan.handle(payload, { tx, scope, message, attempt }), late]);
+  } finally {
+    detach();
+  }
+  return "new";
+}
+
+/** Writes the dead letter, unless it shows that the message took effect after all: then answers true. */
+async function writeDown(
+  plan: SubscriptionPlan,
+  parts: HandlingParts,
+  delivery: Delivery,
+  failure: PlinthError,
+): Promise<boolean> {
+  const { inbox, store, storeDatabase, newId } = parts;
+  return storeDatabase.transaction(async (tx) => {
+    // A commit whose answer was lost looks like a failure: the inbox knows better.
+    if (plan.hasInbox && inbox && (await inbox.has(tx, entryOf(plan, delivery.message)))) return true;
+    await store.insert(tx, { id: newId(), subscription: plan.name, delivery, failure });
+    return false;
+  });
+}
+
+function readPayload(plan: SubscriptionPlan, message: EventMessage): { payload: unknown } | { failure: PlinthError } {
+  const type = plan.types.get(message.type);
+  if (!type) {
+    const failure = error("unimplemented", `This version does not handle ${message.type}. Replay it once one does.`, {
+      reason: "EVENT_TYPE_UNKNOWN",
+      executed: "no",
+    });
+    return { failure };
+  }
+  try {
+    return { payload: type.payload.parse(JSON.parse(message.payload)) };
+  } catch (cause) {
+    const failure = error(
+      "invalid_argument",
+      `The payload of ${message.type} does not fit the schema of this version.`,
+      {
+        reason: "EVENT_PAYLOAD_INCOMPATIBLE",
+        executed: "no",
+        cause,
+      },
+    );
+    return { failure };
+  }
+}
+
+function entryOf(plan: SubscriptionPlan, message: EventMessage) {
+  return { subscription: plan.name, messageId: message.id, payloadHash: hashOf(message) };
+}
+
+function about(plan: SubscriptionPlan, { message, attempt }: Delivery) {
+  return { subscription: plan.name, type: message.type, key: message.key, eventId: message.id, attempt };
+}
+
+function exhausted(attempts: number): PlinthError {
+  return error(
+    "internal",
+    `Each of ${attempts} attempts ended without an answer: the process died, or lost its lease.`,
+    {
+      reason: "EVENT_ATTEMPTS_EXHAUSTED",
+    },
+  );
+}
+
+function collision(message: EventMessage): PlinthError {
+  return error("already_exists", `Another message with the id ${message.id} was handled before.`, {
+    reason: "EVENT_ID_COLLISION",
+    executed: "no",
+  });
+}

@@ -1,0 +1,63 @@
+import type { Database, Transaction } from "../database/index.ts";
+import { sql } from "../database/index.ts";
+
+/**
+ * The table `plinth_inbox` of one service: the ids whose effect is committed, for each subscription its own. A row is
+ * written first in the transaction of the effect, and goes with it when that fails: an id is in here exactly when its
+ * effect is.
+ *
+ * Of two processes that handle the same message at a time, the second waits at the row of the first, and finds it a
+ * duplicate or free.
+ */
+export interface Inbox {
+  /** `duplicate`: the same message was handled before. `collision`: another message with the same id was. */
+  insert(tx: Transaction, entry: InboxEntry): Promise<"new" | "duplicate" | "collision">;
+  /** Whether this very message was handled. */
+  has(tx: Transaction, entry: InboxEntry): Promise<boolean>;
+  /** Deletes up to `limit` rows older than `retentionMs`, by database time. Ids that are dead letters stay. */
+  deleteOld(database: Database, retentionMs: number, limit: number): Promise<number>;
+}
+
+export interface InboxEntry {
+  readonly subscription: string;
+  readonly messageId: string;
+  readonly payloadHash: string;
+}
+
+export function createInbox(schema: string): Inbox {
+  const table = sql.id(schema, "plinth_inbox");
+  const deadLetters = sql.id(schema, "plinth_dead_letters");
+
+  const hashOf = async (tx: Transaction, entry: InboxEntry): Promise<string | undefined> => {
+    const [row] = await tx.sql<{ hash: string }>`
+      select payload_hash as hash from ${table}
+      where subscription = ${entry.subscription} and message_id = ${entry.messageId}::text::uuid`;
+    return row?.hash;
+  };
+
+  return {
+    async insert(tx, entry) {
+      const inserted = await tx.sql`
+        insert into ${table} (subscription, message_id, payload_hash)
+        values (${entry.subscription}, ${entry.messageId}::text::uuid, ${entry.payloadHash})
+        on conflict do nothing returning 1 as one`;
+      if (inserted.length > 0) return "new";
+      return (await hashOf(tx, entry)) === entry.payloadHash ? "duplicate" : "collision";
+    },
+    async has(tx, entry) {
+      return (await hashOf(tx, entry)) === entry.payloadHash;
+    },
+    async deleteOld(database, retentionMs, limit) {
+      const rows = await database.sql`
+        delete from ${table} where ctid in (
+          select i.ctid from ${table} i
+          where i.at < clock_timestamp() - ${retentionMs}::float8 * interval '1 ms'
+            and not exists (
+              select 1 from ${deadLetters} d where d.subscription = i.subscription and d.message_id = i.message_id
+            )
+          limit ${limit}::int for update of i skip locked
+        ) returning 1 as one`;
+      return rows.length;
+    },
+  };
+}

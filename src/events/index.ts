@@ -1,0 +1,51 @@
+/**
+ * Events: facts that one service announces and others act on. Nothing that was committed is lost, and each event takes
+ * effect once.
+ *
+ *     publisher ─ outbox ─┐ relay ┌─ broker ─┐ consumer ┌─ inbox + effect
+ *       (one transaction) └───────┘          └──────────┘ (one transaction)
+ *
+ * A publisher writes the event into the outbox of its service, in the transaction of the change. A relay moves it to
+ * the broker, at least once and in the order of its key. The broker delivers it to each subscription until that
+ * acknowledges. The consumer writes the event's id into the inbox of its service, in the transaction of the effect: a
+ * repeat finds the id and is let go. What keeps failing becomes a dead letter, which somebody replays or discards.
+ *
+ * `publisher.ts`, `relay.ts`, `driver.ts` and `consumer.ts` say what each promises; `database-broker.ts` is the broker
+ * that needs no other product.
+ */
+export type { Consumer, ConsumerOptions, ConsumerStats } from "./consumer.ts";
+export { createConsumer } from "./consumer.ts";
+export type { CrashPoint, CrashPointName } from "./crash-points.ts";
+export { crashPointsFromEnvironment } from "./crash-points.ts";
+export type { DatabaseBrokerOptions } from "./database-broker.ts";
+export { createDatabaseBroker } from "./database-broker.ts";
+export type {
+  DeadLetter,
+  DeadLetterFilter,
+  DeadLetterSummary,
+  DeadLetters,
+  DeadLettersOptions,
+} from "./dead-letters.ts";
+export { deadLetters } from "./dead-letters.ts";
+export type {
+  Broker,
+  BrokerFlags,
+  Deliver,
+  Delivery,
+  PublishIn,
+  Subscribed,
+  Subscriber,
+  SubscriptionSpec,
+  SubscriptionStats,
+} from "./driver.ts";
+export type { EventMessage, EventType, PayloadSchema } from "./event.ts";
+export type { EventLog } from "./event-log.ts";
+export type { MemoryBrokerOptions } from "./memory.ts";
+export { createMemoryBroker } from "./memory.ts";
+export { eventMigrationSet, eventMigrations, migrateEvents } from "./migrations.ts";
+export type { Publisher, PublisherOptions, PublishOptions } from "./publisher.ts";
+export { createPublisher } from "./publisher.ts";
+export { Redeliver } from "./redeliver.ts";
+export type { Relay, RelayOptions, RelayStats } from "./relay.ts";
+export { createRelay } from "./relay.ts";
+export type { HandlerDelivery, Subscription } from "./subscription.ts";
