@@ -1,0 +1,312 @@
+import type { Kysely } from "kysely";
+import type { CallContext, Clock, PlinthError, Random, Trace } from "../base/index.ts";
+import { assert, deadlineExceeded, StartError, systemClock, systemRandom } from "../base/index.ts";
+import type { DatabaseDriver, DatabaseFlags, DatabaseStats, QueryResult, Session, StatementLimits } from "./driver.ts";
+import { isConflict, toDatabaseError } from "./errors.ts";
+import { createKysely } from "./kysely.ts";
+import { notStarted } from "./pool.ts";
+import { Fragment } from "./sql.ts";
+import type { Isolation, Transaction, TransactionHost } from "./transaction.ts";
+import { runTransaction } from "./transaction.ts";
+import type { SqlText } from "./values.ts";
+
+/**
+ * A service's own database: one SQL schema on an engine, in which its unqualified names live.
+ *
+ * **Promises.** A statement outside a transaction takes effect wholly or not at all. `transaction` commits before it
+ * resolves, and rolls back before it rejects. A conflict with somebody else (serialization failure, deadlock) is tried
+ * again from the start, at most `transactionAttempts` times with full jitter: **the callback may run more than once**,
+ * so what it does beside the database belongs into `tx.afterCommit`. When the connection is lost during COMMIT the
+ * error says so (`COMMIT_OUTCOME_UNKNOWN`, executed "maybe"); every other error of a transaction means that nothing was
+ * done. A bound database (`bind(context)`) refuses work whose deadline has passed, and cancels what runs when the call
+ * is cancelled, as far as the engine can (`flags.cancelsStatements`).
+ *
+ * **Not promised.** Statements that change the session (`set`, session advisory locks, temporary tables, `listen`) leak
+ * to whoever gets the session next: use `set local` in a transaction. A transaction that awaits another service, or
+ * uses the database beside its own handle, holds a session while it waits for another: on the embedded engine, which has
+ * one, it waits for itself until `acquireTimeoutMs`. A hook that fails does not undo the commit: it is reported to
+ * `onHookError`. What the engine's acknowledgement survives is `flags.durability`.
+ *
+ * **Limits** (see `DatabaseOptions`): a statement 30 s, waiting for a session 5 s, idle in a transaction 30 s, 5 attempts.
+ * COMMIT and ROLLBACK are not cancelled by the deadline, since an interrupted COMMIT is neither.
+ */
+export interface Database<Tables = any> {
+  /** One statement; its rows. Interpolated values are values, never text. */
+  sql<Row = Record<string, any>>(strings: TemplateStringsArray, ...values: readonly unknown[]): Promise<Row[]>;
+  /** One statement made with the `sql` builder; rows and their count. */
+  execute<Row = Record<string, any>>(fragment: Fragment): Promise<QueryResult<Row>>;
+  /** Kysely over the same sessions: `db.query.selectFrom("product").selectAll().execute()`. */
+  readonly query: Kysely<Tables>;
+  /** Runs `run` in a transaction. It may run again after a conflict: see above. */
+  transaction<R>(run: (tx: Transaction<Tables>) => Promise<R>, options?: TransactionOptions): Promise<R>;
+  /** The escape hatch: `run` has one session for itself until it ends. */
+  session<R>(run: (session: DatabaseSession<Tables>) => Promise<R>, options?: SessionOptions): Promise<R>;
+  /** The same database for one call: its deadline, cancellation and trace hold for everything done through it. */
+  bind(context: CallContext): Database<Tables>;
+  readonly schema: string;
+  /** The engine: "postgres", "pglite". */
+  readonly engine: string;
+  readonly flags: DatabaseFlags;
+  readonly stats: DatabaseStats;
+  open(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** One pinned session. */
+export interface DatabaseSession<Tables = any> {
+  sql<Row = Record<string, any>>(strings: TemplateStringsArray, ...values: readonly unknown[]): Promise<Row[]>;
+  execute<Row = Record<string, any>>(fragment: Fragment): Promise<QueryResult<Row>>;
+  transaction<R>(run: (tx: Transaction<Tables>) => Promise<R>, options?: TransactionOptions): Promise<R>;
+  /** Several statements without values. */
+  script(text: string): Promise<void>;
+}
+
+export interface SessionOptions {
+  /** Instead of the database's own. The engine's limit holds as well, until `set statement_timeout` changes it. */
+  readonly statementTimeoutMs?: number;
+}
+
+export interface TransactionOptions {
+  /** Default "read committed", as in PostgreSQL. */
+  readonly isolation?: Isolation;
+  /** The engine refuses writes: `READ_ONLY_TRANSACTION`. Default false. */
+  readonly readOnly?: boolean;
+  /** Tries in all after conflicts. Default `transactionAttempts` of the database; 1 for none. */
+  readonly attempts?: number;
+}
+
+export interface DatabaseOptions {
+  readonly driver: DatabaseDriver;
+  /** The SQL schema, one per service. Made by the first `migrate`. At most 63 bytes. */
+  readonly schema: string;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  /** Longest statement, in ms. Default 30,000; the engine's own limit holds as well. */
+  readonly statementTimeoutMs?: number;
+  /** Longest wait for a session, in ms. Default 5,000. */
+  readonly acquireTimeoutMs?: number;
+  /** Longest pause between two statements of a transaction, in ms. Default 30,000; then it is rolled back. */
+  readonly idleInTransactionMs?: number;
+  /** Default 5. */
+  readonly transactionAttempts?: number;
+  /** Called after each statement. Must not throw. */
+  readonly onQuery?: (record: QueryRecord) => void;
+  /** Called with what an `afterCommit` hook threw. Default: a process warning. */
+  readonly onHookError?: (thrown: unknown) => void;
+}
+
+/** What was measured of one statement. `text` holds placeholders, never values. */
+export interface QueryRecord {
+  readonly text: string;
+  readonly durationMs: number;
+  readonly rows: number;
+  readonly schema: string;
+  readonly engine: string;
+  readonly trace: Trace | undefined;
+  readonly error: PlinthError | undefined;
+}
+
+const retryDelayMsBase = 50;
+const retryDelayMsMax = 2_000;
+
+export function createDatabase<Tables = any>(options: DatabaseOptions): Database<Tables> {
+  assertSchemaName(options.schema);
+  const settings: Settings = {
+    driver: options.driver,
+    schema: options.schema,
+    clock: options.clock ?? systemClock,
+    random: options.random ?? systemRandom,
+    statementTimeoutMs: options.statementTimeoutMs ?? 30_000,
+    acquireTimeoutMs: options.acquireTimeoutMs ?? 5_000,
+    idleInTransactionMs: options.idleInTransactionMs ?? 30_000,
+    transactionAttempts: options.transactionAttempts ?? 5,
+    onQuery: options.onQuery,
+    onHookError: options.onHookError ?? warnAboutHook,
+  };
+  assert(settings.transactionAttempts >= 1, "transactionAttempts is 1 or more");
+  return new BoundDatabase(settings, undefined);
+}
+
+type Settings = Required<Omit<DatabaseOptions, "onQuery">> & {
+  readonly onQuery: DatabaseOptions["onQuery"] | undefined;
+};
+
+/** A database, bound to a call or to none. Cheap to make: one object per call. */
+class BoundDatabase implements Database, TransactionHost {
+  readonly context: CallContext | undefined;
+  readonly #settings: Settings;
+  #query: Kysely<any> | undefined;
+
+  constructor(settings: Settings, context: CallContext | undefined) {
+    this.#settings = settings;
+    this.context = context;
+  }
+
+  get clock(): Clock {
+    return this.#settings.clock;
+  }
+  get statementTimeoutMs(): number {
+    return this.#settings.statementTimeoutMs;
+  }
+  get idleInTransactionMs(): number {
+    return this.#settings.idleInTransactionMs;
+  }
+  get schema(): string {
+    return this.#settings.schema;
+  }
+  get engine(): string {
+    return this.#settings.driver.name;
+  }
+  get flags(): DatabaseFlags {
+    return this.#settings.driver.flags;
+  }
+  get stats(): DatabaseStats {
+    return this.#settings.driver.stats;
+  }
+
+  bind(context: CallContext): Database {
+    return new BoundDatabase(this.#settings, context);
+  }
+
+  open(): Promise<void> {
+    return this.#settings.driver.open();
+  }
+
+  close(): Promise<void> {
+    return this.#settings.driver.close();
+  }
+
+  async sql<Row>(strings: TemplateStringsArray, ...values: readonly unknown[]): Promise<Row[]> {
+    return (await this.execute<Row>(new Fragment(strings, values))).rows;
+  }
+
+  async execute<Row>(fragment: Fragment): Promise<QueryResult<Row>> {
+    const { text, values } = fragment.compile();
+    return (await this.#once(text, values)) as QueryResult<Row>;
+  }
+
+  get query(): Kysely<any> {
+    this.#query ??= createKysely((text, values) => this.#once(text, values));
+    return this.#query;
+  }
+
+  #once(text: string, values: readonly SqlText[]): Promise<QueryResult> {
+    return this.#lease((session) => this.run(session, text, values, true));
+  }
+
+  session<R>(run: (session: DatabaseSession) => Promise<R>, { statementTimeoutMs }: SessionOptions = {}): Promise<R> {
+    if (statementTimeoutMs !== undefined && statementTimeoutMs !== this.statementTimeoutMs) {
+      return new BoundDatabase({ ...this.#settings, statementTimeoutMs }, this.context).session(run);
+    }
+    return this.#lease(async (session) => {
+      const execute = async (fragment: Fragment): Promise<QueryResult<any>> => {
+        const { text, values } = fragment.compile();
+        return this.run(session, text, values, true);
+      };
+      return run({
+        execute,
+        sql: async (strings, ...values) => (await execute(new Fragment(strings, values))).rows,
+        transaction: (work, options) => this.#transaction(work, options, (attempt) => attempt(session)),
+        script: (text) => this.script(session, text),
+      });
+    });
+  }
+
+  transaction<R>(run: (tx: Transaction) => Promise<R>, options?: TransactionOptions): Promise<R> {
+    return this.#transaction(run, options, (attempt) => this.#lease(attempt));
+  }
+
+  async #transaction<R>(
+    run: (tx: Transaction) => Promise<R>,
+    options: TransactionOptions = {},
+    lease: <T>(attempt: (session: Session) => Promise<T>) => Promise<T>,
+  ): Promise<R> {
+    const { clock, random, transactionAttempts, onHookError } = this.#settings;
+    const { isolation = "read committed", readOnly = false, attempts = transactionAttempts } = options;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const done = await lease((session) => runTransaction(this, session, { isolation, readOnly }, run));
+        for (const hook of done.hooks) {
+          try {
+            await hook();
+          } catch (thrown) {
+            onHookError(thrown);
+          }
+        }
+        return done.result;
+      } catch (thrown) {
+        if (!isConflict(thrown) || attempt >= attempts) throw thrown;
+        const delayMs = random.next() * Math.min(retryDelayMsMax, retryDelayMsBase * 2 ** (attempt - 1));
+        if (this.context && clock.now() + delayMs >= this.context.deadline) throw thrown;
+        await clock.sleep(delayMs, this.context?.signal);
+      }
+    }
+  }
+
+  async #lease<R>(run: (session: Session) => Promise<R>): Promise<R> {
+    const { driver, schema, acquireTimeoutMs } = this.#settings;
+    this.#refuseWhenOver();
+    const session = await driver.acquire({ schema, timeoutMs: acquireTimeoutMs, context: this.context });
+    try {
+      return await run(session);
+    } finally {
+      session.release();
+    }
+  }
+
+  async run(session: Session, text: string, values: readonly SqlText[], limited: boolean): Promise<QueryResult> {
+    const { onQuery, clock } = this.#settings;
+    const limits = this.#limits(limited);
+    if (!onQuery) return session.query(text, values, limits);
+    const startedAt = clock.now();
+    try {
+      const result = await session.query(text, values, limits);
+      this.#record(text, startedAt, result.rowCount, undefined);
+      return result;
+    } catch (thrown) {
+      const failed = toDatabaseError(thrown, text);
+      this.#record(text, startedAt, 0, failed);
+      throw failed;
+    }
+  }
+
+  async script(session: Session, text: string): Promise<void> {
+    await session.script(text, this.#limits(true));
+  }
+
+  #limits(limited: boolean): StatementLimits {
+    if (!limited || !this.context) return { timeoutMs: this.#settings.statementTimeoutMs };
+    this.#refuseWhenOver();
+    return { timeoutMs: this.#settings.statementTimeoutMs, context: this.context };
+  }
+
+  #refuseWhenOver(): void {
+    const context = this.context;
+    if (!context) return;
+    if (context.cancelled) throw notStarted(context.cancelled);
+    if (context.deadline <= this.#settings.clock.now()) throw deadlineExceeded("no");
+  }
+
+  #record(text: string, startedAt: number, rows: number, failed: PlinthError | undefined): void {
+    const { onQuery, clock, schema, driver } = this.#settings;
+    const durationMs = clock.now() - startedAt;
+    onQuery?.({ text, durationMs, rows, schema, engine: driver.name, trace: this.context?.trace, error: failed });
+  }
+}
+
+function warnAboutHook(thrown: unknown): void {
+  process.emitWarning(`an afterCommit hook failed: ${thrown instanceof Error ? thrown.message : String(thrown)}`, {
+    code: "PLINTH_AFTER_COMMIT",
+  });
+}
+
+function assertSchemaName(schema: string): void {
+  const ok =
+    /^[A-Za-z_][A-Za-z0-9_-]*$/.test(schema) && schema.length <= 63 && !/^(pg_|information_schema$)/i.test(schema);
+  if (ok) return;
+  throw new StartError(
+    "DATABASE_SCHEMA_NAME",
+    `database schema ${JSON.stringify(schema)}: a name of letters, digits, _ and -, at most 63 long, that starts with ` +
+      `a letter or _ and not with "pg_". Rename the service, or give its database a schema of its own.`,
+  );
+}

@@ -1,0 +1,31 @@
+/** SQL for services: sessions, transactions, typed queries and migrations over any engine that has a driver. */
+export type {
+  Database,
+  DatabaseOptions,
+  DatabaseSession,
+  QueryRecord,
+  SessionOptions,
+  TransactionOptions,
+} from "./database.ts";
+export { createDatabase } from "./database.ts";
+export type {
+  AcquireOptions,
+  DatabaseDriver,
+  DatabaseFlags,
+  DatabaseStats,
+  QueryResult,
+  Session,
+  StatementLimits,
+} from "./driver.ts";
+export type { DatabaseDetail } from "./errors.ts";
+export { breaksSession, constraintOf, databaseDetail, isConflict, toDatabaseError, withExecuted } from "./errors.ts";
+export type { MigrateOptions, MigrationState } from "./migrate.ts";
+export { migrate, planMigrations } from "./migrate.ts";
+export type { Migration, MigrationSource } from "./migration.ts";
+export type { Lease, LeaseOptions, Pool, PoolOptions } from "./pool.ts";
+export { createPool, notStarted } from "./pool.ts";
+export type { SqlBuilder, Statement } from "./sql.ts";
+export { Fragment, quoteName, sql } from "./sql.ts";
+export type { Isolation, Transaction } from "./transaction.ts";
+export type { SqlText } from "./values.ts";
+export { encodeValue, JsonValue, parsedTypeIds, parserOf } from "./values.ts";

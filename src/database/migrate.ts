@@ -1,0 +1,214 @@
+import type { Clock } from "../base/index.ts";
+import { StartError, systemClock } from "../base/index.ts";
+import type { Database, DatabaseSession } from "./database.ts";
+import { databaseDetail } from "./errors.ts";
+import type { MigrationSource, Step } from "./migration.ts";
+import { readMigrations } from "./migration.ts";
+import { Fragment, quoteName, sql } from "./sql.ts";
+
+export interface MigrateOptions {
+  /** Names a second, separate row of steps in the same SQL schema. Default "service". */
+  readonly set?: string;
+  /**
+   * What to do when the database is ahead of these files, by steps with higher numbers: "refuse" (default), or "allow",
+   * for an old version that restarts while a new one rolls out.
+   */
+  readonly ahead?: "refuse" | "allow";
+  /** Longest wait for another process that migrates, in ms. Default 120,000. */
+  readonly lockTimeoutMs?: number;
+  /** Longest statement of a step, in ms. Default 600,000. */
+  readonly statementTimeoutMs?: number;
+  /** Longest wait of a step for a lock on a table, in ms: beyond it the step fails rather than stop all traffic. Default 10,000. */
+  readonly tableLockTimeoutMs?: number;
+  readonly clock?: Clock;
+}
+
+export interface MigrationState {
+  readonly number: number;
+  readonly name: string;
+}
+
+const settings = {
+  set: "service",
+  ahead: "refuse",
+  lockTimeoutMs: 120_000,
+  statementTimeoutMs: 600_000,
+  tableLockTimeoutMs: 10_000,
+} as const;
+const pollMs = 50;
+
+/**
+ * Brings the database's SQL schema to the state of `source`, creating it first. Safe to call from many processes at
+ * once: one works, the others wait and find the work done. What it applied comes back, in order.
+ *
+ * Each step commits with its record in `plinth_migrations`, so a crash leaves whole steps. A step whose file was edited
+ * or is missing stops the start (`MIGRATION_EDITED`, `MIGRATION_MISSING`), as does a step that fails
+ * (`MIGRATION_FAILED`): the database is then as it was before that step.
+ *
+ * The lock is a session's advisory lock, asked for again and again instead of waited for: a waiting statement would
+ * hold back `create index concurrently` of the process that works. Through a pooler in transaction mode that lock does
+ * not hold: migrate over a direct connection there.
+ */
+export async function migrate(
+  database: Database,
+  source: MigrationSource,
+  options: MigrateOptions = {},
+): Promise<readonly MigrationState[]> {
+  const steps = await readMigrations(source);
+  const chosen = { ...settings, ...options };
+  const work = async (session: DatabaseSession): Promise<readonly MigrationState[]> => {
+    await lock(session, database, chosen.lockTimeoutMs, options.clock ?? systemClock);
+    try {
+      await prepare(session, database.schema);
+      const pending = pendingOf(steps, await appliedOf(session, chosen.set), chosen.ahead, database.schema);
+      await session.sql`select set_config('statement_timeout', ${String(chosen.statementTimeoutMs)}, false)`;
+      await session.sql`select set_config('lock_timeout', ${String(chosen.tableLockTimeoutMs)}, false)`;
+      for (const step of pending) await apply(session, step, chosen.set, database.schema);
+      return pending.map(({ number, name }) => ({ number, name }));
+    } finally {
+      // When the session is gone, so are its lock and its settings.
+      await session.script("reset statement_timeout; reset lock_timeout").catch(() => {});
+      await session.execute(sql`select pg_advisory_unlock(${lockKey(database.schema)})`).catch(() => {});
+    }
+  };
+  return database.session(work, { statementTimeoutMs: chosen.statementTimeoutMs });
+}
+
+/** What `migrate` would apply, and every reason why it would refuse. Changes nothing. */
+export async function planMigrations(
+  database: Database,
+  source: MigrationSource,
+  options: Pick<MigrateOptions, "set" | "ahead"> = {},
+): Promise<readonly MigrationState[]> {
+  const steps = await readMigrations(source);
+  const [table] = await database.sql<{
+    found: string | null;
+  }>`select to_regclass(${tableName(database.schema)})::text as found`;
+  const applied = table?.found
+    ? await database.session((session) => appliedOf(session, options.set ?? settings.set))
+    : [];
+  return pendingOf(steps, applied, options.ahead ?? "refuse", database.schema).map(({ number, name }) => ({
+    number,
+    name,
+  }));
+}
+
+interface Applied {
+  readonly number: number;
+  readonly name: string;
+  readonly checksum: string;
+  readonly applied_at: string;
+}
+
+function tableName(schema: string): string {
+  return `${quoteName(schema)}.plinth_migrations`;
+}
+
+function lockKey(schema: string): Fragment {
+  return sql`hashtextextended(${`plinth.migrate:${schema}`}, 0)`;
+}
+
+async function lock(session: DatabaseSession, { schema }: Database, timeoutMs: number, clock: Clock): Promise<void> {
+  const endsAt = clock.now() + timeoutMs;
+  for (;;) {
+    const { rows } = await session.execute<{ got: boolean }>(
+      sql`select pg_try_advisory_lock(${lockKey(schema)}) as got`,
+    );
+    if (rows[0]?.got) return;
+    if (clock.now() >= endsAt) {
+      throw new StartError(
+        "MIGRATION_LOCKED",
+        `migrations of schema ${schema}: another process has been migrating for ${timeoutMs} ms. Wait for it, or end its ` +
+          "session: select pid, query from pg_stat_activity join pg_locks using (pid) where locktype = 'advisory'",
+      );
+    }
+    await clock.sleep(pollMs);
+  }
+}
+
+async function prepare(session: DatabaseSession, schema: string): Promise<void> {
+  const name = quoteName(schema);
+  await session.script(
+    `create schema if not exists ${name};
+     create table if not exists ${tableName(schema)} (
+       set text not null,
+       number integer not null,
+       name text not null,
+       checksum text not null,
+       applied_at timestamptz not null default clock_timestamp(),
+       primary key (set, number)
+     )`,
+  );
+}
+
+async function appliedOf(session: DatabaseSession, set: string): Promise<Applied[]> {
+  return session.sql<Applied>`select number, name, checksum, applied_at from plinth_migrations where set = ${set} order by number`;
+}
+
+function pendingOf(
+  steps: readonly Step[],
+  applied: readonly Applied[],
+  ahead: "refuse" | "allow",
+  schema: string,
+): readonly Step[] {
+  const problems: { reason: string; text: string }[] = [];
+  const byNumber = new Map(steps.map((step) => [step.number, step]));
+  for (const row of applied) {
+    const step = byNumber.get(row.number);
+    const when = `applied to schema ${schema} at ${row.applied_at}`;
+    if (!step || step.name !== row.name) {
+      if (!step && row.number > steps.length && ahead === "allow") continue;
+      const found = step ? `; ${step.where} has its number` : "";
+      const text = `migration ${row.name} was ${when}, and its file is missing${found}: restore it from version control`;
+      problems.push({ reason: "MIGRATION_MISSING", text });
+    } else if (step.checksum !== row.checksum) {
+      const text = `migration ${step.where} was edited after it was ${when}: undo the edit, and put the change into a new migration`;
+      problems.push({ reason: "MIGRATION_EDITED", text });
+    }
+  }
+  const [first] = problems;
+  if (first)
+    throw new StartError(
+      first.reason,
+      problems.map(({ text }) => text),
+    );
+  const highest = applied.at(-1)?.number ?? 0;
+  return steps.filter(({ number }) => number > highest);
+}
+
+async function apply(session: DatabaseSession, step: Step, set: string, schema: string): Promise<void> {
+  const record = sql`insert into plinth_migrations (set, number, name, checksum) values (${set}, ${step.number}, ${step.name}, ${step.checksum})`;
+  try {
+    if (!step.transactional) {
+      for (const statement of step.statements) await session.execute(new Fragment([statement], []));
+      await session.execute(record);
+      return;
+    }
+    await session.transaction(
+      async (tx) => {
+        if (step.run) await step.run(tx);
+        else if (step.statements.length > 0) await tx.script(step.statements.join("\n;\n"));
+        await tx.execute(record);
+      },
+      { attempts: 1 },
+    );
+  } catch (thrown) {
+    throw failed(step, schema, thrown);
+  }
+}
+
+function failed(step: Step, schema: string, thrown: unknown): Error {
+  const detail = databaseDetail(thrown);
+  const what = detail?.message ?? (thrown instanceof Error ? thrown.message : String(thrown));
+  const hint = detail?.hint ? ` (${detail.hint})` : "";
+  const left = step.transactional
+    ? "Nothing of it was kept"
+    : "Statements before the failing one were kept: write it so that it can run again";
+  return new StartError(
+    "MIGRATION_FAILED",
+    `migration ${step.where} failed on schema ${schema}: ${what}${hint}. ${left}; correct it and start again`,
+    {
+      cause: thrown,
+    },
+  );
+}
