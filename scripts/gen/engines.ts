@@ -1,6 +1,7 @@
 import { enginesFolder } from "../floors.ts";
 import { mask } from "../source/mask.ts";
 import type { Tree } from "../source/tree.ts";
+import { propertyName } from "./lists.ts";
 
 export interface EngineFacts {
   readonly name: string;
@@ -51,13 +52,13 @@ function firstSentence(text: string): string {
     .replace(/^\s*\* ?/gm, " ")
     .replace(/\s+/g, " ")
     .trim();
-  return /^.*?[.:](?= |$)/.exec(flat)?.[0] ?? flat;
+  return (/^.*?[.:](?= |$)/.exec(flat)?.[0] ?? flat).replace(/:$/, ".");
 }
 
 /** `src/engines/index.gen.ts`: the one list that names all engines. */
 export function enginesListText(tree: Tree): string {
   const facts = engineFacts(tree);
-  const loaders = facts.map(({ name }) => `  ${key(name)}: () => import("./${name}/index.ts"),`);
+  const loaders = facts.map(({ name }) => `  ${propertyName(name)}: () => import("./${name}/index.ts"),`);
   const schemes = facts.flatMap(({ name, schemes: list }) => list.map((scheme) => [scheme, name] as const));
   const twice = schemes.find(([scheme], index) => schemes.findIndex(([other]) => other === scheme) !== index);
   if (twice) throw new Error(`src/engines/${twice[1]}: another engine has the URL scheme "${twice[0]}" already`);
@@ -70,7 +71,7 @@ ${loaders.join("\n")}
 
 /** URL scheme → the name of the engine that serves it. */
 export const engineOfScheme: Readonly<Record<string, keyof typeof engines>> = {
-${schemes.map(([scheme, name]) => `  ${key(scheme)}: "${name}",`).join("\n")}
+${schemes.map(([scheme, name]) => `  ${propertyName(scheme)}: "${name}",`).join("\n")}
 };
 `;
 }
@@ -99,8 +100,4 @@ ${rows.map((row) => `| ${row} |`).join("\n")}
 
 function packageText(engine: EngineFacts): string {
   return engine.package ? `\`${engine.package}\`` : "none";
-}
-
-function key(name: string): string {
-  return /^[a-z_$][\w$]*$/i.test(name) ? name : JSON.stringify(name);
 }
