@@ -175,12 +175,17 @@ describe("foreign schemas", () => {
   });
 
   it("that turn out to be asynchronous fail the call with SCHEMA_ASYNC, and no rejection is left over", () => {
-    const compiled = compile(z.string().refine(async () => Promise.reject(new Error("late"))));
-    for (const use of [compiled.parse, compiled.accepts, compiled.violations]) {
-      assert.throws(
-        () => use("a"),
-        (thrown) => thrown instanceof PlinthError && thrown.code === "internal" && thrown.reason === "SCHEMA_ASYNC",
-      );
+    const late = (value: unknown) => (value === undefined ? { value } : Promise.reject(new Error("late")));
+    const jsonSchema = { input: () => ({}), output: () => ({}) };
+    const own = { "~standard": { version: 1, vendor: "own", validate: late, jsonSchema } };
+    for (const schema of [own as unknown as Schema, z.string().refine(async () => true)]) {
+      const compiled = compile<Schema>(schema);
+      for (const use of [compiled.parse, compiled.accepts, compiled.violations]) {
+        assert.throws(
+          () => use("a"),
+          (thrown) => thrown instanceof PlinthError && thrown.code === "internal" && thrown.reason === "SCHEMA_ASYNC",
+        );
+      }
     }
   });
 
