@@ -309,7 +309,7 @@ test("leaves out undefined properties, keeps a value without prototype, and `__p
   await cache.set("b", JSON.parse('{"__proto__":{"polluted":true}}'));
   const got = await cache.get<any>("b");
   assert.equal(Object.getPrototypeOf(got), Object.prototype);
-  assert.equal(({} as any).polluted, undefined);
+  assert.equal("polluted" in {}, false);
 });
 
 for (const [name, use, reason] of [
