@@ -1,0 +1,30 @@
+import { readFileSync } from "node:fs";
+import { parseEnv } from "node:util";
+import { StartError } from "../base/index.ts";
+import type { Environment } from "./settings.ts";
+
+/** Largest `.env` file that is read. */
+const bytesMax = 1024 * 1024;
+
+/**
+ * The environment with what a `.env` file adds: what is set outside wins. A file that does not exist adds nothing; one
+ * that cannot be read is a StartError ENV_FILE_UNREADABLE.
+ */
+export function withEnvFile(environment: Environment, file: string): Environment {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return environment;
+    throw new StartError("ENV_FILE_UNREADABLE", `${file}: it cannot be read; check its permissions or remove it.`, {
+      cause,
+    });
+  }
+  if (text.length > bytesMax) {
+    throw new StartError(
+      "ENV_FILE_UNREADABLE",
+      `${file}: it is larger than ${bytesMax} bytes, so it is hardly a list of settings.`,
+    );
+  }
+  return { ...parseEnv(text), ...environment };
+}
