@@ -16,7 +16,7 @@ test("follows a chain of causes to a limit, and no circle", () => {
   assert.equal(fields.message, "[more causes]");
   const circle: Error = new Error("round");
   circle.cause = circle;
-  assert.equal((errorFields(circle) as any).cause.message, "[the same error again]");
+  assert.equal((errorFields(circle).cause as { message: string }).message, "[the same error again]");
 });
 
 test("shows what was thrown when it is no error", () => {
