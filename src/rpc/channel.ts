@@ -1,0 +1,269 @@
+import type { CallContext, Clock, PlinthError } from "../base/index.ts";
+import { deadlineExceeded, toPlinthError } from "../base/index.ts";
+import type { Codec, Reader } from "../wire/index.ts";
+import { fromWireError, readValue } from "../wire/index.ts";
+import { ClientStream } from "./client-stream.ts";
+import type { Connection } from "./connection.ts";
+import { connectionLost, methodUnknown, protocolBroken, responseUnreadable } from "./errors.ts";
+import type { CompiledMethod, RemoteMethod } from "./method.ts";
+import { SentPrincipals } from "./principal-table.ts";
+import type { StreamWindow } from "./protocol.ts";
+import { frameKind, writeCallHeader } from "./protocol.ts";
+
+/** What waits for the server's answers to one call. */
+export interface PendingCall {
+  readonly codec: Codec;
+  readonly isResponseCompiled: boolean;
+  /** The connection's `flushCount` when the call was written. */
+  readonly writtenAt: number;
+  /** Takes back the listener on the caller's cancellation. */
+  forget: () => void;
+  onResult(value: unknown): void;
+  onError(error: PlinthError): void;
+  /** Of a stream. */
+  onItem?(value: unknown, byteCount: number): void;
+  onEnd?(): void;
+}
+
+export interface ChannelOptions {
+  readonly connection: Connection;
+  readonly clock: Clock;
+  readonly clientName: string;
+  readonly methods: readonly CompiledMethod[];
+  readonly remote: readonly (RemoteMethod | undefined)[];
+  readonly callCountMax: number;
+  readonly pendingBytesMax: number;
+  readonly window: StreamWindow;
+  /** The server sends us away. */
+  onLeave(): void;
+  /** Does the server do streams? */
+  readonly hasStreams: boolean;
+}
+
+/**
+ * The client's side of one connection after the handshake: sends calls, and gives each its answer.
+ *
+ * When the connection ends, each call in flight fails with RPC_CONNECTION_LOST: `executed` is "no" for those that had not
+ * left this process, "maybe" for the others.
+ */
+export class Channel {
+  readonly connection: Connection;
+  /** Told to send no new calls. */
+  isLeaving = false;
+  readonly #options: ChannelOptions;
+  readonly #principals = new SentPrincipals();
+  readonly #pending = new Map<number, PendingCall>();
+  #nextId = 1;
+
+  constructor(options: ChannelOptions) {
+    this.#options = options;
+    this.connection = options.connection;
+  }
+
+  get inFlight(): number {
+    return this.#pending.size;
+  }
+
+  has(method: number): boolean {
+    const isStream = this.#options.methods[method]?.method.kind === "stream";
+    return this.#options.remote[method] !== undefined && (!isStream || this.#options.hasStreams);
+  }
+
+  get hasRoom(): boolean {
+    const { callCountMax, pendingBytesMax } = this.#options;
+    return this.#pending.size < callCountMax && this.connection.pendingBytes < pendingBytesMax;
+  }
+
+  call(method: number, request: unknown, context: CallContext): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const pending = this.#pendingFor(method, resolve, reject);
+      const id = this.#send(method, request, context, undefined, pending, reject);
+      if (id === undefined) return;
+      pending.forget = context.onCancel((reason) => {
+        this.cancel(id);
+        reject(reason);
+      });
+    });
+  }
+
+  stream(method: number, request: unknown, context: CallContext): AsyncIterator<unknown> {
+    const { window } = this.#options;
+    const stream = new ClientStream(window, {
+      cancel: () => this.cancel(id ?? 0),
+      grant: (items, bytes) => this.#grant(id ?? 0, items, bytes),
+    });
+    const pending = this.#pendingFor(
+      method,
+      () => stream.fail(protocolBroken("a stream was answered like a call")),
+      (error) => stream.fail(error),
+    );
+    pending.onItem = (value, byteCount) => stream.push(value, byteCount);
+    pending.onEnd = () => stream.end();
+    const id = this.#send(method, request, context, window, pending, (error) => stream.fail(error));
+    if (id !== undefined) {
+      pending.forget = context.onCancel((reason) => {
+        this.cancel(id);
+        stream.fail(reason);
+      });
+    }
+    return stream;
+  }
+
+  /** Forgets a call, and tells the server so. */
+  cancel(id: number): void {
+    if (!this.#take(id)) return;
+    this.connection.send(frameKind.cancel, (writer) => writer.uvarint(id));
+    this.#leaveIfDone();
+  }
+
+  onFrame(kind: number, payload: Reader): void {
+    switch (kind) {
+      case frameKind.result:
+        this.#onResult(payload);
+        break;
+      case frameKind.error: {
+        const id = payload.uvarint();
+        this.#take(id)?.onError(fromWireError(readValue(payload)));
+        this.#leaveIfDone();
+        break;
+      }
+      case frameKind.item:
+        this.#onItem(payload);
+        break;
+      case frameKind.end:
+        this.#take(payload.uvarint())?.onEnd?.();
+        this.#leaveIfDone();
+        break;
+      case frameKind.goaway:
+        this.isLeaving = true;
+        this.#options.onLeave();
+        this.#leaveIfDone();
+        break;
+      default:
+        throw protocolBroken(`a server may not send frames of kind ${kind}`);
+    }
+  }
+
+  /** The connection is gone. */
+  onClose(reason: PlinthError): void {
+    for (const [id, pending] of [...this.#pending]) {
+      this.#take(id);
+      pending.onError(connectionLost(this.connection.flushCount > pending.writtenAt ? "maybe" : "no", reason));
+    }
+  }
+
+  /** Ends the connection of a channel that is to be left, as soon as nothing waits on it. */
+  #leaveIfDone(): void {
+    if (this.isLeaving && this.#pending.size === 0) this.connection.finish(connectionLost("no", undefined));
+  }
+
+  #pendingFor(method: number, onResult: (value: unknown) => void, onError: (error: PlinthError) => void): PendingCall {
+    return {
+      codec: (this.#options.methods[method] as CompiledMethod).response,
+      isResponseCompiled: this.#options.remote[method]?.isResponseCompiled ?? false,
+      writtenAt: this.connection.flushCount,
+      forget: nothing,
+      onResult,
+      onError,
+    };
+  }
+
+  /** Writes the call. Returns its id, or reports why it cannot be sent. */
+  #send(
+    method: number,
+    request: unknown,
+    context: CallContext,
+    window: StreamWindow | undefined,
+    pending: PendingCall,
+    refuse: (error: PlinthError) => void,
+  ): number | undefined {
+    const { clock, clientName, methods, remote } = this.#options;
+    const { connection } = this;
+    const { method: local, request: codec } = methods[method] as CompiledMethod;
+    const target = remote[method];
+    const remainingMs = context.deadline - clock.now();
+    const refusal = context.cancelled ?? (remainingMs > 0 ? undefined : deadlineExceeded("no"));
+    if (refusal || !target) {
+      refuse(refusal ?? methodUnknown(local.id));
+      return undefined;
+    }
+    const { writer } = connection;
+    let mark = writer.length;
+    try {
+      const principalSlot = this.#principals.slotOf(context.principal, connection);
+      const id = this.#freeId();
+      const { index, isRequestCompiled, isResponseCompiled } = target;
+      const place = { id, method: index, isRequestCompiled, isResponseCompiled, remainingMs, principalSlot };
+      mark = connection.begin(frameKind.call);
+      writeCallHeader(writer, { ...place, clientName, window }, context);
+      if (isRequestCompiled) codec.encode(request, writer);
+      else codec.encodeLoose(request, writer);
+      connection.end(mark);
+      this.#pending.set(id, pending);
+      return id;
+    } catch (thrown) {
+      writer.rewind(mark);
+      refuse(toPlinthError(thrown));
+      return undefined;
+    }
+  }
+
+  #freeId(): number {
+    do this.#nextId = this.#nextId === 0xffff_ffff ? 1 : this.#nextId + 1;
+    while (this.#pending.has(this.#nextId));
+    return this.#nextId;
+  }
+
+  #take(id: number): PendingCall | undefined {
+    const pending = this.#pending.get(id);
+    if (!pending) return undefined;
+    this.#pending.delete(id);
+    pending.forget();
+    return pending;
+  }
+
+  #grant(id: number, items: number, bytes: number): void {
+    if (!this.#pending.has(id)) return;
+    this.connection.send(frameKind.grant, (writer) => {
+      writer.uvarint(id);
+      writer.uvarint(items);
+      writer.uvarint(bytes);
+    });
+  }
+
+  #onResult(payload: Reader): void {
+    // Unknown ids are answers to calls that were cancelled meanwhile.
+    const pending = this.#take(payload.uvarint());
+    if (!pending) return;
+    try {
+      pending.onResult(decode(pending, payload));
+    } catch (thrown) {
+      pending.onError(responseUnreadable(thrown));
+    }
+    this.#leaveIfDone();
+  }
+
+  #onItem(payload: Reader): void {
+    const byteCount = payload.end - payload.at + frameHeaderBytes;
+    const id = payload.uvarint();
+    const pending = this.#pending.get(id);
+    if (!pending) return;
+    try {
+      pending.onItem?.(decode(pending, payload), byteCount);
+    } catch (thrown) {
+      this.cancel(id);
+      pending.onError(responseUnreadable(thrown));
+    }
+  }
+}
+
+/** Length and kind: the server counts them as well. */
+const frameHeaderBytes = 5;
+
+function nothing(): void {}
+
+function decode(pending: PendingCall, payload: Reader): unknown {
+  const value = pending.isResponseCompiled ? pending.codec.decode(payload) : pending.codec.decodeLoose(payload);
+  payload.finish();
+  return value;
+}

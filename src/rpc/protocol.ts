@@ -1,0 +1,154 @@
+import type { CallContext } from "../base/index.ts";
+import type { Reader, Writer } from "../wire/index.ts";
+
+/**
+ * The protocol between two processes of an app, version 1.
+ *
+ * Frames of the `wire` room on TCP or TLS. The client says hello, the server sends a challenge, the client proves the
+ * shared secret, the server welcomes it with its own proof and its table of methods (handshake.ts). From then on the
+ * client sends calls, which the server answers in any order.
+ *
+ *     client                                   server
+ *     principal  slot, principal               (remembered for the connection)
+ *     call       id, method, header, request   result  id, response
+ *                                              error   id, code, reason, message, details, retry, executed
+ *     cancel     id                            (no answer)
+ *     call       with a stream's window        item    id, value        (as long as the window is open)
+ *     grant      id, items, bytes              end     id | error id …
+ *                                              goaway  (send no new calls here; those sent are answered)
+ *     ping / pong in both directions
+ *
+ * A method is named by its place in the server's table. Values travel in the compiled form where both sides have the same
+ * fingerprint for that request or response, otherwise in the self-describing one; the call's flags say which. So two
+ * versions of an app can talk during a rolling deployment.
+ *
+ * After the handshake the frames are not signed: on a network that others can write to, use TLS.
+ */
+export const protocolName = "plinth-rpc";
+export const protocolVersions: readonly number[] = [1];
+
+/** What this build can do beyond unary calls. A side uses only what both name. */
+export const protocolFeatures: readonly string[] = ["streams"];
+
+export const frameKind = {
+  hello: 1,
+  challenge: 2,
+  proof: 3,
+  welcome: 4,
+  reject: 5,
+  call: 16,
+  cancel: 17,
+  grant: 18,
+  principal: 19,
+  result: 32,
+  error: 33,
+  item: 34,
+  end: 35,
+  goaway: 36,
+  ping: 48,
+  pong: 49,
+} as const;
+
+const flag = {
+  compiledRequest: 1,
+  compiledResponse: 2,
+  deadline: 4,
+  traced: 8,
+  keyed: 16,
+  caller: 32,
+  retried: 64,
+  stream: 128,
+} as const;
+
+/** The longest remaining time that is sent: about 49 days. A longer one is sent as none. */
+const remainingMsMax = 0xffff_ffff;
+
+export interface StreamWindow {
+  readonly items: number;
+  readonly bytes: number;
+}
+
+export interface CallHeader {
+  readonly id: number;
+  readonly method: number;
+  readonly isRequestCompiled: boolean;
+  readonly isResponseCompiled: boolean;
+  /** Undefined: no deadline. */
+  readonly remainingMs: number | undefined;
+  /** 0 is the anonymous principal. */
+  readonly principalSlot: number;
+  readonly traceparent: string | undefined;
+  readonly tracestate: string | undefined;
+  readonly idempotencyKey: string | undefined;
+  /** Undefined: the name that the client gave in the handshake. */
+  readonly caller: string | undefined;
+  readonly attempt: number;
+  readonly window: StreamWindow | undefined;
+}
+
+/** What of a call's header does not come from its context. */
+export interface CallPlace {
+  readonly id: number;
+  readonly method: number;
+  readonly isRequestCompiled: boolean;
+  readonly isResponseCompiled: boolean;
+  readonly remainingMs: number;
+  readonly principalSlot: number;
+  readonly clientName: string;
+  readonly window: StreamWindow | undefined;
+}
+
+export function writeCallHeader(writer: Writer, place: CallPlace, context: CallContext): void {
+  const { trace, idempotencyKey, caller, attempt } = context;
+  const hasDeadline = place.remainingMs <= remainingMsMax;
+  writer.uvarint(place.id);
+  writer.uvarint(place.method);
+  writer.uvarint(
+    (place.isRequestCompiled ? flag.compiledRequest : 0) |
+      (place.isResponseCompiled ? flag.compiledResponse : 0) |
+      (hasDeadline ? flag.deadline : 0) |
+      (trace ? flag.traced : 0) |
+      (idempotencyKey === undefined ? 0 : flag.keyed) |
+      (caller === place.clientName ? 0 : flag.caller) |
+      (attempt > 1 ? flag.retried : 0) |
+      (place.window ? flag.stream : 0),
+  );
+  writer.uvarint(place.principalSlot);
+  if (hasDeadline) writer.uvarint(Math.ceil(place.remainingMs));
+  if (trace) {
+    writer.string(trace.traceparent());
+    writer.string(trace.tracestate ?? "");
+  }
+  if (idempotencyKey !== undefined) writer.string(idempotencyKey);
+  if (caller !== place.clientName) writer.string(caller);
+  if (attempt > 1) writer.uvarint(attempt);
+  if (place.window) {
+    writer.uvarint(place.window.items);
+    writer.uvarint(place.window.bytes);
+  }
+}
+
+export function readCallHeader(reader: Reader): CallHeader {
+  const id = reader.uvarint();
+  const method = reader.uvarint();
+  const flags = reader.uvarint();
+  const principalSlot = reader.uvarint();
+  const remainingMs = (flags & flag.deadline) === 0 ? undefined : reader.uvarint();
+  const isTraced = (flags & flag.traced) !== 0;
+  const traceparent = isTraced ? reader.string() : undefined;
+  const tracestate = (isTraced && reader.string()) || undefined;
+  return {
+    id,
+    method,
+    isRequestCompiled: (flags & flag.compiledRequest) !== 0,
+    isResponseCompiled: (flags & flag.compiledResponse) !== 0,
+    remainingMs,
+    principalSlot,
+    traceparent,
+    tracestate,
+    idempotencyKey: (flags & flag.keyed) === 0 ? undefined : reader.string(),
+    caller: (flags & flag.caller) === 0 ? undefined : reader.string(),
+    attempt: (flags & flag.retried) === 0 ? 1 : reader.uvarint(),
+    window: (flags & flag.stream) === 0 ? undefined : { items: reader.uvarint(), bytes: reader.uvarint() },
+  };
+}

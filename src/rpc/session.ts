@@ -1,0 +1,233 @@
+import type { Clock, Deadlines, PlinthError, Trace } from "../base/index.ts";
+import { CallScope, deadlineExceeded, toPlinthError } from "../base/index.ts";
+import type { Reader } from "../wire/index.ts";
+import { toWireError, writeValue } from "../wire/index.ts";
+import type { Connection } from "./connection.ts";
+import { callerGone, methodUnknown, protocolBroken, responseUnsendable, serverBusy } from "./errors.ts";
+import type { CompiledMethod, RpcServerMethod } from "./method.ts";
+import { ReceivedPrincipals } from "./principal-table.ts";
+import type { CallHeader } from "./protocol.ts";
+import { frameKind, readCallHeader } from "./protocol.ts";
+import type { StreamTarget } from "./server-stream.ts";
+import { ServerStream } from "./server-stream.ts";
+
+/** The span of a call on the server: its trace, and what ends it. */
+export interface CallTrace {
+  readonly trace: Trace | undefined;
+  end(status: "ok" | "error"): void;
+}
+
+export type StartTrace = (
+  methodId: string,
+  traceparent: string | undefined,
+  tracestate: string | undefined,
+) => CallTrace;
+
+/** What all sessions of a server share. */
+export interface Floor {
+  readonly methods: readonly CompiledMethod<RpcServerMethod>[];
+  readonly clock: Clock;
+  readonly deadlines: Deadlines;
+  readonly startTrace: StartTrace | undefined;
+  readonly callCountMax: number;
+  readonly connectionCallCountMax: number;
+  /** Unsent bytes above which a connection is not read from, and streams wait. */
+  readonly pendingBytesMax: number;
+  /** Calls that run now, of all sessions. */
+  inFlight: number;
+  callCount: number;
+  refusedCount: number;
+}
+
+export interface RunningCall extends StreamTarget {
+  readonly trace: CallTrace | undefined;
+  stream: ServerStream | undefined;
+}
+
+/**
+ * The server's side of one connection after the handshake: runs calls and answers them.
+ *
+ * A call takes its place among those in flight until its handler has ended, also when its caller has gone: the handler
+ * hears of that through its context and decides itself. A connection whose peer does not take the answers is not read
+ * from until it does.
+ */
+export class Session {
+  readonly connection: Connection;
+  readonly clientName: string;
+  readonly calls: Map<number, RunningCall> = new Map();
+  readonly #floor: Floor;
+  readonly #principals = new ReceivedPrincipals();
+
+  constructor(connection: Connection, clientName: string, floor: Floor) {
+    this.connection = connection;
+    this.clientName = clientName;
+    this.#floor = floor;
+  }
+
+  onFrame(kind: number, payload: Reader): void {
+    switch (kind) {
+      case frameKind.call:
+        this.#accept(payload);
+        break;
+      case frameKind.cancel:
+        this.calls.get(payload.uvarint())?.scope.cancel(callerGone());
+        break;
+      case frameKind.grant:
+        this.calls.get(payload.uvarint())?.stream?.grant(payload.uvarint(), payload.uvarint());
+        break;
+      case frameKind.principal:
+        this.#principals.receive(payload);
+        break;
+      default:
+        throw protocolBroken(`a client may not send frames of kind ${kind}`);
+    }
+  }
+
+  /** The peer has taken what was sent. */
+  onDrain(): void {
+    this.connection.socket.resume();
+    for (const call of this.calls.values()) call.stream?.wake();
+  }
+
+  /** The connection is gone: nobody waits for these any more. */
+  onClose(): void {
+    this.cancelAll(callerGone());
+  }
+
+  cancelAll(reason: PlinthError): void {
+    for (const call of this.calls.values()) call.scope.cancel(reason);
+  }
+
+  #accept(payload: Reader): void {
+    const header = readCallHeader(payload);
+    if (this.calls.has(header.id)) throw protocolBroken(`the call ${header.id} is in flight already`);
+    const principal = this.#principals.get(header.principalSlot);
+    const compiled = this.#floor.methods[header.method];
+    const refusal = this.#refusal(header, compiled);
+    if (refusal || !compiled) {
+      this.#floor.refusedCount++;
+      this.sendError(header.id, refusal ?? methodUnknown(`number ${header.method}`));
+      return;
+    }
+    let request: unknown;
+    try {
+      request = header.isRequestCompiled ? compiled.request.decode(payload) : compiled.request.decodeLoose(payload);
+      payload.finish();
+    } catch (thrown) {
+      // The frame was whole, so the connection is sound: the call alone is refused.
+      this.sendError(header.id, toPlinthError(thrown));
+      return;
+    }
+    const trace = this.#floor.startTrace?.(compiled.method.id, header.traceparent, header.tracestate);
+    const { clock, deadlines } = this.#floor;
+    const scope = new CallScope({
+      principal,
+      deadline: header.remainingMs === undefined ? Number.POSITIVE_INFINITY : clock.now() + header.remainingMs,
+      trace: trace?.trace,
+      idempotencyKey: header.idempotencyKey,
+      caller: header.caller ?? this.clientName,
+      attempt: header.attempt,
+      deadlines,
+    });
+    const call: RunningCall = {
+      id: header.id,
+      scope,
+      trace,
+      isResponseCompiled: header.isResponseCompiled,
+      response: compiled.response,
+      stream: undefined,
+    };
+    this.calls.set(call.id, call);
+    this.#floor.inFlight++;
+    this.#floor.callCount++;
+    if (compiled.method.kind === "unary") this.#run(call, compiled.method, request);
+    else this.#stream(call, compiled.method, request, header);
+  }
+
+  /** Why a call is not run, looked at before any work is done for it. */
+  #refusal(header: CallHeader, compiled: CompiledMethod<RpcServerMethod> | undefined): PlinthError | undefined {
+    const { inFlight, callCountMax, connectionCallCountMax } = this.#floor;
+    if (!compiled) return methodUnknown(`number ${header.method}`);
+    if ((compiled.method.kind === "stream") !== (header.window !== undefined)) return methodUnknown(compiled.method.id);
+    if (header.remainingMs === 0) return deadlineExceeded("no");
+    if (this.calls.size >= connectionCallCountMax) return serverBusy(connectionCallCountMax);
+    return inFlight >= callCountMax ? serverBusy(callCountMax) : undefined;
+  }
+
+  #run(call: RunningCall, method: RpcServerMethod, request: unknown): void {
+    let answer: Promise<unknown>;
+    try {
+      answer = method.call?.(request, call.scope) as Promise<unknown>;
+    } catch (thrown) {
+      answer = Promise.reject(thrown);
+    }
+    Promise.resolve(answer).then(
+      (value) => this.#succeed(call, value),
+      (thrown) => this.#fail(call, thrown),
+    );
+  }
+
+  #stream(call: RunningCall, method: RpcServerMethod, request: unknown, header: CallHeader): void {
+    const window = header.window ?? { items: 1, bytes: 1 };
+    call.stream = new ServerStream(this.connection, call, window, this.#floor.pendingBytesMax);
+    const open = () => (method.stream as NonNullable<RpcServerMethod["stream"]>)(request, call.scope);
+    call.stream.run(open).then(
+      () => {
+        this.#finish(call, "ok");
+        this.connection.send(frameKind.end, (writer) => writer.uvarint(call.id));
+      },
+      (thrown) => this.#fail(call, thrown),
+    );
+  }
+
+  #succeed(call: RunningCall, value: unknown): void {
+    const { connection } = this;
+    if (connection.isClosed || call.scope.cancelled?.reason === "RPC_CALLER_GONE") {
+      this.#finish(call, "error");
+      return;
+    }
+    const { writer } = connection;
+    const mark = connection.begin(frameKind.result);
+    try {
+      writer.uvarint(call.id);
+      if (call.isResponseCompiled) call.response.encode(value, writer);
+      else call.response.encodeLoose(value, writer);
+      connection.end(mark);
+    } catch (thrown) {
+      writer.rewind(mark);
+      this.#fail(call, responseUnsendable(thrown));
+      return;
+    }
+    this.#finish(call, "ok");
+    if (connection.pendingBytes > this.#floor.pendingBytesMax) connection.socket.pause();
+  }
+
+  #fail(call: RunningCall, thrown: unknown): void {
+    const isGone = call.scope.cancelled?.reason === "RPC_CALLER_GONE";
+    this.#finish(call, "error");
+    if (!isGone) this.sendError(call.id, toPlinthError(thrown));
+  }
+
+  #finish(call: RunningCall, status: "ok" | "error"): void {
+    this.calls.delete(call.id);
+    this.#floor.inFlight--;
+    call.scope.finish();
+    call.trace?.end(status);
+  }
+
+  sendError(id: number, error: PlinthError): void {
+    const write = (wire: unknown) =>
+      this.connection.send(frameKind.error, (writer) => {
+        writer.uvarint(id);
+        writer.depth = 0;
+        writeValue(writer, wire);
+      });
+    const wire = toWireError(error);
+    try {
+      write(wire);
+    } catch {
+      // Its details are no JSON, too deep or too large: the rest is still worth knowing.
+      write({ ...wire, details: undefined, message: wire.message.slice(0, 1000) });
+    }
+  }
+}
