@@ -24,6 +24,8 @@ export { migrate, planMigrations } from "./migrate.ts";
 export type { Migration, MigrationSource } from "./migration.ts";
 export type { Lease, LeaseOptions, Pool, PoolOptions } from "./pool.ts";
 export { createPool, notStarted } from "./pool.ts";
+export type { Sharing } from "./sharing.ts";
+export { createSharing } from "./sharing.ts";
 export type { SqlBuilder, Statement } from "./sql.ts";
 export { Fragment, quoteName, sql } from "./sql.ts";
 export type { Isolation, Transaction } from "./transaction.ts";

@@ -27,6 +27,7 @@ export interface PoolOptions<T> {
   readonly idleMs: number;
   readonly lifetimeMs: number;
   readonly clock: Clock;
+  /** Makes one that is ready for users of `tag`. */
   create(tag: string): Promise<T>;
   destroy(resource: T): Promise<void>;
 }
@@ -39,15 +40,15 @@ export interface LeaseOptions {
 
 export interface Lease<T> {
   readonly resource: T;
-  /** The tag of its last user: undefined when it is new. */
-  readonly lastTag: string | undefined;
+  /** The tag of its last user: its own when it is new. */
+  readonly lastTag: string;
   release(broken: boolean): void;
 }
 
 interface Entry<T> {
   readonly resource: T;
   readonly madeAt: number;
-  tag: string | undefined;
+  tag: string;
   idleSince: number;
 }
 
@@ -140,7 +141,7 @@ export function createPool<T>(options: PoolOptions<T>): Pool<T> {
       making--;
       queueMicrotask(next);
     }
-    const entry: Entry<T> = { resource, madeAt: clock.now(), tag: undefined, idleSince: 0 };
+    const entry: Entry<T> = { resource, madeAt: clock.now(), tag, idleSince: 0 };
     if (closed) {
       destroy(entry);
       throw poolClosed(options.name);

@@ -9,10 +9,10 @@ import type {
   Session,
   SqlText,
 } from "../../database/index.ts";
-import { quoteName, toDatabaseError } from "../../database/index.ts";
+import { toDatabaseError } from "../../database/index.ts";
 import type { EngineOptions } from "../engine.ts";
 import type { Instance, InstanceOptions } from "./instance.ts";
-import { closeInstance, openInstance } from "./instance.ts";
+import { closeInstance, openInstance, searchPathText } from "./instance.ts";
 import { userCacheFolder } from "./seed.ts";
 
 /**
@@ -107,7 +107,7 @@ class PgliteDriver implements DatabaseDriver {
     const session = new PgliteSession(instance, lease);
     if (lease.lastTag === schema) return session;
     try {
-      await session.script(`set search_path to ${quoteName(schema)}, public`);
+      await session.script(searchPathText(schema));
       return session;
     } catch (thrown) {
       session.release();

@@ -4,7 +4,7 @@ import { dirname, join, resolve } from "node:path";
 import type { PGlite } from "@electric-sql/pglite";
 import type { Clock } from "../../base/index.ts";
 import type { Pool } from "../../database/index.ts";
-import { createPool, parsedTypeIds, parserOf } from "../../database/index.ts";
+import { createPool, createSharing, parsedTypeIds, parserOf, quoteName } from "../../database/index.ts";
 import type { DirectoryLock } from "./lock.ts";
 import { lockDirectory } from "./lock.ts";
 import { createSeedCache } from "./seed.ts";
@@ -27,52 +27,27 @@ export interface InstanceOptions {
   readonly clock: Clock;
 }
 
-interface Shared {
-  users: number;
-  readonly opening: Promise<{ instance: Instance; lock: DirectoryLock | undefined }>;
-}
-
 /** By directory or name. An app has one, however many services it runs: each PGlite takes 300 MB. */
-const shared = new Map<string, Shared>();
+const sharing = createSharing<{ readonly instance: Instance; readonly lock: DirectoryLock | undefined }>();
 
 export async function openInstance(options: InstanceOptions): Promise<Instance> {
-  const key = keyOf(options);
-  let entry = shared.get(key);
-  if (!entry) {
-    const before = closing.get(key) ?? Promise.resolve();
-    entry = { users: 0, opening: before.then(() => start(options)) };
-    shared.set(key, entry);
-  }
-  entry.users++;
-  try {
-    return (await entry.opening).instance;
-  } catch (thrown) {
-    if (shared.get(key) === entry) shared.delete(key);
-    throw thrown;
-  }
+  return (await sharing.open(keyOf(options), () => start(options))).instance;
 }
 
-/** Directories that are being closed: who opens one again meanwhile waits. */
-const closing = new Map<string, Promise<void>>();
-
-export async function closeInstance(options: InstanceOptions, graceMs: number): Promise<void> {
-  const key = keyOf(options);
-  const entry = shared.get(key);
-  if (!entry || --entry.users > 0) return;
-  shared.delete(key);
-  const done = stop(entry, graceMs).finally(() => closing.delete(key));
-  closing.set(key, done);
-  await done;
+export function closeInstance(options: InstanceOptions, graceMs: number): Promise<void> {
+  return sharing.close(keyOf(options), async ({ instance, lock }) => {
+    await instance.queue.close(graceMs);
+    try {
+      if (!instance.broken) await instance.pglite.close();
+    } finally {
+      lock?.release();
+    }
+  });
 }
 
-async function stop(entry: Shared, graceMs: number): Promise<void> {
-  const { instance, lock } = await entry.opening;
-  await instance.queue.close(graceMs);
-  try {
-    if (!instance.broken) await instance.pglite.close();
-  } finally {
-    lock?.release();
-  }
+/** Unqualified names live in the service's own schema; extensions, in `public`. */
+export function searchPathText(schema: string): string {
+  return `set search_path to ${quoteName(schema)}, public`;
 }
 
 function keyOf({ directory, memoryName }: InstanceOptions): string {
@@ -99,7 +74,11 @@ async function start(options: InstanceOptions): Promise<{ instance: Instance; lo
       idleMs: Number.POSITIVE_INFINITY,
       lifetimeMs: Number.POSITIVE_INFINITY,
       clock,
-      create: async () => pglite,
+      // Who gets the session from another schema's user switches it first: see database.ts.
+      create: async (schema) => {
+        await pglite.exec(searchPathText(schema));
+        return pglite;
+      },
       destroy: async () => {},
     });
     return { instance: { pglite, queue, broken: undefined }, lock };
