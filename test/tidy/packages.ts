@@ -71,6 +71,25 @@ function eagerPeers(tree: Tree): Problem[] {
     }));
 }
 
+interface Lock {
+  packages?: Record<string, { dependencies?: Record<string, string>; optionalDependencies?: Record<string, string> }>;
+}
+
+/** `npm ci` refuses a lock file that leaves out a package, also one for another platform. */
+function missingFromLock(tree: Tree): Problem[] {
+  const { packages = {} } = JSON.parse(tree.get("package-lock.json") ?? "{}") as Lock;
+  const names = new Set(Object.keys(packages).map((key) => key.slice(key.lastIndexOf("node_modules/") + 13)));
+  const needed = Object.entries(packages).flatMap(([key, { dependencies, optionalDependencies }]) =>
+    Object.keys({ ...dependencies, ...optionalDependencies }).map((name) => ({ key, name })),
+  );
+  return needed
+    .filter(({ name }) => !names.has(name))
+    .map(({ key, name }) => ({
+      path: "package-lock.json",
+      message: `${key} needs ${name}, which has no entry: add it by hand as npm would, when the registry could not tell of it`,
+    }));
+}
+
 const pinned = JSON.stringify({ name: "plinth", dependencies: { pg: "1.0.0" } });
 
 export const packageChecks: readonly Check[] = [
@@ -112,6 +131,20 @@ export const packageChecks: readonly Check[] = [
       "package.json": pinned,
       "src/engines/redis/a.ts": 'import type { X } from "@redis/client";\nconst m = await import("@redis/client");',
       "src/engines/postgres/a.ts": 'import pg from "pg";',
+    },
+  },
+  {
+    name: "the lock file names every package, for every platform",
+    find: missingFromLock,
+    bad: [
+      {
+        files: { "package-lock.json": '{"packages":{"node_modules/a":{"optionalDependencies":{"@a/darwin":"1"}}}}' },
+        says: /node_modules\/a needs @a\/darwin, which has no entry/,
+      },
+    ],
+    good: {
+      "package-lock.json":
+        '{"packages":{"node_modules/a":{"dependencies":{"b":"1"}},"node_modules/a/node_modules/b":{"version":"1.0.0"}}}',
     },
   },
 ];
