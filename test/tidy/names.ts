@@ -9,7 +9,10 @@ function fileNames(tree: Tree): Problem[] {
   for (const path of tree.keys()) {
     if (!/^(?:src|scripts|test|bench)\/.*\.ts$/.test(path)) continue;
     const name = path.slice(path.lastIndexOf("/") + 1, -3);
-    const bare = name.replace(/\.(?:test|test-d|fixture|gen|bench)(?=\.|$)/g, "");
+    const bare = name.replace(
+      /\.(?:test|test-d|fixture|gen|bench|raw-socket|conformance|placement|fault|corpus)(?=\.|$)/g,
+      "",
+    );
     if (banned.test(bare))
       found.push({ path, message: `"${bare}" says nothing: name the file after the one idea in it` });
     else if (!/^[a-z0-9]+(?:-[a-z0-9]+)*$/.test(bare)) found.push({ path, message: "file names are kebab-case nouns" });
@@ -66,6 +69,7 @@ export const nameChecks: readonly Check[] = [
     good: {
       "src/cache/memory-cache.test.ts": "",
       "src/cache/a.test-d.ts": "",
+      "src/gateway/framing.raw-socket.test.ts": "",
       "src/engines/index.gen.ts": "",
       "docs/Types.md": "",
     },
