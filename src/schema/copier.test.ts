@@ -175,6 +175,18 @@ const cases: readonly (readonly [claim: string, schema: unknown, value: unknown,
     { a: "1", b: "2" },
   ],
   [
+    "does not open an object by a named bare one",
+    { allOf: [{ $ref: "#/$defs/Any" }, A], $defs: { Any: { $ref: "#/$defs/Bare" }, Bare: { type: "object" } } },
+    { a: "1", x: 1 },
+    { a: "1" },
+  ],
+  [
+    "adds to a named part within itself",
+    { $ref: "#/$defs/N", $defs: { N: { ...A, properties: { a: string, n: { allOf: [{ $ref: "#/$defs/N" }, B] } } } } },
+    { a: "1", n: { a: "2", b: "3", x: 1, n: { a: "4", b: "5", x: 1 } }, x: 1 },
+    { a: "1", n: { a: "2", n: { a: "4", b: "5" }, b: "3" } },
+  ],
+  [
     "reads deep members by all that speak of them",
     {
       allOf: [{ $ref: "#/$defs/M" }, object({ m: { type: "array", items: B } })],
@@ -184,6 +196,17 @@ const cases: readonly (readonly [claim: string, schema: unknown, value: unknown,
     { m: [{ a: "1", b: "2" }] },
   ],
   ["merges arrays", { allOf: [{ type: "array" }, { type: "array", items: A }] }, [{ a: "1", x: 1 }], [{ a: "1" }]],
+  [
+    "merges tuples",
+    {
+      allOf: [
+        { type: "array", prefixItems: [A], items: A },
+        { type: "array", prefixItems: [B, string], items: false },
+      ],
+    },
+    [{ a: "1", b: "2", x: 1 }, "s", { a: "3" }],
+    [{ a: "1", b: "2" }, "s"],
+  ],
   [
     "merges members without a type",
     { ...A, allOf: [{ properties: { b: string } }] },

@@ -35,7 +35,12 @@ export function createProgram(): Program {
 /** How the text reads one field of `v`. Names that every object inherits count only when they are the object's own. */
 export function read(program: Program, name: string): string {
   const key = JSON.stringify(name);
-  return name in Object.prototype ? `${program.constant(ownMember)}(v, ${key})` : `v[${key}]`;
+  return isInherited(name) ? `${program.constant(ownMember)}(v, ${key})` : `v[${key}]`;
+}
+
+/** A member that every object has, such as "constructor": there without anybody having sent it. */
+export function isInherited(name: string): boolean {
+  return name in Object.prototype;
 }
 
 function ownMember(value: object, name: string): unknown {

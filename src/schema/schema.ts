@@ -13,8 +13,9 @@ import {
 } from "./foreign.ts";
 import { toNormalForm } from "./normal-form.ts";
 import { createProgram } from "./program.ts";
+import { toShapes } from "./reading.ts";
 import { SerializerWriter } from "./serializer.ts";
-import { type Shapes, toShapes } from "./shape.ts";
+import type { Shapes } from "./shape.ts";
 import { eachPart } from "./traversal.ts";
 import { createPartChecks, createValidator, type Validator } from "./validator.ts";
 import type { Violation } from "./violation.ts";

@@ -1,5 +1,6 @@
 import type { JsonSchema } from "../base/index.ts";
-import { dereference, type Scalar, type ScalarType, type Shape, type Shapes, toShapes } from "./shape.ts";
+import { toShapes } from "./reading.ts";
+import { dereference, type Scalar, type ScalarType, type Shape, type Shapes } from "./shape.ts";
 
 /** Text by name, as paths, query strings and forms give it. A name given more than once has a list. */
 export type Flat = Readonly<Record<string, string | readonly string[]>>;

@@ -4,6 +4,7 @@ import type { JsonSchema } from "../base/index.ts";
 import { isBytes } from "./bytes.ts";
 import { unusable } from "./errors.ts";
 import { explain } from "./explanation.ts";
+import { isInherited } from "./program.ts";
 import { eachPart } from "./traversal.ts";
 import { type Violation, violationsMax } from "./violation.ts";
 
@@ -27,7 +28,7 @@ export function createValidator(schema: JsonSchema): Validator {
   let thorough: CompiledParts | undefined;
 
   return {
-    accepts: isUnbounded(schema) ? withinStack(quick.root) : (value) => quick.root(value),
+    accepts: traitsOf(schema).unbounded ? withinStack(quick.root) : (value) => quick.root(value),
     violations(value) {
       try {
         if (quick.root(value)) return [];
@@ -86,6 +87,7 @@ function compileWith(schema: JsonSchema, options: Options): CompiledParts {
 const annotations = ["example", "externalDocs", "xml", "discriminator"];
 
 function createAjv(schema: JsonSchema, options: Options): Ajv2020 {
+  const traits = traitsOf(schema);
   const ajv = new Ajv2020({
     meta: false,
     validateSchema: false,
@@ -93,50 +95,40 @@ function createAjv(schema: JsonSchema, options: Options): Ajv2020 {
     strictTuples: false,
     verbose: true,
     logger: false,
-    ownProperties: hasInheritedName(schema),
+    code: { optimize: false }, // It more than doubles the time to compile, and the engine does the same anyway.
+    ownProperties: traits.inherited,
     ...options,
   });
-  formats.default(ajv);
+  if (traits.formats) formats.default(ajv);
   ajv.addVocabulary(annotations);
   ajv.addKeyword({
     keyword: "x-plinth",
     schemaType: "string",
     compile: (kind) => (kind === "bytes" ? isBytes : () => true),
   });
-  for (const keyword of vendorKeywords(schema)) {
-    if (ajv.getKeyword(keyword) === false) ajv.addKeyword(keyword);
-  }
+  for (const keyword of traits.vendorKeywords) if (ajv.getKeyword(keyword) === false) ajv.addKeyword(keyword);
   return ajv;
 }
 
-/** A member that every object inherits: such a field is only looked for among an object's own ones. */
-export function isInherited(name: string): boolean {
-  return name in Object.prototype;
+interface Traits {
+  /** Some field has a name that every object inherits: fields are then only looked for among an object's own members. */
+  inherited: boolean;
+  /** The schema does not bound the depth of what is walked: a hostile value could use up the stack. */
+  unbounded: boolean;
+  formats: boolean;
+  /** x-…: annotations of whoever wrote the schema. */
+  readonly vendorKeywords: Set<string>;
 }
 
-function hasInheritedName(schema: JsonSchema): boolean {
-  let found = false;
+function traitsOf(schema: JsonSchema): Traits {
+  const traits: Traits = { inherited: false, unbounded: false, formats: false, vendorKeywords: new Set() };
   eachPart(schema, (node) => {
-    found ||= Object.keys(node.properties ?? {}).some(isInherited) || (node.required ?? []).some(isInherited);
+    traits.inherited ||= [...Object.keys(node.properties ?? {}), ...(node.required ?? [])].some(isInherited);
+    traits.unbounded ||= node.$ref !== undefined || node.uniqueItems === true;
+    traits.formats ||= node.format !== undefined;
+    for (const keyword of Object.keys(node)) if (keyword.startsWith("x-")) traits.vendorKeywords.add(keyword);
   });
-  return found;
-}
-
-function vendorKeywords(schema: JsonSchema): Set<string> {
-  const found = new Set<string>();
-  eachPart(schema, (node) => {
-    for (const keyword of Object.keys(node)) if (keyword.startsWith("x-")) found.add(keyword);
-  });
-  return found;
-}
-
-/** Where the schema does not bound the depth of what is walked, a hostile value could use up the stack. */
-function isUnbounded(schema: JsonSchema): boolean {
-  let found = false;
-  eachPart(schema, (node) => {
-    found ||= node.$ref !== undefined || node.uniqueItems === true;
-  });
-  return found;
+  return traits;
 }
 
 function withinStack(check: ValidateFunction): (value: unknown) => boolean {
