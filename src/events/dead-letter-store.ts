@@ -43,7 +43,7 @@ export function createDeadLetterStore(database: Database): DeadLetterStore {
         insert into ${table} as d (id, subscription, message_id, payload_hash, type, source, key, payload, at, traceparent,
           tracestate, error_code, error_reason, error_message, error_fingerprint, attempts)
         values (${id}::text::uuid, ${subscription}, ${m.id}::text::uuid, ${hashOf(m)}, ${m.type}, ${m.source}, ${m.key},
-          ${m.payload}::text::json, ${m.at}, ${m.traceparent ?? null}::text, ${m.tracestate ?? null}::text,
+          ${storable(m.payload)}, ${m.at}, ${m.traceparent ?? null}::text, ${m.tracestate ?? null}::text,
           ${failure.code}, ${failure.reason}, ${text}, ${fingerprintOf(failure, text)}, ${attempt}::int)
         on conflict (subscription, message_id, payload_hash) do update set
           error_code = excluded.error_code, error_reason = excluded.error_reason, error_message = excluded.error_message,
@@ -64,7 +64,7 @@ export function createDeadLetterStore(database: Database): DeadLetterStore {
           claimed_until = clock_timestamp() + ${leaseMs}::float8 * interval '1 ms'
         from candidate c where d.id = c.id
         returning d.id::text as dead_id, d.epoch::text as epoch, d.subscription, d.replay_attempts as attempt,
-          d.message_id::text as id, d.type, d.source, d.key, d.payload::text as payload, d.at, d.traceparent, d.tracestate`;
+          d.message_id::text as id, d.type, d.source, d.key, d.payload, d.at, d.traceparent, d.tracestate`;
       if (!row) return undefined;
       const delivery = { message: toMessage(row), attempt: row.attempt };
       return { id: row.dead_id, epoch: row.epoch, subscription: row.subscription, delivery };
@@ -81,10 +81,15 @@ export function createDeadLetterStore(database: Database): DeadLetterStore {
   };
 }
 
-/** For operators, so with the original message of a foreign error. NUL is no character for a database. */
+/** For operators, so with the original message of a foreign error. */
 function textOf({ message, cause }: PlinthError): string {
   const text = cause instanceof Error ? `${message} (${cause.name}: ${cause.message})` : message;
-  return text.replaceAll("\0", "�").slice(0, messageLengthMax);
+  return storable(text).slice(0, messageLengthMax);
+}
+
+/** NUL is no character for a database. */
+function storable(text: string): string {
+  return text.replaceAll("\0", "\ufffd");
 }
 
 /** Failures that differ only in numbers and ids have the same fingerprint. */

@@ -106,7 +106,7 @@ export function deadLetters(database: Database, { inbox: hasInbox = true }: Dead
     async show(id) {
       if (!isId(id)) return undefined;
       const [row] = await database.sql<Row>`
-        select ${columns}, payload::text as payload from ${table} where id = ${id}::text::uuid`;
+        select ${columns}, payload from ${table} where id = ${id}::text::uuid`;
       return row && { ...toSummary(row), message: toMessage(row) };
     },
     async count(filter = {}) {

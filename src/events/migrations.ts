@@ -47,7 +47,8 @@ create table plinth_dead_letters (
   type text not null,
   source text not null,
   key text not null,
-  payload json not null,
+  -- Text: it may be here just because it is no JSON.
+  payload text not null,
   at text not null,
   traceparent text,
   tracestate text,
