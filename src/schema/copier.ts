@@ -1,4 +1,4 @@
-import { type Branch, toBranching } from "./branching.ts";
+import { toBranching } from "./branching.ts";
 import { toBytes } from "./bytes.ts";
 import { tooDeep } from "./errors.ts";
 import { copyPlain, copyScalar, depthMax } from "./plain.ts";
@@ -6,6 +6,7 @@ import { type Program, read } from "./program.ts";
 import {
   type AllShape,
   type ArrayShape,
+  type Branch,
   dereference,
   type ObjectShape,
   type Property,

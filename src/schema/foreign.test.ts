@@ -74,7 +74,7 @@ for (const [library, schema] of [
       assert.throws(
         () => compiled.parse(wrong),
         (thrown) =>
-          isError(thrown, "VALIDATION_FAILED") && (thrown.details as { violations: [] }).violations.length === 2,
+          isError(thrown, "VALIDATION_FAILED") && (thrown.details as { violations: unknown[] }).violations.length === 2,
       );
     });
 

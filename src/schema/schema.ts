@@ -33,7 +33,7 @@ import type { Violation } from "./violation.ts";
  *   member that the schema does not name is dropped, unless the schema says `additionalProperties: true` or describes no
  *   members at all. A member named `__proto__` is always dropped.
  * - `stringify(value)` is the JSON of `copy(value)`: an undeclared field never leaks, whatever the handler returned.
- * - `accepts` allocates nothing for a native value that fits.
+ * - `accepts` makes no copy of a native value, and allocates nothing for one that fits (some formats aside).
  * - `parse` fills in the `default` of an absent field; such a field is not required of the caller.
  *
  * Not promised: `copy` and `stringify` do not check. They take any value without throwing, save for two: nesting beyond
