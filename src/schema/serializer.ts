@@ -19,8 +19,10 @@ import {
  * Writes the serializer of a schema. Its text is that of `JSON.stringify(copy(value))` with bytes as base64, for every
  * value, also one that breaks the schema: what is not as declared takes the slow way through the copy. (Only the order
  * of members can differ: ours is the declared one, while JavaScript moves names like "12" to the front.)
- * (fast-json-stringify was tried, and is as quick. But it turns null into "" or 0 where the schema has a string or number, and throws on a
- * missing field: right only for values that somebody has checked, and responses are not checked in production.)
+ *
+ * fast-json-stringify was tried, and is as quick. But it turns null into "" or 0 where the schema has a string or a
+ * number, and throws on a missing field: right only for values that somebody has checked, and responses are not checked
+ * in production.
  *
  * Each written function wants a value that is not undefined.
  */
