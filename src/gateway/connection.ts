@@ -46,37 +46,45 @@ export class Connection {
     return this.#newest;
   }
 
-  gone(): void {
+  /** The newest first. `task` may end the guest that it gets. */
+  forEach(task: (guest: Guest) => void): void {
     let guest = this.#newest;
     while (guest) {
       const next: Guest | undefined = guest.nextGuest;
-      guest.onGone();
+      task(guest);
       guest = next;
     }
   }
 }
 
-const connectionKey = Symbol("plinth.connection");
+/** The connections of one gateway, each from its first request to its end. Two gateways may share a socket. */
+export class Connections {
+  readonly #key = Symbol("plinth.connection");
+  readonly #all = new Set<Connection>();
 
-interface TrackedSocket extends Socket {
-  [connectionKey]?: Connection;
+  of(socket: Socket): Connection {
+    const known = this.known(socket);
+    if (known) return known;
+    const connection = new Connection();
+    (socket as Tracked)[this.#key] = connection;
+    this.#all.add(connection);
+    socket.once("close", () => {
+      this.#all.delete(connection);
+      connection.forEach((guest) => {
+        guest.onGone();
+      });
+    });
+    return connection;
+  }
+
+  /** Undefined when no request has come on it. */
+  known(socket: Socket): Connection | undefined {
+    return (socket as Tracked)[this.#key];
+  }
+
+  forEachGuest(task: (guest: Guest) => void): void {
+    for (const connection of this.#all) connection.forEach(task);
+  }
 }
 
-/** The connection of a socket, tracked from its first request on. */
-export function connectionOf(socket: Socket): Connection {
-  const known = (socket as TrackedSocket)[connectionKey];
-  if (known) return known;
-  const connection = new Connection();
-  (socket as TrackedSocket)[connectionKey] = connection;
-  socket.once("close", onClose);
-  return connection;
-}
-
-/** The same, or undefined when no request has come on it. */
-export function knownConnectionOf(socket: Socket): Connection | undefined {
-  return (socket as TrackedSocket)[connectionKey];
-}
-
-function onClose(this: Socket): void {
-  (this as TrackedSocket)[connectionKey]?.gone();
-}
+type Tracked = Socket & { [key: symbol]: Connection | undefined };

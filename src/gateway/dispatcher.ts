@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { overloaded, requestMalformed, transferCodingUnknown, urlTooLong } from "./errors.ts";
-import type { Edge, Endpoint } from "./exchange.ts";
+import type { Edge } from "./exchange.ts";
 import { Exchange } from "./exchange.ts";
 import type { Fallbacks } from "./fallback.ts";
+import { isUnder } from "./mount.ts";
 import { EmptyTexts } from "./query.ts";
 import type { Router } from "./router.ts";
 import { originForm } from "./target.ts";
@@ -11,6 +12,7 @@ import { originForm } from "./target.ts";
 export interface Dispatcher {
   /** With `next`, a path that nothing here knows is handed on. */
   dispatch(req: IncomingMessage, res: ServerResponse, expectsContinue: boolean, next: (() => void) | undefined): void;
+  /** Answers with `problem` and closes the connection: nobody knows whether a body follows. */
   refuse(req: IncomingMessage, res: ServerResponse, problem: Error): void;
 }
 
@@ -25,19 +27,12 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { edge, router, fallbacks, prefix } = options;
   const { clock, limits } = edge;
 
-  const run = (exchange: Exchange): void => {
-    try {
-      exchange.endpoint.serve(exchange);
-    } catch (thrown) {
-      exchange.fail(thrown);
-    }
-  };
   const refuse = (
     req: IncomingMessage,
     res: ServerResponse,
     expectsContinue: boolean,
     problem: Error,
-    closes: boolean,
+    closes = false,
   ): void => {
     const endpoint = fallbacks.refusal(req.method as string, () => problem);
     if (closes) res.shouldKeepAlive = false;
@@ -48,31 +43,30 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const startedAt = clock.now();
     const method = req.method as string;
     let url = req.url as string;
-    if (url.length > limits.urlLength) return refuse(req, res, expectsContinue, urlTooLong(limits.urlLength), false);
-    if (url.charCodeAt(0) !== 0x2f || url.includes("#")) {
-      if (url === "*" && method === "OPTIONS") return run(exchangeOf(fallbacks.find("OPTIONS", "*").endpoint));
+    if (url.length > limits.urlLength) return refuse(req, res, expectsContinue, urlTooLong(limits.urlLength));
+    if ((url.charCodeAt(0) !== slash && url !== "*") || url.includes("#")) {
       url = originForm(url);
       req.url = url;
     }
-    const faulty = framingFault(req);
-    if (faulty !== undefined) return refuse(req, res, expectsContinue, faulty, true);
-    if (edge.inFlight >= limits.inFlight) return refuse(req, res, expectsContinue, overloaded(), false);
+    const fault = framingFault(req);
+    if (fault !== undefined) return refuse(req, res, expectsContinue, fault, true);
+    if (edge.inFlight >= limits.inFlight) return refuse(req, res, expectsContinue, overloaded());
 
     const queryAt = url.indexOf("?");
-    let path = queryAt === -1 ? url : url.slice(0, queryAt);
     const query = queryAt === -1 ? "" : url.slice(queryAt + 1);
-    if (prefix !== "" && path.startsWith(prefix)) path = path.slice(prefix.length) || "/";
+    let path = queryAt === -1 ? url : url.slice(0, queryAt);
+    if (prefix !== "" && isUnder(prefix, path)) path = path.slice(prefix.length) || "/";
 
     const found = router.find(method, path);
-    if (found?.store)
-      return run(new Exchange(edge, found.store, req, res, found.params, query, startedAt, expectsContinue));
-    const fallback = fallbacks.find(method, path);
-    if (fallback.isForeign && next) return next();
-    run(exchangeOf(fallback.endpoint));
-
-    function exchangeOf(endpoint: Endpoint): Exchange {
-      return new Exchange(edge, endpoint, req, res, new EmptyTexts(), query, startedAt, expectsContinue);
+    let endpoint = found === null ? null : found.store;
+    let params = found === null ? undefined : found.params;
+    if (endpoint === null) {
+      const fallback = fallbacks.find(method, path);
+      if (fallback.isForeign && next) return next();
+      endpoint = fallback.endpoint;
+      params = undefined;
     }
+    run(new Exchange(edge, endpoint, req, res, params ?? new EmptyTexts(), query, startedAt, expectsContinue));
   };
 
   return {
@@ -80,11 +74,21 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       try {
         dispatch(req, res, expectsContinue, next);
       } catch (thrown) {
-        refuse(req, res, expectsContinue, thrown as Error, false);
+        refuse(req, res, expectsContinue, thrown as Error);
       }
     },
-    refuse: (req, res, problem) => refuse(req, res, true, problem, false),
+    refuse: (req, res, problem) => refuse(req, res, true, problem, true),
   };
+}
+
+const slash = 0x2f;
+
+function run(exchange: Exchange): void {
+  try {
+    exchange.endpoint.serve(exchange);
+  } catch (thrown) {
+    exchange.fail(thrown);
+  }
 }
 
 /** What the parser lets through and two readers could still take in two ways. */

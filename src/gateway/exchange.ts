@@ -2,9 +2,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock, Deadlines, PlinthError, Principal, ScopeFields } from "../base/index.ts";
 import { anonymous, CallScope, toPlinthError } from "../base/index.ts";
 import type { AccessEntry, AccessLog, Logger, Span, Tracer } from "../telemetry/index.ts";
-import { HttpError, httpStatusOf, retryAfterOf, stringifyProblem, toProblem } from "../wire/index.ts";
-import type { Connection, Guest } from "./connection.ts";
-import { connectionOf } from "./connection.ts";
+import { HttpError, httpPhrase, httpStatusOf, retryAfterOf, stringifyProblem, toProblem } from "../wire/index.ts";
+import type { Connection, Connections, Guest } from "./connection.ts";
 import type { Cors } from "./cors.ts";
 import { clientGone } from "./errors.ts";
 import type { HeadTemplate } from "./head.ts";
@@ -25,11 +24,14 @@ export interface Edge {
   readonly cors: Cors | undefined;
   /** The head of every error. */
   readonly refusalHead: HeadTemplate;
+  readonly connections: Connections;
+  /** Notes an answer to what never became a request. */
+  observeBroken(status: number): void;
   inFlight: number;
   draining: boolean;
   /** In `clock.now()` milliseconds. */
   lastRequestAt: number;
-  /** Requests that are not answered yet, for the end of draining. Filled only then. */
+  /** Called after each request, while the process drains. */
   onFinish: (() => void) | undefined;
 }
 
@@ -87,6 +89,8 @@ export class Exchange implements Guest, AccessEntry {
   previousGuest: Guest | undefined = undefined;
   nextGuest: Guest | undefined = undefined;
   #phase = open;
+  /** What followed on the connection is no HTTP: there is no body left to wait for. */
+  #isBroken = false;
   readonly #connection: Connection;
 
   constructor(
@@ -113,7 +117,7 @@ export class Exchange implements Guest, AccessEntry {
       const parent = traceparent === undefined ? undefined : tracer.parse(traceparent, req.headers.tracestate);
       this.span = tracer.start(endpoint.spanName, parent, "server");
     } else this.span = undefined;
-    this.#connection = connectionOf(req.socket);
+    this.#connection = edge.connections.of(req.socket);
     this.#connection.join(this, res);
     edge.inFlight++;
     edge.lastRequestAt = startedAt;
@@ -176,7 +180,10 @@ export class Exchange implements Guest, AccessEntry {
     if (this.#phase === over) return;
     const failure = toPlinthError(thrown);
     if (failure !== thrown) {
-      this.edge.log.error({ err: thrown, route: this.endpoint.spanName, trace: this.span }, "the edge failed");
+      this.edge.log.error(
+        { err: thrown, route: this.endpoint.spanName, trace: this.span },
+        "a request failed at the edge",
+      );
     }
     this.reason = failure.reason;
     if (this.onFailure?.(failure)) return;
@@ -188,6 +195,7 @@ export class Exchange implements Guest, AccessEntry {
     }
     const status = httpStatusOf(failure);
     const text = stringifyProblem(toProblem(failure, { traceId: this.span?.traceId }));
+    this.res.statusMessage = httpPhrase(status);
     const head = this.edge.refusalHead.slice();
     const bodyBytes = Buffer.byteLength(text);
     head[1] = String(bodyBytes);
@@ -198,7 +206,7 @@ export class Exchange implements Guest, AccessEntry {
       for (const name of Object.keys(failure.headers)) head.push(name, failure.headers[name] as string);
     const challenge = challengeOf(status, failure, this.edge.realm);
     if (challenge !== undefined) head.push("www-authenticate", challenge);
-    if (this.isUnreadBodyLarge()) this.#linger(status, head, text, bodyBytes);
+    if (this.#isUnreadBodyLarge()) this.#linger(status, head, text, bodyBytes);
     else this.answer(status, head, text, bodyBytes);
   }
 
@@ -234,6 +242,7 @@ export class Exchange implements Guest, AccessEntry {
 
   onBroken(refusal: PlinthError): boolean {
     if (this.#phase !== reading) return false;
+    this.#isBroken = true;
     this.res.shouldKeepAlive = false;
     this.fail(refusal);
     return true;
@@ -284,11 +293,12 @@ export class Exchange implements Guest, AccessEntry {
   }
 
   /** Whether there is more body to come than is worth reading for nothing. */
-  isUnreadBodyLarge(): boolean {
-    if (this.req.complete || this.expectsContinue || !this.res.shouldKeepAlive) return false;
+  #isUnreadBodyLarge(): boolean {
+    if (this.req.complete || this.expectsContinue || this.#isBroken) return false;
     const { headers } = this.req;
     if (headers["transfer-encoding"] !== undefined) return true;
-    return headers["content-length"] !== undefined && Number(headers["content-length"]) > discardBytesMax;
+    const length = headers["content-length"];
+    return length !== undefined && Number(length) > (this.res.shouldKeepAlive ? discardBytesMax : 0);
   }
 
   /**
@@ -300,9 +310,11 @@ export class Exchange implements Guest, AccessEntry {
     res.shouldKeepAlive = false;
     res.writeHead(status, head);
     res.write(text);
+    // Bound now: a mounted handler that lost its answer finds `res.end` replaced.
+    const finish = res.end.bind(res);
     const end = () => {
       cancel();
-      if (!res.writableEnded) res.end();
+      if (!res.writableEnded) finish();
     };
     const cancel = this.edge.clock.after(lingerMs, end);
     req.once("end", end);

@@ -1,4 +1,5 @@
 import type { Cors } from "./cors.ts";
+import type { MountedEndpoint } from "./endpoints.ts";
 import { methodNotAllowed, methodNotImplemented, routeNotFound, urlMalformed } from "./errors.ts";
 import type { Endpoint, Exchange } from "./exchange.ts";
 import { headTemplate, withoutLength } from "./head.ts";
@@ -17,7 +18,7 @@ export interface Fallbacks {
 
 export interface FallbackOptions {
   readonly router: Router;
-  readonly mounts: readonly { readonly path: string; readonly endpoint: Endpoint }[];
+  readonly mounts: readonly MountedEndpoint[];
   readonly metrics: EdgeMetrics;
   readonly headers: ReadonlyMap<string, string>;
   readonly cors: Cors | undefined;
@@ -60,11 +61,18 @@ export function createFallbacks(options: FallbackOptions): Fallbacks {
     exchange.answer(204, head, undefined, 0);
   };
 
+  /** `OPTIONS *` asks what the server as a whole can do; no other method takes the asterisk. */
+  const asterisk = (method: string): Endpoint =>
+    method === "OPTIONS"
+      ? endpointOf(method, answerOptions(router.methods))
+      : refusal(method, () => urlMalformed("only OPTIONS takes the asterisk"));
+
   return {
     refusal,
     find(method, path) {
+      if (path === "*") return { endpoint: asterisk(method), isForeign: false };
       const mount = mounts.find((candidate) => isUnder(candidate.path, path));
-      if (mount) return { endpoint: mount.endpoint, isForeign: false };
+      if (mount) return { endpoint: mount.endpointOf(methodLabel(method)), isForeign: false };
       if (!isDecodable(path)) {
         const broken = () => urlMalformed("the path has broken percent-encoding");
         return { endpoint: refusal(method, broken), isForeign: true };

@@ -1,34 +1,30 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Call, Clock, Random, StreamCall } from "../base/index.ts";
+import type { Clock, Random } from "../base/index.ts";
 import { createDeadlines, systemClock, systemRandom } from "../base/index.ts";
-import type { Operation } from "../service/index.ts";
 import type { AccessLog, Logger, Metrics, Tracer } from "../telemetry/index.ts";
 import { problemContentType } from "../wire/index.ts";
-import { compileAdmission } from "./admission.ts";
 import type { CompressionOptions } from "./compression.ts";
 import { compileCompression } from "./compression.ts";
+import { Connections } from "./connection.ts";
 import type { CorsOptions } from "./cors.ts";
 import { compileCors } from "./cors.ts";
 import { createDispatcher } from "./dispatcher.ts";
+import { addPages, addRoutes, compileMounts } from "./endpoints.ts";
 import { wrongGateway } from "./errors.ts";
 import type { Edge } from "./exchange.ts";
 import { createFallbacks } from "./fallback.ts";
+import type { GatewayRoute } from "./gateway-route.ts";
 import type { HeaderOptions } from "./head.ts";
 import { headTemplate, resolveHeaders } from "./head.ts";
 import type { GatewayLimits } from "./limits.ts";
 import { resolveLimits } from "./limits.ts";
 import type { Mount } from "./mount.ts";
-import { compileMount } from "./mount.ts";
 import type { Page } from "./page.ts";
-import { compilePage } from "./page.ts";
-import { compileRaw } from "./raw.ts";
 import { createRouter } from "./router.ts";
 import type { GatewayServer } from "./server.ts";
 import { createGatewayServer } from "./server.ts";
 import { createEdgeMetrics } from "./signals.ts";
-import { compileStreaming } from "./streaming.ts";
 import type { TokenVerifier } from "./token-verifier.ts";
-import { compileUnary } from "./unary.ts";
 
 /**
  * The HTTP edge: turns outside HTTP into calls, over `node:http`.
@@ -75,13 +71,6 @@ export interface GatewayOptions {
   readonly prefix?: string;
 }
 
-export interface GatewayRoute {
-  readonly operation: Operation;
-  /** For unary methods, and raw ones (`RawRequest` to `RawResponse`). */
-  readonly call?: Call;
-  readonly stream?: StreamCall;
-}
-
 export interface Gateway extends GatewayServer {
   /**
    * For mounting inside an Express, Fastify or `node:http` app: mount it before body parsers. With `next`, a path that is
@@ -97,7 +86,6 @@ export function createGateway(options: GatewayOptions): Gateway {
   const cors = options.cors && compileCors(options.cors);
   const headers = new Map([...resolveHeaders(options.headers ?? {}), ...Object.entries(cors?.always ?? {})]);
   const compression = compileCompression(options.compression);
-  const { verifier } = options;
   const edge: Edge = {
     clock,
     deadlines: createDeadlines(clock),
@@ -108,70 +96,30 @@ export function createGateway(options: GatewayOptions): Gateway {
     realm: checkRealm(options.realm ?? "api"),
     cors,
     refusalHead: headTemplate(headers, { "content-type": problemContentType, "cache-control": "no-store" }),
+    connections: new Connections(),
+    observeBroken: (status) => brokenObserver(status, 0),
     inFlight: 0,
     draining: false,
     lastRequestAt: 0,
     onFinish: undefined,
   };
   const metrics = createEdgeMetrics(options.metrics, () => edge.inFlight);
-  const settings = { ...limits, headers, compression };
+  const brokenObserver = metrics.observe("_OTHER", "");
   const router = createRouter(limits.urlLength);
-
-  for (const { operation, call, stream } of options.routes) {
-    const { route, id } = operation;
-    if (!route) continue;
-    const admit = compileAdmission(id, operation.access, verifier);
-    const serve = () => {
-      if (operation.kind === "stream" && stream) return compileStreaming(operation, route, stream, admit, settings);
-      if (operation.kind === "raw" && call) return compileRaw(operation, call, admit, settings);
-      if (operation.kind === "unary" && call) return compileUnary(operation, route, call, admit, settings);
-      throw wrongGateway(
-        "ROUTE_INVALID",
-        `${id}: nothing was given that answers it; pass its ${operation.kind === "stream" ? "stream" : "call"}.`,
-      );
-    };
-    const endpoint = {
-      route: route.path,
-      spanName: `${route.verb} ${route.path}`,
-      observe: metrics.observe(route.verb, route.path),
-      serve: serve(),
-    };
-    router.add(route.verb, route.path, endpoint, id);
-  }
-  for (const page of options.pages ?? []) {
-    const endpoint = {
-      route: page.path,
-      spanName: `GET ${page.path}`,
-      observe: metrics.observe("GET", page.path),
-      serve: compilePage(page, headers, compression),
-    };
-    router.add("GET", page.path, endpoint, `the page ${page.path}`);
-  }
+  const parts = { router, metrics, settings: { ...limits, headers, compression }, verifier: options.verifier };
+  addRoutes(options.routes, parts);
+  addPages(options.pages ?? [], parts);
   router.compile();
 
-  const mounts = (options.mounts ?? []).map((mount) => ({
-    path: mount.path,
-    endpoint: {
-      route: mount.path === "/" ? "/*" : `${mount.path}/*`,
-      spanName: `mount ${mount.path}`,
-      observe: metrics.observe("_MOUNT", mount.path),
-      serve: compileMount(
-        mount,
-        compileAdmission(`mount "${mount.path}"`, mount.access ?? "authenticated", verifier),
-        limits.deadlineMs,
-      ),
-    },
-  }));
+  const mounts = compileMounts(options.mounts ?? [], parts);
   const fallbacks = createFallbacks({ router, mounts, metrics, headers, cors });
-  const dispatcher = createDispatcher({ edge, router, fallbacks, prefix: options.prefix ?? "" });
-  const server = createGatewayServer({
-    edge,
-    dispatcher,
-    host: options.host,
-    port: options.port,
-    random: options.random ?? systemRandom,
+  const dispatcher = createDispatcher({ edge, router, fallbacks, prefix: checkPrefix(options.prefix ?? "") });
+  const { host, port, random = systemRandom } = options;
+  const server = createGatewayServer({ edge, dispatcher, host, port, random });
+  return Object.assign(server, {
+    handler: (req: IncomingMessage, res: ServerResponse, next?: () => void) =>
+      dispatcher.dispatch(req, res, false, next),
   });
-  return { ...server, handler: (req, res, next) => dispatcher.dispatch(req, res, false, next) };
 }
 
 function checkRealm(realm: string): string {
@@ -179,5 +127,13 @@ function checkRealm(realm: string): string {
   throw wrongGateway(
     "HEADER_INVALID",
     'gateway: realm: use 1 to 100 ASCII characters without quotes and backslashes, such as "shop".',
+  );
+}
+
+function checkPrefix(prefix: string): string {
+  if (prefix === "" || /^(?:\/[A-Za-z0-9._~-]+)+$/.test(prefix)) return prefix;
+  throw wrongGateway(
+    "ROUTE_INVALID",
+    `gateway: prefix ${JSON.stringify(prefix)}: it begins with "/" and does not end with it, such as "/api".`,
   );
 }

@@ -1,8 +1,9 @@
 /** The HTTP edge: turns outside HTTP into calls, exactly and cheaply, and answers every error as problem details. */
 export type { CompressionOptions } from "./compression.ts";
 export type { CorsOptions } from "./cors.ts";
-export type { Gateway, GatewayOptions, GatewayRoute } from "./gateway.ts";
+export type { Gateway, GatewayOptions } from "./gateway.ts";
 export { createGateway } from "./gateway.ts";
+export type { GatewayRoute } from "./gateway-route.ts";
 export type { HeaderOptions } from "./head.ts";
 export type { GatewayLimits } from "./limits.ts";
 export type { Mount, MountedCall } from "./mount.ts";

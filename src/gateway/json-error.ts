@@ -34,6 +34,8 @@ function scan(text: string): Found {
     if (open.at(-1) === "}") {
       const key = scanKey(text, at, mayClose);
       if (typeof key !== "number") return key;
+      // With a key there comes a value; without one, only the end of an empty object.
+      if (key > at) mayClose = false;
       at = key;
     }
     const char = text[at];

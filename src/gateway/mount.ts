@@ -44,7 +44,9 @@ export function compileMount(mount: Mount, admit: Admission, deadlineMsDefault: 
       if (!exchange.isOver) exchange.finish(res.statusCode);
     });
     exchange.onFailure = (failure) => takeOver(exchange, failure);
-    mount.handler(req, res);
+    exchange.keepOrClose();
+    const result: unknown = mount.handler(req, res);
+    if (result instanceof Promise) result.catch((thrown) => exchange.fail(thrown));
   };
   return (exchange) => admit(exchange, proceed);
 }

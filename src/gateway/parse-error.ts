@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import type { PlinthError } from "../base/index.ts";
-import { knownConnectionOf } from "./connection.ts";
+import { httpStatusOf } from "../wire/index.ts";
 import {
   headersTooLarge,
   methodNotImplemented,
@@ -29,7 +29,7 @@ export function answerBrokenConnection(edge: Edge, thrown: ParseError, socket: S
     return;
   }
   const refusal = refusalOf(edge, thrown);
-  const connection = knownConnectionOf(socket);
+  const connection = edge.connections.known(socket);
   const last = connection?.lastResponse;
   if (connection?.newest?.onBroken(refusal)) return;
   if (last && !last.writableFinished) {
@@ -44,6 +44,7 @@ export function answerRaw(edge: Edge, refusal: PlinthError, socket: Socket): voi
     socket.destroy();
     return;
   }
+  edge.observeBroken(httpStatusOf(refusal));
   socket.end(rawRefusal(refusal, edge.refusalHead, new Date(edge.clock.wallNow()).toUTCString()));
   // What still arrives is thrown away, so that the answer is not lost in a reset; then the connection ends.
   socket.resume();

@@ -21,6 +21,8 @@ const verbs: readonly RouteVerb[] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DEL
 export interface Router {
   /** Throws StartError ROUTE_COLLISION, which names both owners. `owner` is how a message names the endpoint. */
   add(verb: RouteVerb, path: string, endpoint: Endpoint, owner: string): void;
+  /** The endpoint for HEAD of a path that has GET, unless one is added for itself. */
+  addHead(path: string, endpoint: Endpoint): void;
   /** Call once, after the last `add`. */
   compile(): void;
   find(method: string, path: string): Match | null;
@@ -41,7 +43,7 @@ export function createRouter(urlLengthMax: number): Router {
     onBadUrl: () => {},
   });
   const owners = new Map<Endpoint, string>();
-  const gets: { readonly path: string; readonly endpoint: Endpoint }[] = [];
+  const heads: { readonly path: string; readonly endpoint: Endpoint }[] = [];
   const used = new Set<string>();
 
   const register = (verb: RouteVerb, path: string, endpoint: Endpoint, owner: string): void => {
@@ -69,11 +71,11 @@ export function createRouter(urlLengthMax: number): Router {
       }
       register(verb, path, endpoint, owner);
       owners.set(endpoint, owner);
-      if (verb === "GET") gets.push({ path, endpoint });
     },
+    addHead: (path, endpoint) => void heads.push({ path, endpoint }),
     compile() {
-      for (const { path, endpoint } of gets) {
-        if (!router.hasRoute("HEAD", path)) register("HEAD", path, endpoint, owners.get(endpoint) as string);
+      for (const { path, endpoint } of heads) {
+        if (!router.hasRoute("HEAD", path)) register("HEAD", path, endpoint, path);
       }
       router.compile();
     },

@@ -2,7 +2,6 @@ import type { Server } from "node:http";
 import { createServer } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Random } from "../base/index.ts";
-import { knownConnectionOf } from "./connection.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { expectationFailed, methodNotImplemented, shuttingDown, wrongGateway } from "./errors.ts";
 import type { Edge } from "./exchange.ts";
@@ -66,24 +65,15 @@ export function createGatewayServer(options: GatewayServerOptions): GatewayServe
       };
       edge.onFinish();
     });
-  const forEachGuest = (task: (guest: NonNullable<ReturnType<typeof newestOf>>) => void): void => {
-    for (const socket of sockets) {
-      for (let guest = newestOf(socket); guest; ) {
-        const next: ReturnType<typeof newestOf> = guest.nextGuest;
-        task(guest);
-        guest = next;
-      }
-    }
-  };
   const drain = async (): Promise<void> => {
     edge.draining = true;
     // Streams that would go on for ever come back to another process, not all at once.
-    forEachGuest((guest) => guest.onDraining(random.next() * streamJitterMs));
+    edge.connections.forEachGuest((guest) => guest.onDraining(random.next() * streamJitterMs));
     await waitForQuiet();
     if (server.listening) server.close();
     server.closeIdleConnections();
     await waitForInFlight();
-    forEachGuest((guest) => guest.onShutdown(shuttingDown()));
+    edge.connections.forEachGuest((guest) => guest.onShutdown(shuttingDown()));
   };
 
   return {
@@ -108,10 +98,6 @@ export function createGatewayServer(options: GatewayServerOptions): GatewayServe
 }
 
 const streamJitterMs = 5000;
-
-function newestOf(socket: Socket) {
-  return knownConnectionOf(socket)?.newest;
-}
 
 function listenOn({ edge, dispatcher }: GatewayServerOptions, sockets: Set<Socket>): Server {
   const { limits } = edge;
@@ -142,7 +128,7 @@ function listenOn({ edge, dispatcher }: GatewayServerOptions, sockets: Set<Socke
   });
   // A handler may be silent for as long as its deadline lets it; a client that does not read may not.
   server.on("timeout", (socket: Socket) => {
-    if (newestOf(socket) === undefined || socket.writableLength > 0) socket.destroy();
+    if (edge.connections.known(socket)?.newest === undefined || socket.writableLength > 0) socket.destroy();
   });
   return server;
 }

@@ -109,6 +109,7 @@ class StreamSender {
   readonly #format: StreamFormat;
   readonly #stringify: (item: unknown) => string;
   #stopTimer: (() => void) | undefined = undefined;
+  #released = false;
 
   constructor(
     exchange: Exchange,
@@ -148,7 +149,6 @@ class StreamSender {
     } catch (thrown) {
       exchange.fail(thrown);
     } finally {
-      this.#stopTimer?.();
       this.#release();
     }
   }
@@ -200,6 +200,9 @@ class StreamSender {
 
   /** Tells the handler that no more is wanted. It may take its time, and may throw: nobody listens any more. */
   #release(): void {
+    this.#stopTimer?.();
+    if (this.#released) return;
+    this.#released = true;
     this.#iterator.return?.().then(undefined, () => {});
   }
 }
