@@ -1,6 +1,6 @@
 import type { Kysely } from "kysely";
 import type { CallContext, Clock, PlinthError, Random, Trace } from "../base/index.ts";
-import { assert, deadlineExceeded, StartError, systemClock, systemRandom } from "../base/index.ts";
+import { assert, deadlineExceeded, isError, StartError, systemClock, systemRandom } from "../base/index.ts";
 import type { DatabaseDriver, DatabaseFlags, DatabaseStats, QueryResult, Session, StatementLimits } from "./driver.ts";
 import { isConflict, toDatabaseError } from "./errors.ts";
 import { createKysely } from "./kysely.ts";
@@ -224,8 +224,13 @@ class BoundDatabase implements Database, TransactionHost {
     const { clock, random, transactionAttempts, onHookError } = this.#settings;
     const { isolation = "read committed", readOnly = false, attempts = transactionAttempts } = options;
     for (let attempt = 1; ; attempt++) {
+      let began = false;
+      const tracked = (tx: Transaction): Promise<R> => {
+        began = true;
+        return run(tx);
+      };
       try {
-        const done = await lease((session) => runTransaction(this, session, { isolation, readOnly }, run));
+        const done = await lease((session) => runTransaction(this, session, { isolation, readOnly }, tracked));
         for (const hook of done.hooks) {
           try {
             await hook();
@@ -235,6 +240,8 @@ class BoundDatabase implements Database, TransactionHost {
         }
         return done.result;
       } catch (thrown) {
+        // A pooled connection may have died unseen: nothing has begun, so a second one is tried, once and at once.
+        if (!began && attempt === 1 && isError(thrown, "DATABASE_UNAVAILABLE")) continue;
         if (!isConflict(thrown) || attempt >= attempts) throw thrown;
         const delayMs = random.next() * Math.min(retryDelayMsMax, retryDelayMsBase * 2 ** (attempt - 1));
         if (this.context && clock.now() + delayMs >= this.context.deadline) throw thrown;

@@ -55,7 +55,11 @@ export async function runTransaction<R>(
   run: (tx: Transaction) => Promise<R>,
 ): Promise<{ result: R; hooks: readonly (() => unknown)[] }> {
   const state = new TransactionState(host, session);
-  await host.run(session, beginText(settings), [], true);
+  try {
+    await host.run(session, beginText(settings), [], true);
+  } catch (thrown) {
+    throw withExecuted(toDatabaseError(thrown), "no");
+  }
   state.watchIdle();
   const tx = new Handle(state, undefined);
   let result: R;
