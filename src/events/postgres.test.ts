@@ -1,0 +1,156 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { newId, systemClock } from "../base/index.ts";
+import postgres from "../engines/postgres/index.ts";
+import { createConsumer } from "./consumer.ts";
+import { enter, openBooks, sale } from "./fixtures/books.ts";
+import type { Sale, Stage } from "./fixtures/stage.ts";
+import { effects, openStage, Sold } from "./fixtures/stage.ts";
+import { createMemoryBroker } from "./memory.ts";
+import { createOutbox } from "./outbox.ts";
+import { createPublisher } from "./publisher.ts";
+import { createRelay } from "./relay.ts";
+import { brokerSuite } from "./suite.ts";
+import { createGate, mail, record, until } from "./suite-probe.ts";
+
+const url = process.env.PLINTH_TEST_POSTGRES_URL;
+const skip = url ? false : "PLINTH_TEST_POSTGRES_URL is not set";
+let stage: Stage;
+
+async function open(): Promise<void> {
+  const driver = postgres.ports.database?.(new URL(url ?? ""));
+  assert.ok(driver);
+  stage = await openStage(driver);
+}
+
+describe("database broker on Postgres", { skip, concurrency: 4 }, () => {
+  before(open);
+  after(() => stage.close());
+  const flags = { durable: true, multipleProcesses: true, ordered: true };
+  for (const { name, run } of brokerSuite({ flags, kills: true, make: () => stage.world() })) it(name, run);
+});
+
+describe("outbox and inbox on Postgres", { skip }, () => {
+  before(open);
+  after(() => stage.close());
+
+  it("lets no event overtake an older one of its key that another relay holds", async () => {
+    const database = await stage.service();
+    const outbox = createOutbox(database.schema);
+    const publisher = createPublisher({ service: "shop", database });
+    await database.transaction(async (tx) => {
+      for (const n of [1, 2]) await publisher.publish(Sold, { key: "a", n }, { in: tx });
+      await publisher.publish(Sold, { key: "b", n: 3 }, { in: tx });
+    });
+    const numbers = (claimed: Awaited<ReturnType<typeof outbox.claim>>) =>
+      claimed.map(({ message }) => (JSON.parse(message.payload) as Sale).n);
+    await database.transaction(async (first) => {
+      assert.deepEqual(numbers(await outbox.claim(first, "shop", 1)), [1]);
+      await database.transaction(async (second) => {
+        assert.deepEqual(numbers(await outbox.claim(second, "shop", 10)), [3], "2 waits for 1; 3 does not");
+      });
+    });
+    await database.transaction(async (tx) => assert.deepEqual(numbers(await outbox.claim(tx, "shop", 10)), [1, 2, 3]));
+  });
+
+  it("loses no event whose transaction began earlier and commits later", async () => {
+    const database = await stage.service();
+    const broker = createMemoryBroker();
+    await broker.ensure([mail]);
+    const recorder = await record(broker);
+    const relay = createRelay({ service: "shop", database, broker });
+    const publisher = createPublisher({ service: "shop", database, wake: relay.wake });
+    relay.start();
+    const gate = createGate();
+    const slow = database.transaction(async (tx) => {
+      await publisher.publish(Sold, { key: "slow", n: 1 }, { in: tx });
+      await gate.opened;
+    });
+    await systemClock.sleep(50);
+    await database.transaction((tx) => publisher.publish(Sold, { key: "fast", n: 2 }, { in: tx }));
+    await until("the later one has come", 5000, () => recorder.seen.length === 1);
+    gate.open();
+    await slow;
+    await until("the earlier one has come", 5000, () => recorder.seen.length === 2);
+    await relay.drain();
+  });
+
+  it("keeps the order of each key with three relays and four writers at work", async () => {
+    const database = await stage.service();
+    const broker = createMemoryBroker();
+    await broker.ensure([mail]);
+    const recorder = await record(broker);
+    const relays = [1, 2, 3].map(() => createRelay({ service: "shop", database, broker }));
+    const publisher = createPublisher({
+      service: "shop",
+      database,
+      wake: () => relays.forEach((relay) => void relay.wake()),
+    });
+    for (const relay of relays) relay.start();
+    const write = async (key: string) => {
+      for (let n = 0; n < 25; n++) await database.transaction((tx) => publisher.publish(Sold, { key, n }, { in: tx }));
+    };
+    await Promise.all(["a", "b", "c", "d"].map(write));
+    await until("all have come", 10_000, () => recorder.seen.length >= 100);
+    for (const key of ["a", "b", "c", "d"]) {
+      const numbers = recorder.seen
+        .filter(({ message }) => message.key === key)
+        .map(({ message }) => JSON.parse(message.payload).n);
+      assert.deepEqual(
+        numbers,
+        Array.from({ length: 25 }, (_, n) => n),
+      );
+    }
+    await Promise.all(relays.map((relay) => relay.drain()));
+  });
+
+  it("has one effect when two consumers handle the same message at the same time", async () => {
+    const gate = createGate();
+    const started: string[] = [];
+    const handle = async (
+      { key, n }: Sale,
+      { tx, attempt }: Parameters<Parameters<typeof createConsumer>[0]["subscriptions"][number]["handle"]>[1],
+    ) => {
+      started.push(`${key}${attempt}`);
+      await enter(tx, key, n);
+      await gate.opened;
+    };
+    const first = await openBooks(stage, { handle });
+    const broker = createMemoryBroker();
+    const second = createConsumer({
+      service: "books",
+      broker,
+      database: first.database,
+      subscriptions: [{ name: "books.enter", types: [Sold], handle }],
+    });
+    await second.start();
+    const message = sale("a", 1);
+    await first.broker.publish([message]);
+    await broker.publish([message]);
+    await until("one runs", 5000, () => started.length === 1);
+    await systemClock.sleep(200);
+    assert.equal(started.length, 1, "the other one waits at the inbox row");
+    gate.open();
+    await Promise.all([first.consumer.drain(), second.drain()]);
+    assert.deepEqual(await effects(first.database), [{ key: "a", n: 1 }]);
+    assert.equal(first.stats().duplicateCount + (second.stats()[0]?.duplicateCount ?? 0), 1);
+  });
+
+  it("runs as many at a time as it was told, each in a transaction of its own", async () => {
+    let running = 0;
+    let runningMax = 0;
+    const { database, broker, consumer } = await openBooks(stage, {
+      concurrency: 4,
+      async handle({ key, n }: Sale, { tx }) {
+        runningMax = Math.max(runningMax, ++running);
+        await enter(tx, key, n);
+        await systemClock.sleep(20);
+        running--;
+      },
+    });
+    await broker.publish(Array.from({ length: 16 }, (_, n) => sale(newId(), n)));
+    await until("all are done", 5000, async () => (await effects(database)).length === 16);
+    assert.ok(runningMax > 1 && runningMax <= 4, `${runningMax}`);
+    await consumer.drain();
+  });
+});
