@@ -37,7 +37,6 @@ export const owners: Readonly<Record<string, string>> = {
   typebox: "schema",
   ajv: "schema",
   "ajv-formats": "schema",
-  "fast-json-stringify": "schema",
   "@standard-schema/spec": "schema",
   pino: "telemetry",
   undici: "rpc",

@@ -43,6 +43,8 @@ export interface WiringOptions {
   readonly log: Logger;
   readonly tracer: Tracer;
   readonly metrics: Metrics;
+  /** Fakes that stand in for needs, by service and field. */
+  readonly doubles: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   /** A need that is not a contract, made real. */
   resolve(service: string, field: string, need: Exclude<Need, AnyContract>): ResolvedNeed;
   publisher(service: string): Publish;
@@ -120,11 +122,14 @@ function unitOptions(
 ) {
   const { name } = service.contract;
   const needs: Record<string, ResolvedNeed> = {};
+  const doubles = options.doubles[name] ?? {};
   for (const [field, need] of Object.entries(service.needs)) {
-    needs[field] =
-      need.kind === "contract"
-        ? { kind: "bound", bind: client(need, name) as (scope: CallScope) => unknown }
-        : options.resolve(name, field, need);
+    if (Object.hasOwn(doubles, field)) needs[field] = { kind: "value", value: doubles[field] };
+    else
+      needs[field] =
+        need.kind === "contract"
+          ? { kind: "bound", bind: client(need, name) as (scope: CallScope) => unknown }
+          : options.resolve(name, field, need);
   }
   return {
     operations: options.checked.operations.get(name) ?? new Map<string, Operation>(),

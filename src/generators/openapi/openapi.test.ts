@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { buildModel } from "../../app/index.ts";
-import { sampleApp } from "../sample.ts";
+import { sampleApp } from "../sample.fixture.ts";
 import openapi from "./index.ts";
 import { toOpenApi } from "./openapi.ts";
 
-const document = toOpenApi(buildModel(sampleApp)) as any;
+const document = toOpenApi(buildModel(sampleApp)) as Record<string, any>;
 
 test("the document is valid OpenAPI 3.1 by an independent validator", async () => {
   const result = await new Validator().validate(JSON.parse(JSON.stringify(document)));

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildModel } from "../../app/index.ts";
-import { sampleApp } from "../sample.ts";
+import { sampleApp } from "../sample.fixture.ts";
 import { exampleOf } from "./example.ts";
 import reference from "./index.ts";
 

@@ -1,0 +1,246 @@
+import type { Clock, Random } from "../base/index.ts";
+import { StartError } from "../base/index.ts";
+import type { Environment } from "../config/index.ts";
+import type { Broker } from "../events/index.ts";
+import { crashPointsFromEnvironment, createDatabaseBroker } from "../events/index.ts";
+import type { Gateway, Page, TokenKeys } from "../gateway/index.ts";
+import { createGateway, createTokenIssuer, createTokenKeys, createTokenVerifier } from "../gateway/index.ts";
+import type { Lifecycle, ManagementServer } from "../lifecycle/index.ts";
+import { createLifecycle, createManagementServer } from "../lifecycle/index.ts";
+import type { RpcTls } from "../rpc/index.ts";
+import { createRpcServer } from "../rpc/index.ts";
+import type { Need, Publish, ServiceDefinition } from "../service/index.ts";
+import type { TextDestination } from "../telemetry/index.ts";
+import type { App } from "./app.ts";
+import { membersOf } from "./app.ts";
+import type { CheckedApp } from "./check.ts";
+import { checkApp } from "./check.ts";
+import type { Ports } from "./components.ts";
+import {
+  eventComponents,
+  gatewayComponent,
+  migrationComponent,
+  peersComponent,
+  rpcComponent,
+  storeComponents,
+  telemetryComponent,
+} from "./components.ts";
+import { createEventing } from "./eventing.ts";
+import { createNeeds, requireSecrets } from "./needs.ts";
+import { createPeers } from "./peers.ts";
+import type { Settings } from "./settings.ts";
+import type { Signals } from "./signals.ts";
+import { createSignals } from "./signals.ts";
+import { createStores } from "./stores.ts";
+import { developmentTokenKey } from "./token-key.ts";
+import type { Wiring } from "./wiring.ts";
+import { wire } from "./wiring.ts";
+
+/**
+ * Puts a process together from its parts and says in which order they start. Nothing is opened here: every part is
+ * handed what it stands on, and the lifecycle does the rest.
+ *
+ *     telemetry ─ stores ─ migrations ─ events ─ rpc ─ gateway
+ */
+export interface AssemblyOptions {
+  readonly group: string | undefined;
+  readonly environment: Environment;
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly pages: readonly Page[];
+  readonly listen: boolean;
+  readonly doubles: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  readonly inbox: boolean;
+  readonly destination: TextDestination | undefined;
+}
+
+export interface Assembly {
+  readonly lifecycle: Lifecycle;
+  readonly management: ManagementServer;
+  readonly signals: Signals;
+  readonly wiring: Wiring;
+  readonly gateway: Gateway | undefined;
+  readonly ports: Ports;
+}
+
+export async function assemble(definition: App, options: AssemblyOptions): Promise<Assembly> {
+  const { settings, clock, random, group, environment } = options;
+  const checked = checkApp(definition);
+  const members = membersOf(definition, group);
+  const name = group === undefined ? definition.name : `${definition.name}/${group}`;
+  const services = definition.services.filter(
+    (service): service is ServiceDefinition => service.kind === "service" && members.has(service.contract.name),
+  );
+  requireSecrets(services, environment);
+  const signals = createSignals({ settings, name, clock, random, destination: options.destination });
+  const { log, tracer, metrics } = signals;
+  const stores = await createStores({
+    databaseUrl: settings.databaseUrl ?? `pglite:${encodeURI(`${settings.dataFolder}/database`)}`,
+    cacheUrl: settings.cacheUrl,
+    needsDatabase: services.some((service) => hasNeed(service, "database")),
+    needsCache: services.some((service) => hasNeed(service, "cache")),
+    applicationName: name,
+    clock,
+    random,
+    log,
+  });
+  const keys = await tokenKeysFor(checked, services, members, settings);
+  const eventful = services.filter((service) => hasEvents(service));
+  const crashPoint = crashPointsFromEnvironment(environment);
+  const broker: Broker | undefined =
+    eventful.length === 0
+      ? undefined
+      : createDatabaseBroker({ database: stores.databaseOf("plinth_broker"), clock, random, log, crashPoint });
+  const eventing =
+    broker &&
+    createEventing({ broker, clock, random, log, crashPoint, inbox: options.inbox, databaseOf: stores.databaseOf });
+  const tls = rpcTls(settings);
+  const secret = () => requireRpcSecret(settings, name);
+  const peers = createPeers({
+    checked,
+    name,
+    addressesOf: (other) => settings.addresses?.get(other) ?? [`${definition.name}-${other}:7000`],
+    secret,
+    tls,
+    clock,
+    random,
+    log,
+  });
+  const identity = { issuer: definition.name, audience: definition.name };
+  const wiring = wire({
+    checked,
+    members,
+    check: settings.mode !== "production",
+    clock,
+    random,
+    log,
+    tracer,
+    metrics,
+    doubles: options.doubles,
+    resolve: createNeeds({
+      stores,
+      tokens: keys && createTokenIssuer({ keys, ...identity, clock, random }),
+      environment,
+      log,
+    }),
+    publisher: (service) => eventing?.publisherOf(service) ?? refusePublish,
+    remoteLink: peers.linkTo,
+  });
+  const gateway = members.has("gateway")
+    ? createGateway({
+        routes: wiring.routes(),
+        host: settings.host,
+        port: settings.port,
+        mode: settings.mode,
+        log,
+        accessLog: signals.accessLog,
+        tracer,
+        metrics,
+        clock,
+        random,
+        realm: definition.name,
+        pages: options.pages,
+        ...(keys && { verifier: createTokenVerifier({ keys, ...identity, clock }) }),
+        ...(definition.gateway.cors && { cors: definition.gateway.cors }),
+        ...(definition.gateway.mounts && { mounts: definition.gateway.mounts }),
+      })
+    : undefined;
+  // A group of its own is called by the others; a process that holds everything is called by nobody.
+  const rpc =
+    group !== undefined && services.length > 0
+      ? createRpcServer({
+          name,
+          host: settings.rpcHost,
+          port: settings.rpcPort,
+          secret: secret(),
+          tls,
+          methods: wiring.rpcMethods(),
+          clock,
+          random,
+          startTrace: (_method, traceparent, tracestate) => ({
+            trace: tracer.parse(traceparent, tracestate),
+            end() {},
+          }),
+          log: (level, message, fields) => log[level](fields, message),
+        })
+      : undefined;
+
+  const ports: Ports = {};
+  const inner = [
+    telemetryComponent(signals),
+    ...storeComponents(stores),
+    ...(stores.database ? [migrationComponent(services, stores, settings, broker)] : []),
+    peersComponent(peers),
+    ...(broker && eventing ? eventComponents({ definition, services: eventful, broker, eventing, wiring }) : []),
+  ];
+  const needs = inner.map((component) => component.name);
+  const components = [
+    ...inner,
+    ...(rpc ? [rpcComponent(rpc, needs, ports)] : []),
+    ...(gateway && options.listen ? [gatewayComponent(gateway, needs, ports)] : []),
+  ];
+  // The quiet period is the gateway's own: it alone knows when new work stopped coming.
+  const lifecycle = createLifecycle({ components, clock, log, graceMs: settings.graceMs, drainDelayMs: 0 });
+  const management = createManagementServer({
+    host: settings.managementHost,
+    port: settings.managementPort,
+    portSetting: "PLINTH_MANAGEMENT_PORT",
+    lifecycle,
+    render: (accept) => metrics.render(accept),
+    log,
+    clock,
+  });
+  return { lifecycle, management, signals, wiring, gateway, ports };
+}
+
+function hasNeed(service: ServiceDefinition, kind: Need["kind"]): boolean {
+  return Object.values(service.needs).some((need) => need.kind === kind);
+}
+
+function hasEvents(service: ServiceDefinition): boolean {
+  return Object.keys(service.contract.events).length > 0 || Object.keys(service.subscriptions).length > 0;
+}
+
+const refusePublish: Publish = async (event) => {
+  throw new Error(`assertion failed: ${event.id} is published by a service without events`);
+};
+
+/** The app's own key, where this process signs tokens or has a route that asks for one. */
+async function tokenKeysFor(
+  { operations }: CheckedApp,
+  services: readonly ServiceDefinition[],
+  members: ReadonlySet<string>,
+  settings: Settings,
+): Promise<TokenKeys | undefined> {
+  const signs = services.some((service) => hasNeed(service, "tokens"));
+  const asks = [...operations.values()].some((service) =>
+    [...service.values()].some((operation) => operation.route && operation.access !== "public"),
+  );
+  if (!signs && !(members.has("gateway") && asks)) return undefined;
+  if (settings.tokenKey !== undefined) return createTokenKeys({ secret: settings.tokenKey });
+  if (settings.mode === "production") {
+    throw new StartError(
+      "TOKEN_KEY_MISSING",
+      "PLINTH_TOKEN_KEY: it is not set, so no token can be signed or checked; set it to a private P-256 key (openssl ecparam -genkey -name prime256v1 -noout makes one).",
+    );
+  }
+  return createTokenKeys({ secret: await developmentTokenKey(settings.dataFolder) });
+}
+
+function requireRpcSecret(settings: Settings, name: string): string {
+  if (settings.rpcSecret !== undefined) return settings.rpcSecret;
+  throw new StartError(
+    "RPC_SECRET_MISSING",
+    `PLINTH_RPC_SECRET: it is not set, and "${name}" talks to the other processes of the app; give all of them the same (openssl rand -base64 32 makes one).`,
+  );
+}
+
+function rpcTls({ rpcCertificate, rpcKey, rpcAuthority }: Settings): RpcTls | undefined {
+  if (rpcCertificate === undefined && rpcKey === undefined && rpcAuthority === undefined) return undefined;
+  return {
+    ...(rpcCertificate !== undefined && { cert: rpcCertificate }),
+    ...(rpcKey !== undefined && { key: rpcKey }),
+    ...(rpcAuthority !== undefined && { ca: rpcAuthority }),
+  };
+}

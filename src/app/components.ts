@@ -1,0 +1,148 @@
+import { migrate } from "../database/index.ts";
+import type { Broker } from "../events/index.ts";
+import { eventMigrations } from "../events/index.ts";
+import type { Gateway } from "../gateway/index.ts";
+import type { Component } from "../lifecycle/index.ts";
+import type { RpcServer } from "../rpc/index.ts";
+import type { ServiceDefinition } from "../service/index.ts";
+import type { App } from "./app.ts";
+import type { Eventing } from "./eventing.ts";
+import type { Peers } from "./peers.ts";
+import type { Settings } from "./settings.ts";
+import type { Signals } from "./signals.ts";
+import type { Stores } from "./stores.ts";
+import type { Wiring } from "./wiring.ts";
+
+/** The parts of a process as the lifecycle sees them: what each needs, how it starts, takes leave and stops. */
+
+/** Ports that were given: known once the part that listens has started. */
+export interface Ports {
+  gateway?: number;
+  rpc?: number;
+  management?: number;
+}
+
+export function telemetryComponent(signals: Signals): Component {
+  return { name: "telemetry", stop: () => signals.close() };
+}
+
+export function storeComponents({ database, cache }: Stores): Component[] {
+  return [
+    ...(database
+      ? [{ name: "database", needs: ["telemetry"], start: () => database.open(), stop: () => database.close() }]
+      : []),
+    ...(cache ? [{ name: "cache", needs: ["telemetry"], start: () => cache.open(), stop: () => cache.close() }] : []),
+  ];
+}
+
+/** The tables of events and of each service, brought up to date before anything uses them. */
+export function migrationComponent(
+  services: readonly ServiceDefinition[],
+  stores: Stores,
+  settings: Settings,
+  broker: Broker | undefined,
+): Component {
+  return {
+    name: "migrations",
+    needs: ["database"],
+    async start() {
+      if (settings.migrateAtStart) {
+        for (const service of services) await migrateService(service, stores);
+      }
+      await broker?.open();
+    },
+    async stop() {
+      await broker?.close();
+    },
+  };
+}
+
+/** Applies what is pending of one service: the tables of its events, then its own. Answers their names. */
+export async function migrateService(service: ServiceDefinition, stores: Stores): Promise<readonly string[]> {
+  const need = Object.values(service.needs).find((each) => each.kind === "database");
+  if (!need) return [];
+  const database = stores.databaseOf(service.contract.name);
+  const applied = await migrate(database, eventMigrations, { set: "events" });
+  const own = need.migrations ? await migrate(database, need.migrations) : [];
+  return [...applied, ...own].map((step) => step.name);
+}
+
+export function peersComponent(peers: Peers): Component {
+  return { name: "peers", needs: ["telemetry"], stop: () => peers.close() };
+}
+
+export interface EventParts {
+  readonly definition: App;
+  /** The services of this process that publish or subscribe. */
+  readonly services: readonly ServiceDefinition[];
+  readonly broker: Broker;
+  readonly eventing: Eventing;
+  readonly wiring: Wiring;
+}
+
+export function eventComponents({ definition, services, broker, eventing, wiring }: EventParts): Component[] {
+  const relays = services.filter((service) => Object.keys(service.contract.events).length > 0).map(eventing.relayOf);
+  const consumers = services.flatMap((service) => {
+    const unit = wiring.units.get(service.contract.name);
+    return unit && Object.keys(service.subscriptions).length > 0 ? [eventing.consumerOf(service, unit)] : [];
+  });
+  return [
+    {
+      name: "relays",
+      needs: ["migrations"],
+      async start() {
+        // Every subscription of the app, wherever it lives: what is published before its consumer's first start is kept.
+        await broker.ensure(subscriptionsOf(definition));
+        for (const relay of relays) relay.start();
+      },
+      async drain() {
+        await Promise.all(relays.map((relay) => relay.drain()));
+      },
+    },
+    {
+      name: "consumers",
+      needs: ["relays", "peers"],
+      async start() {
+        for (const consumer of consumers) await consumer.start();
+      },
+      async drain() {
+        await Promise.all(consumers.map((consumer) => consumer.drain()));
+      },
+    },
+  ];
+}
+
+function subscriptionsOf(definition: App) {
+  return definition.services.flatMap((service) =>
+    service.kind === "service"
+      ? Object.entries(service.subscriptions).map(([name, { event }]) => ({
+          subscription: `${service.contract.name}.${name}`,
+          types: [event.id],
+        }))
+      : [],
+  );
+}
+
+export function rpcComponent(rpc: RpcServer, needs: readonly string[], ports: Ports): Component {
+  return {
+    name: "rpc",
+    needs: [...needs],
+    async start() {
+      ports.rpc = (await rpc.start()).port;
+    },
+    drain: () => rpc.drain(),
+    stop: () => rpc.stop(),
+  };
+}
+
+export function gatewayComponent(gateway: Gateway, needs: readonly string[], ports: Ports): Component {
+  return {
+    name: "gateway",
+    needs: [...needs],
+    async start() {
+      ports.gateway = (await gateway.start()).port;
+    },
+    drain: () => gateway.drain(),
+    stop: () => gateway.stop(),
+  };
+}

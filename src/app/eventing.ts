@@ -1,0 +1,93 @@
+import type { Clock, Random } from "../base/index.ts";
+import type { Database } from "../database/index.ts";
+import type { Broker, Consumer, CrashPoint, EventType, Publisher, Relay } from "../events/index.ts";
+import { createConsumer, createPublisher, createRelay } from "../events/index.ts";
+import { compile } from "../schema/index.ts";
+import type { EventDefinition, Publish, ServiceDefinition, ServiceUnit } from "../service/index.ts";
+import type { Logger } from "../telemetry/index.ts";
+
+/**
+ * The events of one process: for each service here that announces any, a publisher and a relay; for each that subscribes,
+ * a consumer. Types are made once for each event.
+ */
+export interface EventingOptions {
+  readonly broker: Broker;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly crashPoint: CrashPoint;
+  /** False leaves the inbox out. For the tests that show what it is for. */
+  readonly inbox: boolean;
+  databaseOf(service: string): Database;
+}
+
+export interface Eventing {
+  publisherOf(service: string): Publish;
+  relayOf(service: ServiceDefinition): Relay;
+  consumerOf(service: ServiceDefinition, unit: ServiceUnit): Consumer;
+}
+
+export function createEventing(options: EventingOptions): Eventing {
+  const { broker, clock, random, log, crashPoint, databaseOf } = options;
+  const types = new Map<string, EventType>();
+  const relays = new Map<string, Relay>();
+  const publishers = new Map<string, Publisher>();
+
+  const typeOf = (event: EventDefinition): EventType => {
+    const known = types.get(event.id);
+    if (known) return known;
+    const { key, payload } = event.options;
+    const type: EventType = {
+      name: event.id,
+      service: event.service,
+      payload: compile(payload),
+      keyOf: (value: Readonly<Record<string, unknown>>) => String(value[key]),
+    };
+    types.set(event.id, type);
+    return type;
+  };
+  const publisherFor = (service: string): Publisher => {
+    const known = publishers.get(service);
+    if (known) return known;
+    const wake = () => relays.get(service)?.wake();
+    const publisher = createPublisher({ service, database: databaseOf(service), clock, random, wake, crashPoint });
+    publishers.set(service, publisher);
+    return publisher;
+  };
+
+  return {
+    publisherOf: (service) => async (event, payload, tx, scope) => {
+      await publisherFor(service).publish(typeOf(event), payload, { in: tx, trace: scope.trace });
+    },
+    relayOf(service) {
+      const { name } = service.contract;
+      const relay = createRelay({ service: name, database: databaseOf(name), broker, clock, random, log, crashPoint });
+      relays.set(name, relay);
+      return relay;
+    },
+    consumerOf(service, unit) {
+      const { name } = service.contract;
+      return createConsumer({
+        service: name,
+        broker,
+        database: databaseOf(name),
+        clock,
+        random,
+        log: log.child({ service: name }),
+        crashPoint,
+        subscriptions: Object.entries(service.subscriptions).map(
+          ([subscription, { event, handle: _handle, ...rest }]) => ({
+            ...rest,
+            name: `${name}.${subscription}`,
+            types: [typeOf(event)],
+            inbox: options.inbox,
+            handle: async (payload, { tx, scope, message }) => {
+              const run = unit.subscriptions.get(subscription);
+              if (run) await run(payload, { scope, tx, eventId: message.id });
+            },
+          }),
+        ),
+      });
+    },
+  };
+}

@@ -1,0 +1,54 @@
+import { StartError } from "../base/index.ts";
+import type { Environment } from "../config/index.ts";
+import type { AnyContract, Need, ResolvedNeed, ServiceDefinition, TokenIssuer } from "../service/index.ts";
+import type { Logger } from "../telemetry/index.ts";
+import type { Stores } from "./stores.ts";
+
+/** Makes the needs of services real: everything but contracts, which the wiring knows. */
+export type ResolveNeed = (service: string, field: string, need: Exclude<Need, AnyContract>) => ResolvedNeed;
+
+export interface NeedsOptions {
+  readonly stores: Stores;
+  readonly tokens: TokenIssuer | undefined;
+  readonly environment: Environment;
+  readonly log: Logger;
+}
+
+export function createNeeds({ stores, tokens, environment, log }: NeedsOptions): ResolveNeed {
+  return (service, _field, need) => {
+    switch (need.kind) {
+      case "database": {
+        const database = stores.databaseOf(service);
+        return { kind: "bound", bind: (scope) => database.bind(scope) };
+      }
+      case "cache": {
+        const cache = stores.cacheOf(service);
+        return { kind: "bound", bind: (scope) => cache.bind(scope) };
+      }
+      case "secret": {
+        const value = environment[need.name] ?? "";
+        log.registerSecret(value);
+        return { kind: "value", value };
+      }
+      case "setting":
+        return { kind: "value", value: environment[need.name] ?? need.fallback };
+      case "tokens":
+        return { kind: "value", value: tokens };
+    }
+  };
+}
+
+/** Every secret that a service of this process needs and nobody gave, told at once. Throws StartError SECRET_MISSING. */
+export function requireSecrets(services: readonly ServiceDefinition[], environment: Environment): void {
+  const problems: string[] = [];
+  for (const service of services) {
+    for (const [field, need] of Object.entries(service.needs)) {
+      if (need.kind !== "secret" || environment[need.name]) continue;
+      const about = need.description === undefined ? "" : ` (${need.description})`;
+      problems.push(
+        `${service.contract.name}: needs.${field}: the secret ${need.name}${about} is not set; set it in the environment or in .env.`,
+      );
+    }
+  }
+  if (problems.length > 0) throw new StartError("SECRET_MISSING", problems);
+}

@@ -1,0 +1,94 @@
+import type { Clock, Random } from "../base/index.ts";
+type HttpClient = any; const createHttpClient: any = () => undefined;
+import type { RpcClient, RpcTls } from "../rpc/index.ts";
+import { createRpcClient } from "../rpc/index.ts";
+import type { Link, Operation } from "../service/index.ts";
+import type { Logger } from "../telemetry/index.ts";
+import type { App } from "./app.ts";
+import { groupsOf } from "./app.ts";
+import type { CheckedApp } from "./check.ts";
+import { toRpcSignature } from "./wiring.ts";
+
+/**
+ * The other processes that this one calls: the app's other groups over RPC, outside services over HTTP. Clients are made
+ * with the first link that needs them and connect with the first call.
+ */
+export interface Peers {
+  linkTo(operation: Operation): Link;
+  close(): Promise<void>;
+}
+
+export interface PeersOptions {
+  readonly checked: CheckedApp;
+  /** Who calls: "shop/orders". */
+  readonly name: string;
+  /** Where each group listens, "host:port" each. */
+  addressesOf(group: string): readonly string[];
+  secret(): string;
+  readonly tls: RpcTls | undefined;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+export function createPeers(options: PeersOptions): Peers {
+  const { checked, clock, random, log } = options;
+  const groups = new Map<string, RpcClient>();
+  const outside = new Map<string, HttpClient>();
+
+  const groupClient = (group: string): RpcClient => {
+    const known = groups.get(group);
+    if (known) return known;
+    const members = groupsOf(checked.app).get(group) ?? [];
+    const client = createRpcClient({
+      name: options.name,
+      addresses: options.addressesOf(group),
+      secret: options.secret(),
+      tls: options.tls,
+      methods: members.flatMap((member) => [...(checked.operations.get(member)?.values() ?? [])].map(toRpcSignature)),
+      clock,
+      random,
+      log: (level, message, fields) => log[level]({ group, ...fields }, message),
+    });
+    groups.set(group, client);
+    return client;
+  };
+
+  return {
+    linkTo(operation) {
+      const service = checked.app.services.find((each) => each.contract.name === operation.service);
+      if (service?.kind === "external") {
+        const client =
+          outside.get(operation.service) ??
+          createHttpClient({ baseUrl: service.url, headers: () => service.headers, clock });
+        outside.set(operation.service, client);
+        return toHttpLink(client, operation);
+      }
+      const client = groupClient(groupOf(checked.app, operation.service));
+      if (operation.kind === "stream") return { call: undefined, stream: client.stream(operation.id) };
+      const call = client.call(operation.id);
+      return {
+        call: operation.response ? call : async (request, context) => void (await call(request, context)),
+        stream: undefined,
+      };
+    },
+    async close() {
+      await Promise.all([...groups.values(), ...outside.values()].map((client) => client.close()));
+    },
+  };
+}
+
+function groupOf(definition: App, service: string): string {
+  for (const [group, members] of groupsOf(definition)) if (members.includes(service)) return group;
+  throw new Error(`assertion failed: ${service} is in no group`);
+}
+
+function toHttpLink(client: HttpClient, operation: Operation): Link {
+  const { route, response } = operation;
+  if (!route) throw new Error(`assertion failed: ${operation.id} has no route`);
+  const target = { id: operation.id, verb: route.verb, path: route.path, idempotent: operation.idempotent };
+  const parse = response ? response.parse : () => undefined;
+  return operation.kind === "stream"
+    ? { call: undefined, stream: client.stream(target, parse) }
+    : { call: client.call(target, parse), stream: undefined };
+}

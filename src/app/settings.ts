@@ -1,0 +1,144 @@
+import type { Environment, SettingDescription, SettingsOf } from "../config/index.ts";
+import {
+  addresses,
+  describeSettings,
+  flag,
+  integer,
+  oneOf,
+  optional,
+  port,
+  ratio,
+  readSettings,
+  secret,
+  text,
+  url,
+} from "../config/index.ts";
+import { logLevels } from "../telemetry/index.ts";
+
+/** Every setting of a process, by its environment variable. `plinth doctor` shows them with what is set. */
+const spec = {
+  mode: {
+    variable: "NODE_ENV",
+    setting: oneOf(["development", "test", "production"], {
+      default: "development",
+      description: "how strict to be: answers and calls inside the process are checked in development and test",
+    }),
+  },
+  host: {
+    variable: "HOST",
+    setting: text({ default: "127.0.0.1", description: "where the gateway listens", example: "0.0.0.0" }),
+  },
+  port: { variable: "PORT", setting: port({ default: 8080, description: "the gateway's port" }) },
+  managementHost: {
+    variable: "PLINTH_MANAGEMENT_HOST",
+    setting: text({ default: "127.0.0.1", description: "where probes and metrics are served", example: "0.0.0.0" }),
+  },
+  managementPort: {
+    variable: "PLINTH_MANAGEMENT_PORT",
+    setting: port({ default: 9090, description: "the port of probes and metrics; 0 takes a free one" }),
+  },
+  rpcHost: {
+    variable: "PLINTH_RPC_HOST",
+    setting: text({ default: "127.0.0.1", description: "where calls from other processes arrive", example: "0.0.0.0" }),
+  },
+  rpcPort: {
+    variable: "PLINTH_RPC_PORT",
+    setting: port({ default: 7000, description: "the port for calls from other processes" }),
+  },
+  rpcSecret: {
+    variable: "PLINTH_RPC_SECRET",
+    setting: optional(
+      secret({ description: "what the processes of an app prove to each other; the same for all of them" }),
+    ),
+  },
+  rpcCertificate: {
+    variable: "PLINTH_RPC_CERT",
+    setting: optional(
+      text({
+        description: "file with this process's certificate for mutual TLS between processes",
+        example: "/etc/tls/tls.crt",
+      }),
+    ),
+  },
+  rpcKey: {
+    variable: "PLINTH_RPC_KEY",
+    setting: optional(text({ description: "file with the key of that certificate", example: "/etc/tls/tls.key" })),
+  },
+  rpcAuthority: {
+    variable: "PLINTH_RPC_CA",
+    setting: optional(
+      text({ description: "file with the authority that signs those certificates", example: "/etc/tls/ca.crt" }),
+    ),
+  },
+  addresses: {
+    variable: "PLINTH_ADDRESSES",
+    setting: optional(
+      addresses({
+        description: "where the other groups listen; unset, the cluster's names are used: <app>-<group>:7000",
+      }),
+    ),
+  },
+  databaseUrl: {
+    variable: "DATABASE_URL",
+    setting: optional(url({ description: "the database; unset, an embedded one in the data folder" })),
+  },
+  cacheUrl: {
+    variable: "CACHE_URL",
+    setting: optional(url({ description: "the cache; unset, in the memory of each process" })),
+  },
+  dataFolder: {
+    variable: "PLINTH_DATA",
+    setting: text({ default: ".plinth", description: "the folder of the embedded database and the development key" }),
+  },
+  tokenKey: {
+    variable: "PLINTH_TOKEN_KEY",
+    setting: optional(
+      secret({
+        description:
+          "the private P-256 key (PEM or JWK) that signs the app's tokens; unset in development, one is kept in the data folder",
+      }),
+    ),
+  },
+  migrateAtStart: {
+    variable: "PLINTH_MIGRATE",
+    setting: flag({ default: true, description: 'whether starting applies migrations; off, "plinth migrate" does' }),
+  },
+  logLevel: {
+    variable: "PLINTH_LOG",
+    setting: oneOf([...logLevels, "silent"], {
+      default: "info",
+      description: "the least important line that is logged",
+    }),
+  },
+  accessLogSample: {
+    variable: "PLINTH_ACCESS_LOG",
+    setting: ratio({
+      default: 0.01,
+      description: "the share of ordinary requests that is logged; errors and slow ones always are",
+    }),
+  },
+  traceSample: {
+    variable: "PLINTH_TRACE",
+    setting: ratio({ default: 0.01, description: "the share of new traces that is recorded" }),
+  },
+  graceMs: {
+    variable: "PLINTH_GRACE_MS",
+    setting: integer({
+      default: 30_000,
+      min: 1000,
+      max: 600_000,
+      description: "how long stopping may take before it is forced",
+    }),
+  },
+} as const;
+
+export type Settings = SettingsOf<typeof spec>;
+
+/** Throws a StartError that lists every missing or wrong variable. */
+export function readProcessSettings(environment: Environment): Settings {
+  return readSettings(spec, environment);
+}
+
+export function describeProcessSettings(): readonly SettingDescription[] {
+  return describeSettings(spec);
+}
