@@ -19,13 +19,14 @@ export interface CallQueueOptions {
 
 /**
  * Calls that wait while there is no connection: at most `queuedMax`, and at most until `queueMs` after the last
- * connection was lost (or the first was wanted). From then on they fail at once, until there is one again.
+ * connection was lost (or the first was wanted). From then on they fail at once, until there is one again. A process
+ * with calls that wait does not end.
  */
 export class CallQueue<Connection> {
   readonly #options: CallQueueOptions;
   readonly #waiting = new Set<WaitingCall<Connection>>();
   #downSince: number | undefined = undefined;
-  #cancelTimer: () => void = () => {};
+  #timer: AbortController | undefined = undefined;
 
   constructor(options: CallQueueOptions) {
     this.#options = options;
@@ -37,44 +38,58 @@ export class CallQueue<Connection> {
 
   /** There is no connection, from now on if not before. */
   markDown(): void {
-    if (this.#downSince !== undefined) return;
-    const { clock, queueMs, failure } = this.#options;
-    this.#downSince = clock.now();
-    this.#cancelTimer = clock.after(queueMs, () => this.failAll(failure()));
+    this.#downSince ??= this.#options.clock.now();
   }
 
   /** There is a connection: all that waited, in order. */
   markUp(): readonly WaitingCall<Connection>[] {
     this.#downSince = undefined;
-    this.#cancelTimer();
-    const waiting = [...this.#waiting];
-    this.#waiting.clear();
-    return waiting;
+    return this.#takeAll();
   }
 
   /** False when the call failed at once. */
   add(call: WaitingCall<Connection>): boolean {
     this.markDown();
     const { clock, queueMs, queuedMax, failure } = this.#options;
-    const isLate = clock.now() - (this.#downSince ?? 0) >= queueMs;
-    const refusal = isLate ? failure() : this.#waiting.size >= queuedMax ? queueFull(queuedMax, failure()) : undefined;
-    if (refusal) call.fail(refusal);
-    else this.#waiting.add(call);
-    return !refusal;
+    const leftMs = queueMs - (clock.now() - (this.#downSince ?? 0));
+    const isFull = this.#waiting.size >= queuedMax;
+    if (leftMs <= 0 || isFull) {
+      call.fail(leftMs <= 0 ? failure() : queueFull(queuedMax, failure()));
+      return false;
+    }
+    this.#waiting.add(call);
+    this.#watch(leftMs);
+    return true;
   }
 
   remove(call: WaitingCall<Connection>): void {
     this.#waiting.delete(call);
+    if (this.#waiting.size === 0) this.#unwatch();
   }
 
   failAll(error: PlinthError): void {
-    const waiting = [...this.#waiting];
-    this.#waiting.clear();
-    for (const call of waiting) call.fail(error);
+    for (const call of this.#takeAll()) call.fail(error);
   }
 
-  close(error: PlinthError): void {
-    this.#cancelTimer();
-    this.failAll(error);
+  #takeAll(): readonly WaitingCall<Connection>[] {
+    this.#unwatch();
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    return waiting;
+  }
+
+  #watch(leftMs: number): void {
+    if (this.#timer) return;
+    const timer = new AbortController();
+    this.#timer = timer;
+    this.#options.clock.sleep(leftMs, timer.signal).then(
+      () => this.failAll(this.#options.failure()),
+      () => {},
+    );
+  }
+
+  #unwatch(): void {
+    this.#timer?.abort();
+    this.#timer = undefined;
   }
 }

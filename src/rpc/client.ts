@@ -145,7 +145,7 @@ class TcpRpcClient implements RpcClient {
     this.#isClosed = true;
     this.#ready = [];
     for (const link of this.#links) link.close();
-    this.#queue.close(clientClosed("no"));
+    this.#queue.failAll(clientClosed("no"));
   }
 
   #streamLater(method: number, request: unknown, context: CallContext): AsyncIterator<unknown> {

@@ -11,9 +11,11 @@ import { frameKind } from "./protocol.ts";
  *
  * Frames written in one turn of the event loop leave together, in one write, when the turn's input has been dealt with
  * (`setImmediate`). A peer that is not heard gets a ping after one keep-alive period and is given up after the second:
- * with 5 s, a half-open connection is noticed within 10 to 15 s. A pause of our own does not count against the peer.
+ * with 5 s, a half-open connection is noticed within 10 to 15 s. A pause of our own does not count against the peer; not
+ * taking its answers for so long does.
  *
- * Bytes wait here without limit: whoever sends looks at `pendingBytes` first.
+ * Bytes wait here without limit: a client looks at `pendingBytes` before it sends, a server reads no calls while its
+ * answers are not taken (`pauseAboveBytes`).
  */
 export interface ConnectionOptions {
   readonly socket: Socket;
@@ -25,7 +27,9 @@ export interface ConnectionOptions {
   onFrame(kind: number, payload: Reader): void;
   /** Once, with the reason; after it nothing is called any more. */
   onClose(reason: PlinthError): void;
-  /** Everything handed to the socket has left. */
+  /** While more bytes than this wait to be taken by the peer, nothing is read from it. Default: reads on. */
+  readonly pauseAboveBytes?: number;
+  /** Everything handed to the socket has left, after some of it had to wait. */
   onDrain?(): void;
 }
 
@@ -52,7 +56,10 @@ export class Connection {
     this.#stopKeepAlive = clock.every(keepAliveMs, () => this.#tick());
     socket.setNoDelay(true);
     socket.on("data", (chunk: Buffer) => this.#feed(chunk));
-    socket.on("drain", () => options.onDrain?.());
+    socket.on("drain", () => {
+      socket.resume();
+      options.onDrain?.();
+    });
     socket.on("error", (cause) => this.close(connectionLost("maybe", cause)));
     socket.on("end", () => this.close(connectionLost("maybe", undefined)));
     socket.on("close", () => this.close(connectionLost("maybe", undefined)));
@@ -102,6 +109,8 @@ export class Connection {
     if (this.#isClosed || this.writer.length === 0) return;
     this.flushCount++;
     this.socket.write(this.writer.take());
+    // Asked after the write, which may have got rid of everything at once: then no "drain" will come.
+    if (this.socket.writableLength > (this.#options.pauseAboveBytes ?? Number.POSITIVE_INFINITY)) this.socket.pause();
   }
 
   /** Sends what is there, then ends the connection. */

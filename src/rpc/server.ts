@@ -223,6 +223,7 @@ class TcpRpcServer implements RpcServer {
       keepAliveMs: this.#limits.keepAliveMs,
       frameBytes: this.#limits.frameBytes,
       handshakeFrameBytes,
+      pauseAboveBytes: this.#limits.pendingBytes,
       onFrame: (kind, payload) => (session ?? greeter).onFrame(kind, payload),
       onDrain: () => session?.onDrain(),
       onClose: (reason) => {

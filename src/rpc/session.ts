@@ -85,7 +85,6 @@ export class Session {
 
   /** The peer has taken what was sent. */
   onDrain(): void {
-    this.connection.socket.resume();
     for (const call of this.calls.values()) call.stream?.wake();
   }
 
@@ -199,7 +198,6 @@ export class Session {
       return;
     }
     this.#finish(call, "ok");
-    if (connection.pendingBytes > this.#floor.pendingBytesMax) connection.socket.pause();
   }
 
   #fail(call: RunningCall, thrown: unknown): void {
