@@ -7,7 +7,7 @@ import type { Environment } from "./settings.ts";
 const bytesMax = 1024 * 1024;
 
 /**
- * The environment with what a `.env` file adds: what is set outside wins. A file that does not exist adds nothing; one
+ * The environment with what a `.env` file adds: what is set outside wins, also when it is set to nothing. A file that does not exist adds nothing; one
  * that cannot be read is a StartError ENV_FILE_UNREADABLE.
  */
 export function withEnvFile(environment: Environment, file: string): Environment {
@@ -26,5 +26,8 @@ export function withEnvFile(environment: Environment, file: string): Environment
       `${file}: it is larger than ${bytesMax} bytes, so it is hardly a list of settings.`,
     );
   }
-  return { ...parseEnv(text), ...environment };
+  // Editors on Windows put a mark at the beginning, which would become part of the first name.
+  const merged: Record<string, string | undefined> = { ...parseEnv(text.replace(/^\ufeff/, "")) };
+  for (const [name, value] of Object.entries(environment)) if (value !== undefined) merged[name] = value;
+  return merged;
 }

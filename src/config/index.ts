@@ -1,11 +1,12 @@
 /** Typed settings from the environment, read once at start; everything wrong is told at once. */
 export { withEnvFile } from "./env-file.ts";
-export type { Setting, SettingOptions } from "./setting.ts";
+export type { NumberOptions, Setting, SettingOptions } from "./setting.ts";
 export {
   addresses,
   duration,
   flag,
   integer,
+  list,
   oneOf,
   optional,
   port,
@@ -15,5 +16,5 @@ export {
   text,
   url,
 } from "./setting.ts";
-export type { Environment, SettingDescription, SettingsOf, SettingsSpec } from "./settings.ts";
+export type { Environment, ReadOptions, SettingDescription, SettingsOf, SettingsSpec, SpecEntry } from "./settings.ts";
 export { describeSettings, readSettings } from "./settings.ts";
