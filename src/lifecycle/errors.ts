@@ -33,9 +33,9 @@ export function startInterrupted(): PlinthError {
   return new PlinthError("cancelled", "The start was interrupted.", { reason: "START_INTERRUPTED", executed: "no" });
 }
 
-/** SHUTTING_DOWN: what calls end with that are still under way when the time to finish is over. Another instance can serve. */
+/** DRAIN_TIME_OVER: what calls end with that are still under way when the time to finish is over. Another instance can serve. */
 export function shuttingDown(): PlinthError {
-  return new PlinthError("unavailable", "This process is shutting down.", { reason: "SHUTTING_DOWN", retry: "safe" });
+  return new PlinthError("unavailable", "This process is shutting down.", { reason: "DRAIN_TIME_OVER", retry: "safe" });
 }
 
 /** MANAGEMENT_PATH_WRONG: a page of the management server that cannot be reached. */

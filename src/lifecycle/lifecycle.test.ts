@@ -343,7 +343,7 @@ test("waits for what is under way, then aborts it, and says so", async () => {
   await clock.advance(200);
   assert.equal(await stopped, 1);
   const told: unknown = reason;
-  assert.ok(isError(told, "SHUTTING_DOWN") && told.retry === "safe");
+  assert.ok(isError(told, "DRAIN_TIME_OVER") && told.retry === "safe");
   assert.deepEqual(records().find((record) => record.level === "warn")?.open, ["gateway (draining: 2 requests)"]);
 });
 

@@ -6,7 +6,7 @@ import { expositionFormatFor } from "./exposition.ts";
 import { readExposition } from "./exposition-reader.ts";
 import type { Metrics } from "./metrics.ts";
 import { createMetrics } from "./metrics.ts";
-import { observeProcess } from "./process-metrics.ts";
+import { registerProcessMetrics } from "./process-metrics.ts";
 import { createTracer } from "./tracer.ts";
 
 const openAccept = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5";
@@ -243,7 +243,7 @@ test("whatever is counted, both formats can be read by a strict reader", async (
 
 test("the process tells of its processor, memory, event loop and handles", async () => {
   const metrics = createMetrics();
-  const stop = observeProcess(metrics);
+  const stop = registerProcessMetrics(metrics);
   await sleep(60);
   const { open } = await read(metrics);
   const atLeast = (name: string, least: number, labels = {}) => {

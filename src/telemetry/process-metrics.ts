@@ -13,7 +13,7 @@ import type { Metrics } from "./metrics.ts";
  *
  * Delay and utilization are those since the last scrape: with two scrapers, each sees part. The returned function ends it.
  */
-export function observeProcess(metrics: Metrics, options: { readonly clock?: Clock } = {}): () => void {
+export function registerProcessMetrics(metrics: Metrics, options: { readonly clock?: Clock } = {}): () => void {
   const clock = options.clock ?? systemClock;
   const delay = monitorEventLoopDelay({ resolution: delayResolutionMs });
   delay.enable();

@@ -6,7 +6,7 @@ import { readExposition } from "./exposition-reader.ts";
 import { createLogger } from "./logger.ts";
 import { createMemoryDestination } from "./memory-destination.ts";
 import { createMetrics } from "./metrics.ts";
-import { observeTelemetry } from "./self-metrics.ts";
+import { registerTelemetryMetrics } from "./self-metrics.ts";
 import { createTracer } from "./tracer.ts";
 
 test("what telemetry loses is counted where somebody looks", async () => {
@@ -22,7 +22,7 @@ test("what telemetry loses is counted where somebody looks", async () => {
   });
   const tracer = createTracer({ clock, sampleRatio: 1, exporter: { export() {} } });
   const accessLog = createAccessLog({ clock, destination: createMemoryDestination() });
-  const takeBack = observeTelemetry(metrics, { log, tracer, accessLog });
+  const takeBack = registerTelemetryMetrics(metrics, { log, tracer, accessLog });
   log.info("x");
   tracer.start("x").end();
   await tracer.close();
@@ -35,6 +35,6 @@ test("what telemetry loses is counted where somebody looks", async () => {
 
 test("only the parts that there are have metrics", async () => {
   const metrics = createMetrics();
-  observeTelemetry(metrics, {});
+  registerTelemetryMetrics(metrics, {});
   assert.equal((await metrics.render()).body.includes("lost_total{"), false);
 });

@@ -4,7 +4,7 @@ import type { Metrics } from "./metrics.ts";
 import type { Tracer } from "./tracer.ts";
 
 /** What telemetry itself lost, as metrics: a log that drops lines says so where somebody looks. */
-export function observeTelemetry(
+export function registerTelemetryMetrics(
   metrics: Metrics,
   parts: {
     readonly log?: Pick<Logger, "failedCount">;
