@@ -225,11 +225,14 @@ export class Exchange implements Guest, AccessEntry {
     edge.onFinish?.();
   }
 
-  /** A connection is closed after this answer when the process drains or the connection has carried its share. */
+  /**
+   * A connection is closed after this answer when the process drains or the connection has carried its share; not while
+   * further requests have come on it, which then would run without an answer.
+   */
   keepOrClose(): void {
-    if (this.edge.draining || this.#connection.requestCount >= this.edge.limits.requestsPerConnection) {
-      this.res.shouldKeepAlive = false;
-    }
+    const { edge } = this;
+    if (!edge.draining && this.#connection.requestCount < edge.limits.requestsPerConnection) return;
+    if (this.#connection.lastResponse === this.res) this.res.shouldKeepAlive = false;
   }
 
   onGone(): void {

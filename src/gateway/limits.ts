@@ -13,7 +13,7 @@ export interface GatewayLimits {
   readonly inFlight?: number;
   /** Open connections. Above: a new one is closed without an answer. Default 10000. */
   readonly connections?: number;
-  /** Requests on one connection; the last is answered with `Connection: close`. Default 10000. */
+  /** Requests on one connection; from then on the first that no other follows is answered with `Connection: close`. Default 10000. */
   readonly requestsPerConnection?: number;
   /** Time for a request's headers to arrive. Above: 408. Default 10 s. */
   readonly headersTimeout?: Duration;

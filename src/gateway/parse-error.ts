@@ -17,6 +17,7 @@ interface ParseError extends Error {
   readonly code?: string;
   readonly reason?: string;
   readonly rawPacket?: Buffer;
+  readonly bytesParsed?: number;
 }
 
 /**
@@ -54,7 +55,7 @@ export function answerRaw(edge: Edge, refusal: PlinthError, socket: Socket): voi
 
 const lingerMs = 1000;
 
-function refusalOf(edge: Edge, { code, reason, rawPacket }: ParseError): PlinthError {
+function refusalOf(edge: Edge, { code, reason, rawPacket, bytesParsed }: ParseError): PlinthError {
   switch (code) {
     case "HPE_HEADER_OVERFLOW":
       return isLineTooLong(rawPacket, edge.limits.headerBytes)
@@ -64,7 +65,7 @@ function refusalOf(edge: Edge, { code, reason, rawPacket }: ParseError): PlinthE
       return requestTimeout();
     case "HPE_INVALID_METHOD":
       // A word in capitals where a method belongs is a method that nobody implements; anything else is noise.
-      return /^[A-Z][A-Z-]{0,31} [/*h]/.test(rawPacket?.subarray(0, 64).toString("latin1") ?? "")
+      return looksLikeMethod(rawPacket, bytesParsed ?? 0)
         ? methodNotImplemented()
         : requestMalformed("it does not begin with an HTTP method");
     case "HPE_INVALID_VERSION":
@@ -76,6 +77,14 @@ function refusalOf(edge: Edge, { code, reason, rawPacket }: ParseError): PlinthE
     default:
       return requestMalformed(plain(reason));
   }
+}
+
+/** Whether the word in which the parser stopped is one in capitals, with a target after it. */
+function looksLikeMethod(packet: Buffer | undefined, at: number): boolean {
+  const before = packet?.subarray(Math.max(0, at - 32), at).toString("latin1") ?? "";
+  const after = packet?.subarray(at, at + 64).toString("latin1") ?? "";
+  const start = /[A-Z-]*$/.exec(before)?.[0] ?? "";
+  return /^[A-Z][A-Z-]{0,31} [/*h]/.test(start + after);
 }
 
 /** The parser's own words are plain English about the bytes, with nothing of ours in them. */

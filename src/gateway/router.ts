@@ -46,11 +46,19 @@ export function createRouter(urlLengthMax: number): Router {
   const heads: { readonly path: string; readonly endpoint: Endpoint }[] = [];
   const used = new Set<string>();
 
+  const find = (verb: RouteVerb, path: string): Endpoint | undefined => {
+    try {
+      return router.findRoute(verb, path)?.store as Endpoint | undefined;
+    } catch {
+      // The path is no route at all.
+      return undefined;
+    }
+  };
   const register = (verb: RouteVerb, path: string, endpoint: Endpoint, owner: string): void => {
     try {
       router.on(verb, path, nothing, endpoint);
     } catch (cause) {
-      const known = router.findRoute(verb, path)?.store as Endpoint | undefined;
+      const known = find(verb, path);
       throw known
         ? wrongGateway(
             "ROUTE_COLLISION",

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import type { Server } from "node:http";
 import { createServer } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
@@ -82,14 +83,13 @@ export function createGatewayServer(options: GatewayServerOptions): GatewayServe
       draining ??= drain();
       return draining;
     },
-    stop() {
+    async stop() {
       edge.draining = true;
-      return new Promise((resolve) => {
-        if (!server.listening && sockets.size === 0) return resolve();
-        server.close(() => resolve());
-        server.closeAllConnections();
-        for (const socket of sockets) socket.destroy();
-      });
+      const ends = [...sockets].map((socket) => once(socket, "close"));
+      if (server.listening) ends.push(once(server, "close"));
+      server.close();
+      for (const socket of sockets) socket.destroy();
+      await Promise.all(ends);
     },
     get stats() {
       return { inFlight: edge.inFlight, connections: sockets.size, draining: edge.draining };
