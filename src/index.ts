@@ -1,6 +1,6 @@
 /** The public face of Plinth: everything that an app is written with. */
-export type { App, AppOptions, GatewayOptions } from "./app/index.ts";
-export { app } from "./app/index.ts";
+export type { Addresses, App, AppOptions, GatewayOptions, Runtime, RuntimeOptions } from "./app/index.ts";
+export { app, createRuntime } from "./app/index.ts";
 export type { Clock, Duration, ErrorCode, Principal, Random, Size, Trace } from "./base/index.ts";
 export { isError, newId, PlinthError, StartError } from "./base/index.ts";
 export type { Cache } from "./cache/index.ts";

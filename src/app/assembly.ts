@@ -7,7 +7,7 @@ import type { Gateway, Page, TokenKeys } from "../gateway/index.ts";
 import { createGateway, createTokenIssuer, createTokenKeys, createTokenVerifier } from "../gateway/index.ts";
 import type { Lifecycle, ManagementServer } from "../lifecycle/index.ts";
 import { createLifecycle, createManagementServer } from "../lifecycle/index.ts";
-import type { RpcTls } from "../rpc/index.ts";
+import type { RpcServer, RpcTls } from "../rpc/index.ts";
 import { createRpcServer } from "../rpc/index.ts";
 import type { Need, Publish, ServiceDefinition } from "../service/index.ts";
 import type { TextDestination } from "../telemetry/index.ts";
@@ -25,12 +25,15 @@ import {
   storeComponents,
   telemetryComponent,
 } from "./components.ts";
+import type { Eventing } from "./eventing.ts";
 import { createEventing } from "./eventing.ts";
 import { createNeeds, requireSecrets } from "./needs.ts";
+import type { Peers } from "./peers.ts";
 import { createPeers } from "./peers.ts";
 import type { Settings } from "./settings.ts";
 import type { Signals } from "./signals.ts";
 import { createSignals } from "./signals.ts";
+import type { Stores } from "./stores.ts";
 import { createStores } from "./stores.ts";
 import { developmentTokenKey } from "./token-key.ts";
 import type { Wiring } from "./wiring.ts";
@@ -74,7 +77,6 @@ export async function assemble(definition: App, options: AssemblyOptions): Promi
   );
   requireSecrets(services, environment);
   const signals = createSignals({ settings, name, clock, random, destination: options.destination });
-  const { log, tracer, metrics } = signals;
   const stores = await createStores({
     databaseUrl: settings.databaseUrl ?? `pglite:${encodeURI(`${settings.dataFolder}/database`)}`,
     cacheUrl: settings.cacheUrl,
@@ -83,115 +85,146 @@ export async function assemble(definition: App, options: AssemblyOptions): Promi
     applicationName: name,
     clock,
     random,
-    log,
+    log: signals.log,
   });
   const keys = await tokenKeysFor(checked, services, members, settings);
-  const eventful = services.filter((service) => hasEvents(service));
-  const crashPoint = crashPointsFromEnvironment(environment);
-  const broker: Broker | undefined =
-    eventful.length === 0
-      ? undefined
-      : createDatabaseBroker({ database: stores.databaseOf("plinth_broker"), clock, random, log, crashPoint });
-  const eventing =
-    broker &&
-    createEventing({ broker, clock, random, log, crashPoint, inbox: options.inbox, databaseOf: stores.databaseOf });
-  const tls = rpcTls(settings);
-  const secret = () => requireRpcSecret(settings, name);
+  const process: ProcessParts = { ...options, definition, checked, members, name, services, signals, stores, keys };
+  const events = createEvents(process);
   const peers = createPeers({
     checked,
     name,
     addressesOf: (other) => settings.addresses?.get(other) ?? [`${definition.name}-${other}:7000`],
-    secret,
-    tls,
+    secret: () => requireRpcSecret(settings, name),
+    tls: rpcTls(settings),
     clock,
     random,
-    log,
+    log: signals.log,
   });
-  const identity = { issuer: definition.name, audience: definition.name };
-  const wiring = wire({
-    checked,
-    members,
-    check: settings.mode !== "production",
-    clock,
-    random,
-    log,
-    tracer,
-    metrics,
-    doubles: options.doubles,
-    resolve: createNeeds({
-      stores,
-      tokens: keys && createTokenIssuer({ keys, ...identity, clock, random }),
-      environment,
-      log,
-    }),
-    publisher: (service) => eventing?.publisherOf(service) ?? refusePublish,
-    remoteLink: peers.linkTo,
-  });
-  const gateway = members.has("gateway")
-    ? createGateway({
-        routes: wiring.routes(),
-        host: settings.host,
-        port: settings.port,
-        mode: settings.mode,
-        log,
-        accessLog: signals.accessLog,
-        tracer,
-        metrics,
-        clock,
-        random,
-        realm: definition.name,
-        pages: options.pages,
-        ...(keys && { verifier: createTokenVerifier({ keys, ...identity, clock }) }),
-        ...(definition.gateway.cors && { cors: definition.gateway.cors }),
-        ...(definition.gateway.mounts && { mounts: definition.gateway.mounts }),
-      })
-    : undefined;
-  // A group of its own is called by the others; a process that holds everything is called by nobody.
-  const rpc =
-    group !== undefined && services.length > 0
-      ? createRpcServer({
-          name,
-          host: settings.rpcHost,
-          port: settings.rpcPort,
-          secret: secret(),
-          tls,
-          methods: wiring.rpcMethods(),
-          clock,
-          random,
-          startTrace: (_method, traceparent, tracestate) => ({
-            trace: tracer.parse(traceparent, tracestate),
-            end() {},
-          }),
-          log: (level, message, fields) => log[level](fields, message),
-        })
-      : undefined;
-
+  const wiring = createWiring(process, events?.eventing, peers);
+  const gateway = members.has("gateway") ? createEdge(process, wiring) : undefined;
   const ports: Ports = {};
   const inner = [
     telemetryComponent(signals),
     ...storeComponents(stores),
-    ...(stores.database ? [migrationComponent(services, stores, settings, broker)] : []),
+    ...(stores.database ? [migrationComponent(services, stores, settings, events?.broker)] : []),
     peersComponent(peers),
-    ...(broker && eventing ? eventComponents({ definition, services: eventful, broker, eventing, wiring }) : []),
+    ...(events ? eventComponents({ definition, services: services.filter(hasEvents), ...events, wiring }) : []),
   ];
   const needs = inner.map((component) => component.name);
   const components = [
     ...inner,
-    ...(rpc ? [rpcComponent(rpc, needs, ports)] : []),
+    // A group of its own is called by the others; a process that holds everything is called by nobody.
+    ...(group !== undefined && services.length > 0 ? [rpcComponent(createRpc(process, wiring), needs, ports)] : []),
     ...(gateway && options.listen ? [gatewayComponent(gateway, needs, ports)] : []),
   ];
   // The quiet period is the gateway's own: it alone knows when new work stopped coming.
-  const lifecycle = createLifecycle({ components, clock, log, graceMs: settings.graceMs, drainDelayMs: 0 });
+  const lifecycle = createLifecycle({
+    components,
+    clock,
+    log: signals.log,
+    graceMs: settings.graceMs,
+    drainDelayMs: 0,
+  });
   const management = createManagementServer({
     host: settings.managementHost,
     port: settings.managementPort,
     portSetting: "PLINTH_MANAGEMENT_PORT",
     lifecycle,
-    render: (accept) => metrics.render(accept),
-    log,
+    render: (accept) => signals.metrics.render(accept),
+    log: signals.log,
     clock,
   });
   return { lifecycle, management, signals, wiring, gateway, ports };
+}
+
+/** What is known of the process once its parts are chosen. */
+interface ProcessParts extends AssemblyOptions {
+  readonly definition: App;
+  readonly checked: CheckedApp;
+  readonly members: ReadonlySet<string>;
+  readonly name: string;
+  readonly services: readonly ServiceDefinition[];
+  readonly signals: Signals;
+  readonly stores: Stores;
+  readonly keys: TokenKeys | undefined;
+}
+
+function createEvents(parts: ProcessParts): { readonly broker: Broker; readonly eventing: Eventing } | undefined {
+  const { stores, clock, random } = parts;
+  if (!parts.services.some(hasEvents)) return undefined;
+  const { log } = parts.signals;
+  const crashPoint = crashPointsFromEnvironment(parts.environment);
+  const broker = createDatabaseBroker({ database: stores.databaseOf("plinth_broker"), clock, random, log, crashPoint });
+  const { databaseOf } = stores;
+  return {
+    broker,
+    eventing: createEventing({ broker, clock, random, log, crashPoint, inbox: parts.inbox, databaseOf }),
+  };
+}
+
+function createWiring(parts: ProcessParts, eventing: Eventing | undefined, peers: Peers): Wiring {
+  const { checked, members, settings, clock, random, signals, stores, keys, environment, doubles } = parts;
+  const tokens = keys && createTokenIssuer({ keys, ...identityOf(parts), clock, random });
+  return wire({
+    checked,
+    members,
+    check: settings.mode !== "production",
+    clock,
+    random,
+    log: signals.log,
+    tracer: signals.tracer,
+    metrics: signals.metrics,
+    doubles,
+    resolve: createNeeds({ stores, tokens, environment, log: signals.log }),
+    publisher: (service) => eventing?.publisherOf(service) ?? refusePublish,
+    remoteLink: peers.linkTo,
+  });
+}
+
+function createEdge(parts: ProcessParts, wiring: Wiring): Gateway {
+  const { definition, settings, signals, keys, clock, random } = parts;
+  const { cors, mounts } = definition.gateway;
+  return createGateway({
+    routes: wiring.routes(),
+    host: settings.host,
+    port: settings.port,
+    mode: settings.mode,
+    log: signals.log,
+    accessLog: signals.accessLog,
+    tracer: signals.tracer,
+    metrics: signals.metrics,
+    clock,
+    random,
+    realm: definition.name,
+    pages: parts.pages,
+    ...(keys && { verifier: createTokenVerifier({ keys, ...identityOf(parts), clock }) }),
+    ...(cors && { cors }),
+    ...(mounts && { mounts }),
+  });
+}
+
+function createRpc(parts: ProcessParts, wiring: Wiring): RpcServer {
+  const { settings, signals, clock, random, name } = parts;
+  return createRpcServer({
+    name,
+    host: settings.rpcHost,
+    port: settings.rpcPort,
+    secret: requireRpcSecret(settings, name),
+    tls: rpcTls(settings),
+    methods: wiring.rpcMethods(),
+    clock,
+    random,
+    startTrace: (_method, traceparent, tracestate) => ({
+      trace: signals.tracer.parse(traceparent, tracestate),
+      end() {},
+    }),
+    log: (level, message, fields) => signals.log[level](fields, message),
+  });
+}
+
+/** The app signs its own tokens, for itself. */
+function identityOf({ definition }: ProcessParts): { readonly issuer: string; readonly audience: string } {
+  return { issuer: definition.name, audience: definition.name };
 }
 
 function hasNeed(service: ServiceDefinition, kind: Need["kind"]): boolean {

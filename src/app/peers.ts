@@ -1,5 +1,8 @@
 import type { Clock, Random } from "../base/index.ts";
-type HttpClient = any; const createHttpClient: any = () => undefined;
+
+type HttpClient = any;
+const createHttpClient: any = () => undefined;
+
 import type { RpcClient, RpcTls } from "../rpc/index.ts";
 import { createRpcClient } from "../rpc/index.ts";
 import type { Link, Operation } from "../service/index.ts";

@@ -19,6 +19,8 @@ export type {
 } from "./driver.ts";
 export type { DatabaseDetail } from "./errors.ts";
 export { breaksSession, constraintOf, databaseDetail, isConflict, toDatabaseError, withExecuted } from "./errors.ts";
+export type { LazyTransaction } from "./lazy-transaction.ts";
+export { lazyTransaction } from "./lazy-transaction.ts";
 export type { MigrateOptions, MigrationState } from "./migrate.ts";
 export { migrate, planMigrations } from "./migrate.ts";
 export type { Migration, MigrationSource } from "./migration.ts";

@@ -1,6 +1,7 @@
 import type { Clock, Deadlines, PlinthError, Random } from "../base/index.ts";
 import { CallScope, error, servicePrincipal, toPlinthError } from "../base/index.ts";
 import type { Database, Transaction } from "../database/index.ts";
+import { isConflict, lazyTransaction } from "../database/index.ts";
 import type { CrashPoint } from "./crash-points.ts";
 import type { DeadLetterStore } from "./dead-letter-store.ts";
 import type { Delivery } from "./driver.ts";
@@ -16,7 +17,7 @@ import type { HandlerDelivery, SubscriptionPlan } from "./subscription.ts";
  * One delivery from beginning to end. `done`: it took effect, now or before. `dead`: it is a dead letter. Anything else
  * is thrown as a `Redeliver`.
  *
- *   check the attempts → check type and payload → transaction { inbox row → handler } → commit → done
+ *   check the attempts → check type and payload → handler { transaction: inbox row → effect } → commit → done
  *
  * An event that cannot be understood goes to the dead letters without an attempt; one that fails for good, or for the
  * last time, afterwards. Whatever goes wrong before the handler runs is not the event's fault and costs it no attempt.
@@ -48,6 +49,8 @@ export interface HandlingCounts {
 
 /** How long to wait when the consumer's own house is not in order: its database does not answer. */
 const unreadyMs = 5_000;
+const conflictAttempts = 5;
+const conflictWaitMs = 25;
 
 export function createHandling(plan: SubscriptionPlan, parts: HandlingParts, counts: HandlingCounts): Handling {
   const { log, crashPoint, clock } = parts;
@@ -77,9 +80,16 @@ export function createHandling(plan: SubscriptionPlan, parts: HandlingParts, cou
     return new Redeliver(delayMs, { counted: started, cause: failure });
   };
 
+  const settle = (outcome: "new" | "duplicate"): "done" => {
+    crashPoint("inbox.committed");
+    if (outcome === "duplicate") counts.duplicateCount++;
+    else counts.handledCount++;
+    return "done";
+  };
+
   return async (delivery) => {
     const { message, attempt } = delivery;
-    if (attempt > plan.retries.attemptsMax) return bury(delivery, exhausted(attempt - 1));
+    if (attempt > plan.retries.attemptsMax) return bury({ message, attempt: attempt - 1 }, exhausted(attempt - 1));
     const read = readPayload(plan, message);
     if ("failure" in read) return bury(delivery, read.failure);
     const scope = new CallScope({
@@ -94,20 +104,17 @@ export function createHandling(plan: SubscriptionPlan, parts: HandlingParts, cou
     const run = { plan, scope, message, attempt, payload: read.payload, started: false };
     try {
       const outcome = parts.database ? await takeEffect(run, parts, parts.database) : await runHandler(run, undefined);
-      if (outcome === "collision") return await bury(delivery, collision(message));
-      crashPoint("inbox.committed");
-      if (outcome === "duplicate") counts.duplicateCount++;
-      else counts.handledCount++;
-      return "done";
+      if (outcome !== "collision") return settle(outcome);
     } catch (thrown) {
-      if (thrown instanceof Redeliver) throw thrown;
       const failure = toPlinthError(thrown);
-      if (run.started && (isTerminal(failure) || attempt >= plan.retries.attemptsMax))
-        return await bury(delivery, failure);
-      throw refuse(delivery, failure, run.started);
+      if (!run.started || (attempt < plan.retries.attemptsMax && !isTerminal(failure))) {
+        throw refuse(delivery, failure, run.started);
+      }
+      return bury(delivery, failure);
     } finally {
       scope.finish();
     }
+    return bury(delivery, collision(message));
   };
 }
 
@@ -119,17 +126,41 @@ interface Run extends Omit<HandlerDelivery, "tx"> {
 
 type Outcome = "new" | "duplicate" | "collision";
 
-/** The inbox row first, then the effect, in one transaction. */
-async function takeEffect(run: Run, { inbox, crashPoint }: HandlingParts, database: Database): Promise<Outcome> {
-  return database.bind(run.scope).transaction(async (tx) => {
-    if (run.plan.hasInbox && inbox) {
-      const outcome = await inbox.insert(tx, entryOf(run.plan, run.message));
-      if (outcome !== "new") return outcome;
+/** Runs the handler anew after a conflict with another transaction, as `Database.transaction` would. */
+async function takeEffect(run: Run, parts: HandlingParts, database: Database): Promise<Outcome> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await tryEffect(run, parts, database);
+    } catch (thrown) {
+      if (!isConflict(thrown) || attempt >= conflictAttempts || run.scope.cancelled) throw thrown;
+      await parts.clock.sleep(parts.random.next() * conflictWaitMs * 2 ** attempt, run.scope.signal);
     }
-    await runHandler(run, tx);
-    crashPoint("inbox.written");
-    return "new";
+  }
+}
+
+/**
+ * The inbox row first, then the effect, in one transaction, which begins when the handler first uses it: before that
+ * the handler may call other services, without keeping a session from them. One that was handled before does not run.
+ */
+async function tryEffect(run: Run, { inbox, crashPoint }: HandlingParts, database: Database): Promise<Outcome> {
+  const entry = entryOf(run.plan, run.message);
+  const remembers = run.plan.hasInbox ? inbox : undefined;
+  if (await remembers?.has(database, entry)) return "duplicate";
+  let outcome: Outcome = "new";
+  const effect = lazyTransaction(database, async (tx) => {
+    outcome = (await remembers?.insert(tx, entry)) ?? "new";
+    if (outcome !== "new") throw new Error("handled before");
   });
+  try {
+    await runHandler(run, effect.tx);
+    await effect.begin();
+    crashPoint("inbox.written");
+    await effect.commit();
+  } catch (thrown) {
+    await effect.rollback();
+    if (outcome === "new") throw thrown;
+  }
+  return outcome;
 }
 
 /** Runs the handler, and leaves it at the deadline: the transaction is rolled back under one that does not stop. */

@@ -13,7 +13,7 @@ export interface Inbox {
   /** `duplicate`: the same message was handled before. `collision`: another message with the same id was. */
   insert(tx: Transaction, entry: InboxEntry): Promise<"new" | "duplicate" | "collision">;
   /** Whether this very message was handled. */
-  has(tx: Transaction, entry: InboxEntry): Promise<boolean>;
+  has(on: Pick<Transaction, "sql">, entry: InboxEntry): Promise<boolean>;
   /** Deletes up to `limit` rows older than `retentionMs`, by database time. Ids that are dead letters stay. */
   deleteOld(database: Database, retentionMs: number, limit: number): Promise<number>;
 }
@@ -28,7 +28,7 @@ export function createInbox(schema: string): Inbox {
   const table = sql.id(schema, "plinth_inbox");
   const deadLetters = sql.id(schema, "plinth_dead_letters");
 
-  const hashOf = async (tx: Transaction, entry: InboxEntry): Promise<string | undefined> => {
+  const hashOf = async (tx: Pick<Transaction, "sql">, entry: InboxEntry): Promise<string | undefined> => {
     const [row] = await tx.sql<{ hash: string }>`
       select payload_hash as hash from ${table}
       where subscription = ${entry.subscription} and message_id = ${entry.messageId}::text::uuid`;
@@ -44,8 +44,8 @@ export function createInbox(schema: string): Inbox {
       if (inserted.length > 0) return "new";
       return (await hashOf(tx, entry)) === entry.payloadHash ? "duplicate" : "collision";
     },
-    async has(tx, entry) {
-      return (await hashOf(tx, entry)) === entry.payloadHash;
+    async has(on, entry) {
+      return (await hashOf(on, entry)) === entry.payloadHash;
     },
     async deleteOld(database, retentionMs, limit) {
       const rows = await database.sql`

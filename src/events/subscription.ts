@@ -26,7 +26,10 @@ export interface Subscription {
 }
 
 export interface HandlerDelivery {
-  /** The transaction in which the event takes effect, once. Undefined where the service has no database. */
+  /**
+   * The transaction in which the event takes effect, once. Begins with its first statement: call other services before
+   * that, not within. Undefined where the service has no database.
+   */
   readonly tx: Transaction | undefined;
   /** Acts for the service itself, in the trace of the publisher. `idempotencyKey` is the event's id. */
   readonly scope: CallScope;

@@ -1,4 +1,4 @@
-import type { ErrorCode, ErrorOptions, Principal, Trace } from "../base/index.ts";
+import type { Duration, ErrorCode, ErrorOptions, Principal, Trace } from "../base/index.ts";
 import type { Transaction } from "../database/index.ts";
 import type { Logger } from "../telemetry/index.ts";
 import type { AnyContract } from "./contract.ts";
@@ -57,8 +57,16 @@ export type RawContext<C extends AnyContract, N> = Handles<N> & CallFacts & { re
 export type SubscriptionContext<C extends AnyContract, N> = Handles<N> &
   CallFacts & {
     readonly events: Events<C>;
-    /** Present when the service needs a database. Whatever is written through it happens once, however often the event is delivered. */
+    /**
+     * What is written through it happens once, however often the event is delivered. The transaction begins with the first
+     * statement: call other services before that, not within.
+     */
     readonly tx: Transaction;
     /** The id of the event: the key that makes an effect outside the database harmless to repeat. */
     readonly eventId: string;
+    /**
+     * Not yet: undoes what was done in `tx` and brings the event again after `delay` (1 ms to a day), without counting an
+     * attempt. It throws; write `throw postpone("30s")`. Whoever postpones decides when to stop.
+     */
+    readonly postpone: (delay: Duration) => never;
   };

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import * as z from "zod";
 import type { Principal } from "../base/index.ts";
 import { CallScope, error, isError, PlinthError, servicePrincipal } from "../base/index.ts";
+import { Redeliver } from "../events/index.ts";
 import { t } from "../schema/index.ts";
 import { createLogger } from "../telemetry/index.ts";
 import { createMemoryDestination } from "../telemetry/testing.ts";
@@ -68,7 +69,8 @@ function createUnitOf(behave: Behaviour, options: Parameters<typeof createTestUn
     subscriptions: {
       note: {
         event: things.Happened,
-        async handle({ id }, { eventId, tx }) {
+        async handle({ id }, { eventId, tx, postpone }) {
+          if (id === "later") throw postpone("2s");
           assert.equal(tx, undefined);
           await behave(`${id}/${eventId}`);
         },
@@ -250,4 +252,8 @@ test("a subscription gets the payload and the event's id", async () => {
   });
   await handle({ id: "a" }, { scope, tx: undefined, eventId: "e1" });
   assert.deepEqual(seen, ["a/e1"]);
+  await assert.rejects(
+    handle({ id: "later" }, { scope, tx: undefined, eventId: "e2" }),
+    (thrown) => thrown instanceof Redeliver && thrown.delayMs === 2000 && !thrown.counted,
+  );
 });

@@ -1,6 +1,7 @@
-import type { Call, CallScope, Clock, StreamCall } from "../base/index.ts";
-import { error, PlinthError } from "../base/index.ts";
+import type { Call, CallScope, Clock, Duration, StreamCall } from "../base/index.ts";
+import { assert, error, PlinthError, toMs } from "../base/index.ts";
 import type { Transaction } from "../database/index.ts";
+import { Redeliver } from "../events/index.ts";
 import type { Compiled } from "../schema/index.ts";
 import type { Metrics, Tracer } from "../telemetry/index.ts";
 import { compileAccess } from "./access.ts";
@@ -55,10 +56,18 @@ export function createUnit(definition: ServiceDefinition, options: UnitOptions):
   const contextOf = compileContext(options);
   for (const [name, subscription] of Object.entries(definition.subscriptions)) {
     subscriptions.set(name, async (payload, { scope, tx, eventId }) => {
-      await subscription.handle(payload, contextOf(scope, { tx, eventId }));
+      await subscription.handle(payload, contextOf(scope, { tx, eventId, postpone }));
     });
   }
   return { name: definition.contract.name, operations: options.operations, calls, streams, subscriptions };
+}
+
+const postponeMsMax = 24 * 3_600_000;
+
+function postpone(delay: Duration): never {
+  const delayMs = toMs(delay);
+  assert(delayMs >= 1 && delayMs <= postponeMsMax, `postpone takes 1 ms to one day, not ${delay}`);
+  throw new Redeliver(delayMs, { counted: false });
 }
 
 type Handler = (request: any, context: any) => unknown;

@@ -1,0 +1,148 @@
+import type { Kysely } from "kysely";
+import { CompiledQuery } from "kysely";
+import type { Database, TransactionOptions } from "./database.ts";
+import type { QueryResult } from "./driver.ts";
+import { createKysely } from "./kysely.ts";
+import { Fragment } from "./sql.ts";
+import type { Transaction } from "./transaction.ts";
+
+/**
+ * A transaction that begins with its first statement. Until then it holds no session, so whoever has it may call other
+ * services and use other databases first: on an engine with one session a transaction that is open would keep them
+ * waiting for itself.
+ *
+ * `first` runs in it before anything else. What it throws ends the transaction, and comes out of the statement that
+ * began it as well as out of `commit`. It is not tried again after a conflict: the error says so, and whoever holds the
+ * whole work does it anew.
+ */
+export interface LazyTransaction {
+  readonly tx: Transaction;
+  readonly begun: boolean;
+  /** Begins it, if nothing has. */
+  begin(): Promise<void>;
+  /** Begins it if nothing has, and commits. */
+  commit(): Promise<void>;
+  /** Undoes what was done, if anything was. Never rejects. */
+  rollback(): Promise<void>;
+}
+
+export function lazyTransaction(
+  database: Database,
+  first: (tx: Transaction) => Promise<void>,
+  options: Omit<TransactionOptions, "attempts"> = {},
+): LazyTransaction {
+  const lazy = new Lazy(database, first, options);
+  return {
+    tx: lazy,
+    get begun() {
+      return lazy.begun;
+    },
+    begin: () => lazy.begin(),
+    commit: () => lazy.commit(),
+    rollback: () => lazy.rollback(),
+  };
+}
+
+class Lazy implements Transaction {
+  begun = false;
+  readonly #database: Database;
+  readonly #first: (tx: Transaction) => Promise<void>;
+  readonly #options: Omit<TransactionOptions, "attempts">;
+  /** Asked for before it began. */
+  readonly #hooks: (() => unknown)[] = [];
+  #real: Transaction | undefined;
+  #opened: Promise<Transaction> | undefined;
+  #over: Promise<void> | undefined;
+  #finish: ((outcome: { readonly undo: boolean }) => void) | undefined;
+  #query: Kysely<any> | undefined;
+
+  constructor(
+    database: Database,
+    first: (tx: Transaction) => Promise<void>,
+    options: Omit<TransactionOptions, "attempts">,
+  ) {
+    this.#database = database;
+    this.#first = first;
+    this.#options = options;
+  }
+
+  async sql<Row>(strings: TemplateStringsArray, ...values: readonly unknown[]): Promise<Row[]> {
+    return (await this.execute<Row>(new Fragment(strings, values))).rows;
+  }
+
+  async execute<Row>(fragment: Fragment): Promise<QueryResult<Row>> {
+    return (await this.#begin()).execute<Row>(fragment);
+  }
+
+  get query(): Kysely<any> {
+    this.#query ??= createKysely(async (text, values) => {
+      const tx = await this.#begin();
+      const { rows, numAffectedRows } = await tx.query.executeQuery(CompiledQuery.raw(text, [...values]));
+      return {
+        rows: rows as Record<string, unknown>[],
+        rowCount: numAffectedRows === undefined ? rows.length : Number(numAffectedRows),
+        command: numAffectedRows === undefined ? "SELECT" : "UPDATE",
+        fields: [],
+      };
+    });
+    return this.#query;
+  }
+
+  async transaction<R>(run: (tx: Transaction) => Promise<R>): Promise<R> {
+    return (await this.#begin()).transaction(run);
+  }
+
+  async script(text: string): Promise<void> {
+    await (await this.#begin()).script(text);
+  }
+
+  afterCommit(hook: () => unknown): void {
+    if (this.#real) this.#real.afterCommit(hook);
+    else this.#hooks.push(hook);
+  }
+
+  async begin(): Promise<void> {
+    await this.#begin();
+  }
+
+  async commit(): Promise<void> {
+    await this.#begin();
+    this.#finish?.({ undo: false });
+    await this.#over;
+  }
+
+  async rollback(): Promise<void> {
+    if (!this.begun) return;
+    this.#finish?.({ undo: true });
+    await this.#over?.catch(() => {});
+  }
+
+  #begin(): Promise<Transaction> {
+    this.#opened ??= this.#open();
+    return this.#opened;
+  }
+
+  #open(): Promise<Transaction> {
+    this.begun = true;
+    const finished = new Promise<{ readonly undo: boolean }>((resolve) => {
+      this.#finish = resolve;
+    });
+    return new Promise((resolve, reject) => {
+      const work = this.#database.transaction(
+        async (tx) => {
+          await this.#first(tx);
+          for (const hook of this.#hooks) tx.afterCommit(hook);
+          this.#real = tx;
+          resolve(tx);
+          if ((await finished).undo) throw undone;
+        },
+        { ...this.#options, attempts: 1 },
+      );
+      this.#over = work;
+      work.catch(reject);
+    });
+  }
+}
+
+/** Ends the transaction from inside; nobody sees it but `rollback`. */
+const undone = new Error("rolled back on request");
