@@ -49,6 +49,8 @@ export interface AssemblyOptions {
   readonly group: string | undefined;
   readonly environment: Environment;
   readonly settings: Settings;
+  /** Values that no log line may hold. */
+  readonly secrets: readonly string[];
   readonly clock: Clock;
   readonly random: Random;
   readonly pages: readonly Page[];
@@ -76,7 +78,7 @@ export async function assemble(definition: App, options: AssemblyOptions): Promi
     (service): service is ServiceDefinition => service.kind === "service" && members.has(service.contract.name),
   );
   requireSecrets(services, environment);
-  const signals = createSignals({ settings, name, clock, random, destination: options.destination });
+  const signals = createSignals({ ...options, name });
   const stores = await createStores({
     databaseUrl: settings.databaseUrl ?? `pglite:${encodeURI(`${settings.dataFolder}/database`)}`,
     cacheUrl: settings.cacheUrl,

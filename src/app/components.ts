@@ -86,6 +86,8 @@ export function eventComponents({ definition, services, broker, eventing, wiring
     const unit = wiring.units.get(service.contract.name);
     return unit && Object.keys(service.subscriptions).length > 0 ? [eventing.consumerOf(service, unit)] : [];
   });
+  const drainRelays = once(async () => void (await Promise.all(relays.map((relay) => relay.drain()))));
+  const drainConsumers = once(async () => void (await Promise.all(consumers.map((consumer) => consumer.drain()))));
   return [
     {
       name: "relays",
@@ -95,9 +97,9 @@ export function eventComponents({ definition, services, broker, eventing, wiring
         await broker.ensure(subscriptionsOf(definition));
         for (const relay of relays) relay.start();
       },
-      async drain() {
-        await Promise.all(relays.map((relay) => relay.drain()));
-      },
+      // What is committed meanwhile stays in the outbox, for the next process or the next start.
+      quiesce: () => void drainRelays(),
+      drain: drainRelays,
     },
     {
       name: "consumers",
@@ -105,11 +107,19 @@ export function eventComponents({ definition, services, broker, eventing, wiring
       async start() {
         for (const consumer of consumers) await consumer.start();
       },
-      async drain() {
-        await Promise.all(consumers.map((consumer) => consumer.drain()));
-      },
+      quiesce: () => void drainConsumers(),
+      drain: drainConsumers,
     },
   ];
+}
+
+/** The same answer to every caller. */
+function once(work: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  return () => {
+    running ??= work();
+    return running;
+  };
 }
 
 function subscriptionsOf(definition: App) {
@@ -131,6 +141,7 @@ export function rpcComponent(rpc: RpcServer, needs: readonly string[], ports: Po
       ports.rpc = (await rpc.start()).port;
     },
     drain: () => rpc.drain(),
+    open: () => (rpc.stats.inFlight > 0 ? [`${rpc.stats.inFlight} calls`] : []),
     stop: () => rpc.stop(),
   };
 }
@@ -143,6 +154,7 @@ export function gatewayComponent(gateway: Gateway, needs: readonly string[], por
       ports.gateway = (await gateway.start()).port;
     },
     drain: () => gateway.drain(),
+    open: () => (gateway.stats.inFlight > 0 ? [`${gateway.stats.inFlight} requests`] : []),
     stop: () => gateway.stop(),
   };
 }

@@ -73,13 +73,16 @@ export interface RuntimeOptions {
 
 export async function createRuntime(definition: App, options: RuntimeOptions = {}): Promise<Runtime> {
   const environment = options.environment ?? process.env;
-  const settings: Settings = { ...readProcessSettings(environment), ...options.settings };
+  const secrets: string[] = [];
+  const read = readProcessSettings(environment, { onSecret: (value) => void secrets.push(value) });
+  const settings: Settings = { ...read, ...options.settings };
   const clock = options.clock ?? systemClock;
   const model = buildModel(definition);
   const parts = await assemble(definition, {
     group: options.group,
     environment,
     settings,
+    secrets,
     clock,
     random: options.random ?? systemRandom,
     pages: options.pages?.(model) ?? [],

@@ -1,4 +1,4 @@
-import type { Environment, SettingDescription, SettingsOf } from "../config/index.ts";
+import type { Environment, ReadOptions, SettingDescription, SettingsOf } from "../config/index.ts";
 import {
   addresses,
   describeSettings,
@@ -135,8 +135,8 @@ const spec = {
 export type Settings = SettingsOf<typeof spec>;
 
 /** Throws a StartError that lists every missing or wrong variable. */
-export function readProcessSettings(environment: Environment): Settings {
-  return readSettings(spec, environment);
+export function readProcessSettings(environment: Environment, options: ReadOptions = {}): Settings {
+  return readSettings(spec, environment, options);
 }
 
 export function describeProcessSettings(): readonly SettingDescription[] {

@@ -7,6 +7,7 @@ import {
   createRedactor,
   createTracer,
   registerProcessMetrics,
+  registerTelemetryMetrics,
 } from "../telemetry/index.ts";
 import type { Settings } from "./settings.ts";
 
@@ -21,6 +22,7 @@ export interface Signals {
 
 export interface SignalsOptions {
   readonly settings: Settings;
+  readonly secrets: readonly string[];
   /** "shop", or "shop/orders". */
   readonly name: string;
   readonly clock: Clock;
@@ -28,35 +30,33 @@ export interface SignalsOptions {
   readonly destination: TextDestination | undefined;
 }
 
-export function createSignals({ settings, name, clock, random, destination }: SignalsOptions): Signals {
+export function createSignals({ settings, secrets, name, clock, random, destination }: SignalsOptions): Signals {
   const redactor = createRedactor();
-  const output = destination ? { destination } : {};
+  for (const secret of secrets) redactor.register(secret);
+  // Silence is for both logs: lines of requests are lines too.
+  const chosen = settings.logLevel === "silent" ? nowhere : destination;
+  const output = chosen ? { destination: chosen } : {};
   const log = createLogger({ level: settings.logLevel, service: name, redactor, clock, ...output });
-  const accessLog = createAccessLog({
-    service: name,
-    // Silence is for both: lines of requests, too, are lines.
-    sample: settings.logLevel === "silent" ? 0 : settings.accessLogSample,
-    redactor,
-    clock,
-    random,
-    ...output,
-  });
+  const sample = settings.accessLogSample;
+  const accessLog = createAccessLog({ service: name, sample, redactor, clock, random, ...output });
   const metrics = createMetrics({ clock });
   const tracer = createTracer({ sampleRatio: settings.traceSample, clock, random });
-  const stopObserving = registerProcessMetrics(metrics, { clock });
-  for (const secret of [settings.rpcSecret, settings.tokenKey, settings.databaseUrl, settings.cacheUrl]) {
-    if (secret !== undefined) log.registerSecret(secret);
-  }
+  const stops = [
+    registerProcessMetrics(metrics, { clock }),
+    registerTelemetryMetrics(metrics, { log, accessLog, tracer }),
+  ];
   return {
     log,
     accessLog,
     tracer,
     metrics,
     async close() {
-      stopObserving();
+      for (const stop of stops) stop();
       await tracer.close();
       await accessLog.close();
       await log.flush();
     },
   };
 }
+
+const nowhere: TextDestination = { write: (_text, done) => done?.() };
