@@ -99,7 +99,7 @@ function takeOver(exchange: Exchange, failure: PlinthError): boolean {
 }
 
 function checkPath(path: string): string {
-  if (path === "/" || /^(?:\/[A-Za-z0-9._~!$&'()+,;=:@-]+)+$/.test(path)) return path;
+  if (path === "/" || /^(?:\/[A-Za-z0-9._~!$&'+,;=@-]+)+$/.test(path)) return path;
   throw wrongGateway(
     "MOUNT_INVALID",
     `mount ${JSON.stringify(path)}: a path begins with "/" and does not end with it, such as "/legacy"; parameters and wildcards are not possible.`,

@@ -75,6 +75,9 @@ export function createGatewayServer(options: GatewayServerOptions): GatewayServe
     server.closeIdleConnections();
     await waitForInFlight();
     edge.connections.forEachGuest((guest) => guest.onShutdown(shuttingDown()));
+    // Connections whose answer had begun before the drain were told that they are kept.
+    await new Promise((resolve) => setImmediate(resolve));
+    server.closeIdleConnections();
   };
 
   return {

@@ -101,6 +101,8 @@ const events = (headers: ReadonlyMap<string, string>): StreamFormat => ({
 });
 
 const headDelayMs = 1000;
+/** How long events go on that were asked for while the process was draining already. */
+const lateDelayMs = 1000;
 
 class StreamSender {
   readonly #exchange: Exchange;
@@ -131,7 +133,10 @@ class StreamSender {
     // Cancelled means that nobody reads any more, or the time is over: the handler's `finally` runs now, not at its next item.
     this.#scope.onCancel(() => this.#release());
     exchange.onFailure = (failure) => this.#breakOff(failure);
-    if (heartbeatMs !== undefined) exchange.onDrain = (delayMs) => void clock.after(delayMs, () => this.#sayGoodbye());
+    if (heartbeatMs !== undefined) {
+      exchange.onDrain = (delayMs) => void clock.after(delayMs, () => this.#sayGoodbye());
+      if (exchange.edge.draining) exchange.onDrain(lateDelayMs);
+    }
     this.#stopTimer = clock.after(headDelayMs, () => this.#open());
     try {
       for (;;) {
@@ -178,7 +183,9 @@ class StreamSender {
   #sayGoodbye(): void {
     if (this.#exchange.isOver) return;
     this.#open();
-    this.#exchange.res.shouldKeepAlive = false;
+    const { req, res } = this.#exchange;
+    // The head may have promised to keep the connection: it leads to this process, so it ends all the same.
+    res.once("finish", () => req.socket.end());
     this.#finish(undefined, 200);
     this.#release();
   }
