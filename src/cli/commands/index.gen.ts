@@ -1,0 +1,8 @@
+// Written by `npm run gen` from what stands beside it. Nothing is edited here.
+
+/** Every command by name, loaded when first asked for. */
+export const commands = {
+  model: () => import("./model.ts"),
+  openapi: () => import("./openapi.ts"),
+  routes: () => import("./routes.ts"),
+} as const;
