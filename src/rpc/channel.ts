@@ -109,6 +109,12 @@ export class Channel {
     return stream;
   }
 
+  /** Sends no new calls, and ends the connection when those sent are answered. */
+  leave(): void {
+    this.isLeaving = true;
+    this.#leaveIfDone();
+  }
+
   /** Forgets a call, and tells the server so. */
   cancel(id: number): void {
     if (!this.#take(id)) return;
@@ -135,9 +141,8 @@ export class Channel {
         this.#leaveIfDone();
         break;
       case frameKind.goaway:
-        this.isLeaving = true;
         this.#options.onLeave();
-        this.#leaveIfDone();
+        this.leave();
         break;
       default:
         throw protocolBroken(`a server may not send frames of kind ${kind}`);
@@ -152,7 +157,6 @@ export class Channel {
     }
   }
 
-  /** Ends the connection of a channel that is to be left, as soon as nothing waits on it. */
   #leaveIfDone(): void {
     if (this.isLeaving && this.#pending.size === 0) this.connection.finish(connectionLost("no", undefined));
   }

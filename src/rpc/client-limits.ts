@@ -13,6 +13,8 @@ export interface RpcClientLimits {
   readonly queuedCalls: number;
   /** For how long after the last connection was lost, or the first wanted, calls wait. Then RPC_UNREACHABLE at once. 1 s. */
   readonly queueMs: number;
+  /** After so long, give or take a fifth, a connection is replaced by a new one, whose host name is resolved anew. 5 min. */
+  readonly connectionMs: number;
   readonly connectMs: number;
   readonly handshakeMs: number;
   /** The period of pings on a silent connection; after two, it is given up. 5 s. */
@@ -31,6 +33,7 @@ export const defaultClientLimits: RpcClientLimits = {
   pendingBytes: 8 * 1024 * 1024,
   queuedCalls: 1024,
   queueMs: 1000,
+  connectionMs: 300_000,
   connectMs: 1000,
   handshakeMs: 5000,
   keepAliveMs: 5000,

@@ -364,6 +364,39 @@ describe("several addresses", () => {
   });
 });
 
+describe("a connection that has grown old", () => {
+  test("is replaced by a new one, and no call fails", async () => {
+    const slow = unary("slow", async (request) => {
+      await systemClock.sleep(15);
+      return request;
+    });
+    const server = await all.server([slow]);
+    const said: string[] = [];
+    const client = all.client([`localhost:${server.port}`], [slow], {
+      limits: { connectionMs: 40 },
+      log: (_, message) => said.push(message),
+    });
+    for (let i = 0; i < 25; i++) {
+      await Promise.all([1, 2, 3].map(() => client.call("slow")({ text: "x" }, scope())));
+    }
+    assert.ok(said.length >= 4 && said.every((message) => message === "rpc: connected"), said.join());
+    await until(() => server.stats.connections === 1);
+    await server.stop();
+    await until(() => client.state.connections[0]?.state === "waiting");
+  });
+
+  test("is kept when there is no other to be had", async () => {
+    const port = await freePort();
+    const server = await all.server([echo], { port, limits: { connections: 1 } });
+    const client = all.client([server.address], [echo], { limits: { connectionMs: 20 } });
+    for (let i = 0; i < 10; i++) {
+      assert.deepEqual(await client.call("echo")({ text: "x" }, scope()), { text: "x" });
+      await systemClock.sleep(10);
+    }
+    assert.equal(client.state.connections[0]?.state, "ready");
+  });
+});
+
 describe("a server that drains", () => {
   test("answers what was sent, and sends new calls to the next one: none fails", async () => {
     const port = await freePort();

@@ -1,4 +1,5 @@
-import type { Socket } from "node:net";
+import { lookup as resolve } from "node:dns";
+import type { LookupFunction, Socket } from "node:net";
 import { connect } from "node:net";
 import type { SecureContextOptions } from "node:tls";
 import { connect as connectTls } from "node:tls";
@@ -47,15 +48,17 @@ export interface DialEvents {
 export function dial(options: DialOptions, address: Address, events: DialEvents): (reason: PlinthError) => void {
   const { clock, limits, tls } = options;
   const { host, port } = address;
+  const lookup = anyOf(options.random);
   const socket: Socket = tls
     ? connectTls({
+        lookup,
         ...tls.context,
         host,
         port,
         servername: tls.serverName ?? serverNameOf(host),
         rejectUnauthorized: true,
       })
-    : connect({ host, port });
+    : connect({ host, port, lookup });
   let state: Dialled | undefined;
   let isClosed = false;
   const closeOnce = (reason: PlinthError): void => {
@@ -86,6 +89,19 @@ export function dial(options: DialOptions, address: Address, events: DialEvents)
   return (reason) => {
     if (state) state.connection.close(reason);
     closeOnce(reason);
+  };
+}
+
+/** A name may stand for many instances: each connection begins with another of them. */
+function anyOf(random: Random): LookupFunction {
+  return (name, options, callback) => {
+    resolve(name, { ...options, all: true }, (cause, found) => {
+      const from = Math.floor(random.next() * (found?.length ?? 0));
+      const turned = [...(found ?? []).slice(from), ...(found ?? []).slice(0, from)];
+      const first = turned[0];
+      if (options.all || !first) callback(cause, turned);
+      else callback(null, first.address, first.family);
+    });
   };
 }
 

@@ -9,15 +9,20 @@ import type { RpcLog } from "./log.ts";
 export type LinkState = "idle" | "connecting" | "ready" | "waiting" | "closed";
 
 export interface LinkEvents {
-  onReady(channel: Channel): void;
+  onReady(): void;
   /** An attempt failed, or a ready connection was lost or is to be left. */
   onDown(): void;
 }
+
+type GiveUp = (reason: PlinthError) => void;
 
 /**
  * Keeps one connection to one address. After a loss it tries again at once with a little jitter, then with full jitter
  * over a ceiling that doubles from 50 ms to 2 s, for as long as the client lives. A server that refuses our secret or
  * version is asked again at the ceiling: it may be in the middle of a deployment.
+ *
+ * A connection that has grown old is replaced, the new one first, so that instances added behind the same name get their
+ * share.
  */
 export class Link {
   readonly address: Address;
@@ -28,9 +33,10 @@ export class Link {
   readonly #options: DialOptions;
   readonly #events: LinkEvents;
   readonly #log: RpcLog | undefined;
-  readonly #leaving = new Set<(reason: PlinthError) => void>();
+  /** Connections that are not ours to use: those we are leaving, and one that is to replace ours. */
+  readonly #others = new Set<GiveUp>();
   #attempt = 0;
-  #giveUp: ((reason: PlinthError) => void) | undefined = undefined;
+  #giveUp: GiveUp | undefined = undefined;
   #cancelTimer: () => void = () => {};
 
   constructor(address: Address, options: DialOptions, events: LinkEvents, log: RpcLog | undefined) {
@@ -49,43 +55,52 @@ export class Link {
     this.state = "closed";
     this.#cancelTimer();
     this.#giveUp?.(clientClosed("maybe"));
-    for (const giveUp of [...this.#leaving]) giveUp(clientClosed("maybe"));
-  }
-
-  /** The server asked us to leave: its connection lives on until its calls are done, and we look for another. */
-  #leave(giveUp: (reason: PlinthError) => void): void {
-    if (this.#giveUp !== giveUp || this.state === "closed") return;
-    this.#leaving.add(giveUp);
-    this.#log?.("info", "rpc: sent away", { address: this.address.text });
-    this.#retry();
+    for (const giveUp of [...this.#others]) giveUp(clientClosed("maybe"));
   }
 
   #connect(): void {
     this.state = "connecting";
+    this.#giveUp = this.#dial((channel, serverName) => this.#use(channel, serverName));
+  }
+
+  #dial(onReady: (channel: Channel, serverName: string) => void): GiveUp {
     const giveUp = dial(this.#options, this.address, {
-      onReady: (channel, serverName) => {
-        this.state = "ready";
-        this.#attempt = 0;
-        this.failure = undefined;
-        this.channel = channel;
-        this.#log?.("info", "rpc: connected", { address: this.address.text, peer: serverName });
-        this.#events.onReady(channel);
-      },
+      onReady,
       onLeave: () => this.#leave(giveUp),
       onClose: (reason) => {
-        const isCurrent = this.#giveUp === giveUp;
-        this.#leaving.delete(giveUp);
-        if (!isCurrent || this.state === "closed") return;
-        this.failure = reason;
-        this.#log?.("warn", "rpc: not connected", {
-          address: this.address.text,
-          reason: reason.reason,
-          detail: reason.detail ?? (reason.cause instanceof Error ? reason.cause.message : undefined),
-        });
-        this.#retry();
+        this.#others.delete(giveUp);
+        if (this.#giveUp === giveUp && this.state !== "closed") this.#down(reason);
       },
     });
-    this.#giveUp = giveUp;
+    return giveUp;
+  }
+
+  #use(channel: Channel, serverName: string): void {
+    this.state = "ready";
+    this.#attempt = 0;
+    this.failure = undefined;
+    this.channel = channel;
+    this.#log?.("info", "rpc: connected", { address: this.address.text, peer: serverName });
+    this.#renewLater();
+    this.#events.onReady();
+  }
+
+  /** The server asked us to leave: its connection lives on until its calls are done, and we look for another. */
+  #leave(giveUp: GiveUp): void {
+    if (this.#giveUp !== giveUp || this.state === "closed") return;
+    this.#others.add(giveUp);
+    this.#log?.("info", "rpc: sent away", { address: this.address.text });
+    this.#retry();
+  }
+
+  #down(reason: PlinthError): void {
+    this.failure = reason;
+    this.#log?.("warn", "rpc: not connected", {
+      address: this.address.text,
+      reason: reason.reason,
+      detail: reason.detail ?? (reason.cause instanceof Error ? reason.cause.message : undefined),
+    });
+    this.#retry();
   }
 
   #retry(): void {
@@ -97,7 +112,34 @@ export class Link {
     const isRefused = this.failure?.retry === "never";
     const ceilingMs = isRefused ? limits.backoffMsMax : Math.min(limits.backoffMsMax, doubled);
     this.#attempt++;
+    this.#cancelTimer();
     this.#cancelTimer = clock.after(random.next() * ceilingMs, () => this.#connect());
     this.#events.onDown();
+  }
+
+  #renewLater(): void {
+    const { clock, random, limits } = this.#options;
+    this.#cancelTimer();
+    this.#cancelTimer = clock.after(limits.connectionMs * (0.8 + 0.4 * random.next()), () => this.#renew());
+  }
+
+  #renew(): void {
+    const old = this.channel;
+    const giveUpOld = this.#giveUp;
+    if (!old || !giveUpOld) return;
+    const giveUp = this.#dial((channel, serverName) => {
+      if (this.channel !== old) {
+        giveUp(clientClosed("no"));
+        return;
+      }
+      this.#others.delete(giveUp);
+      this.#others.add(giveUpOld);
+      this.#giveUp = giveUp;
+      this.#use(channel, serverName);
+      old.leave();
+    });
+    this.#others.add(giveUp);
+    // Should it come to nothing, we stay with what we have and try again.
+    this.#renewLater();
   }
 }
