@@ -30,7 +30,7 @@ export function compileAdmission(id: string, access: Access, verifier: TokenVeri
     next(exchange);
   };
   return (exchange, next) => {
-    const { authorization } = exchange.req.headers;
+    const { authorization } = exchange.headers;
     if (authorization === undefined) {
       check?.(exchange.principal);
       next(exchange);

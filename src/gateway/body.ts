@@ -14,9 +14,9 @@ const nothing = Buffer.alloc(0);
  * How long a body may take is the server's `requestTimeout`; a client that goes away ends the exchange.
  */
 export function readBody(exchange: Exchange, limitBytes: number, take: BodyTaker): void {
-  const { req } = exchange;
-  const announced = req.headers["content-length"];
-  if (announced === undefined ? req.headers["transfer-encoding"] === undefined : announced === "0") {
+  const { req, headers } = exchange;
+  const announced = headers["content-length"];
+  if (announced === undefined ? headers["transfer-encoding"] === undefined : announced === "0") {
     take(exchange, nothing);
     return;
   }

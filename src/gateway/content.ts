@@ -47,7 +47,7 @@ export function createContentSender(options: ContentOptions): ContentSender {
     if (cacheControl !== undefined) {
       const etag = etagOf(body, coding);
       own.push("etag", etag);
-      const asked = exchange.req.headers["if-none-match"];
+      const asked = exchange.headers["if-none-match"];
       if (asked !== undefined && matchesEtag(asked, etag)) {
         exchange.answer(304, notModified(own), undefined, 0);
         return;
@@ -66,7 +66,7 @@ export function createContentSender(options: ContentOptions): ContentSender {
         } else sendKept(exchange, small, body, bytes, "identity");
         return;
       }
-      const asked = exchange.req.headers["accept-encoding"];
+      const asked = exchange.headers["accept-encoding"];
       const coding = asked === undefined ? "identity" : contentCodingOf(asked as string);
       if (coding === "identity" || compression === undefined) {
         sendKept(exchange, large, body, bytes, "identity");

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { Clock, Deadlines, PlinthError, Principal, ScopeFields } from "../base/index.ts";
 import { anonymous, CallScope, toPlinthError } from "../base/index.ts";
 import type { AccessEntry, AccessLog, Logger, Span, Tracer } from "../telemetry/index.ts";
@@ -52,6 +52,8 @@ const over = 3;
 
 /** A body this large that nobody wants is still read, so that the connection can be kept. Above: closed. */
 const discardBytesMax = 64 * 1024;
+/** Smaller answers fit into the buffers of the network: a client that takes nothing holds up nobody. */
+const watchedBytesMin = 64 * 1024;
 /** How long a connection stays open for a client that is still sending while it is being refused. */
 const lingerMs = 1000;
 
@@ -65,6 +67,7 @@ export class Exchange implements Guest, AccessEntry {
   readonly edge: Edge;
   readonly endpoint: Endpoint;
   readonly req: IncomingMessage;
+  readonly headers: IncomingHttpHeaders;
   readonly res: ServerResponse;
   /** Path parameters by name. */
   readonly params: Texts;
@@ -106,6 +109,7 @@ export class Exchange implements Guest, AccessEntry {
     this.edge = edge;
     this.endpoint = endpoint;
     this.req = req;
+    this.headers = req.headers;
     this.res = res;
     this.params = params;
     this.query = query;
@@ -113,8 +117,8 @@ export class Exchange implements Guest, AccessEntry {
     this.expectsContinue = expectsContinue;
     const { tracer } = edge;
     if (tracer) {
-      const { traceparent } = req.headers;
-      const parent = traceparent === undefined ? undefined : tracer.parse(traceparent, req.headers.tracestate);
+      const { traceparent } = this.headers;
+      const parent = traceparent === undefined ? undefined : tracer.parse(traceparent, this.headers.tracestate);
       this.span = tracer.start(endpoint.spanName, parent, "server");
     } else this.span = undefined;
     this.#connection = edge.connections.of(req.socket);
@@ -129,11 +133,13 @@ export class Exchange implements Guest, AccessEntry {
 
   /** The call's context, made when the request has arrived in full: from here on its deadline runs. */
   begin(deadlineMs: number): RequestScope {
-    const header = this.req.headers["idempotency-key"];
+    const header = this.headers["idempotency-key"];
+    // A request without a body begins when it arrives; that time is known.
+    const now = this.#phase === reading ? this.edge.clock.now() : this.startedAt;
     this.#phase = running;
     this.scope = new RequestScope(this, {
       principal: this.principal,
-      deadline: this.edge.clock.now() + deadlineMs,
+      deadline: now + deadlineMs,
       trace: this.span,
       idempotencyKey: header === undefined ? undefined : parseIdempotencyKey(header),
       caller: "gateway",
@@ -158,12 +164,13 @@ export class Exchange implements Guest, AccessEntry {
     this.res.writeHead(status, head as string[]);
     this.res.end(body);
     this.responseBytes = bodyBytes;
+    if (bodyBytes > watchedBytesMin) this.watchClient();
     this.finish(status);
   }
 
   /** Names and values that depend on who asks: CORS, the request's id. */
   extend(head: string[]): void {
-    const { headers } = this.req;
+    const { headers } = this;
     if (headers.origin !== undefined && this.edge.cors) head.push(...this.edge.cors.pairsFor(headers.origin));
     const requestId = headers["x-request-id"];
     if (requestId !== undefined && isRequestId(requestId)) head.push("x-request-id", requestId as string);
@@ -171,7 +178,7 @@ export class Exchange implements Guest, AccessEntry {
 
   /** Whether `extend` would add anything. */
   get hasExtras(): boolean {
-    const { headers } = this.req;
+    const { headers } = this;
     return headers["x-request-id"] !== undefined || (headers.origin !== undefined && this.edge.cors !== undefined);
   }
 
@@ -235,6 +242,11 @@ export class Exchange implements Guest, AccessEntry {
     if (this.#connection.lastResponse === this.res) this.res.shouldKeepAlive = false;
   }
 
+  /** Ends the connection when the client takes nothing for `stalledClient` (see `server.ts`). Costs timers: not for small answers. */
+  watchClient(): void {
+    this.req.socket.setTimeout(this.edge.limits.stalledClientMs);
+  }
+
   onGone(): void {
     if (this.#phase === over) return;
     const reason = clientGone();
@@ -284,7 +296,7 @@ export class Exchange implements Guest, AccessEntry {
   }
 
   get userAgent(): string | undefined {
-    return this.req.headers["user-agent"];
+    return this.headers["user-agent"];
   }
 
   get subject(): string {
@@ -298,7 +310,7 @@ export class Exchange implements Guest, AccessEntry {
   /** Whether there is more body to come than is worth reading for nothing. */
   #isUnreadBodyLarge(): boolean {
     if (this.req.complete || this.expectsContinue || this.#isBroken) return false;
-    const { headers } = this.req;
+    const { headers } = this;
     if (headers["transfer-encoding"] !== undefined) return true;
     const length = headers["content-length"];
     return length !== undefined && Number(length) > (this.res.shouldKeepAlive ? discardBytesMax : 0);

@@ -46,7 +46,7 @@ export function createFallbacks(options: FallbackOptions): Fallbacks {
     });
 
   const answerOptions = (methods: readonly string[]) => (exchange: Exchange) => {
-    const { headers } = exchange.req;
+    const { headers } = exchange;
     const head = optionsHead.slice();
     const isPreflight = headers.origin !== undefined && headers["access-control-request-method"] !== undefined;
     if (cors && isPreflight) {

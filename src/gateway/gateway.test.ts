@@ -33,7 +33,6 @@ const defaults = {
   "x-content-type-options": "nosniff",
   "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
   "cross-origin-resource-policy": "same-origin",
-  "referrer-policy": "no-referrer",
 };
 
 test("every answer carries the secure headers, and no name of the server", async () => {
@@ -51,14 +50,14 @@ test("headers can be changed, added and taken away", async () => {
     { a: { method: publicGet("/a"), handle: () => ({ text: "x" }) } },
     {
       headers: {
-        "Referrer-Policy": false,
+        "Cross-Origin-Resource-Policy": false,
         "Strict-Transport-Security": "max-age=31536000",
         "x-content-type-options": "other",
       },
     },
   );
   const { headers } = await ask(port, request("GET /a"));
-  assert.equal(headers["referrer-policy"], undefined);
+  assert.equal(headers["cross-origin-resource-policy"], undefined);
   assert.equal(headers["strict-transport-security"], "max-age=31536000");
   assert.equal(headers["x-content-type-options"], "other");
 });
@@ -237,6 +236,7 @@ test("pages are served with a tag and a policy that names their own scripts", as
   assert.deepEqual([docs.status, docs.body, docs.headers["content-type"]], [200, html, "text/html; charset=utf-8"]);
   assert.match(docs.headers["content-security-policy"] ?? "", /default-src 'none'; script-src 'self' 'sha256-[^']+';/);
   assert.equal(docs.headers["cache-control"], "no-cache");
+  assert.equal(docs.headers["referrer-policy"], "no-referrer");
   assert.equal((await ask(port, request("GET /docs", { "If-None-Match": docs.headers.etag as string }))).status, 304);
   assert.equal((await ask(port, request("HEAD /docs"))).headers["content-length"], String(html.length));
   assert.equal((await ask(port, request("GET /openapi.json"))).headers["cache-control"], "max-age=5");

@@ -12,6 +12,7 @@ export type HeaderOptions = Readonly<Record<string, string | false>>;
 
 /**
  * What every answer says unless told otherwise. An API answers data: nothing in it may be run, framed, sniffed or kept.
+ * (`referrer-policy` says nothing about data; pages have it.)
  * Each header costs 1 to 3 % of a small GET, so there are no more than these. `strict-transport-security` is for whoever
  * terminates TLS: set it in `headers` when that is this process.
  */
@@ -20,7 +21,6 @@ const defaults: Readonly<Record<string, string>> = {
   "x-content-type-options": "nosniff",
   "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
   "cross-origin-resource-policy": "same-origin",
-  "referrer-policy": "no-referrer",
 };
 
 /** Headers that belong to the connection or to the framing of the message: never an application's to set. */

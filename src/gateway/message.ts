@@ -39,8 +39,7 @@ export function compileMessage(operation: Operation, route: Route, jsonDepth: nu
       if (exchange.query !== "") addQuery(exchange.params, exchange.query, params);
       return request.parse(convert(exchange.params));
     },
-    checkHeaders({ req }) {
-      const { headers } = req;
+    checkHeaders({ req, headers }) {
       const length = headers["content-length"];
       if (length === undefined && headers["transfer-encoding"] === undefined) {
         if (needsBody) throw lengthRequired();
@@ -49,7 +48,7 @@ export function compileMessage(operation: Operation, route: Route, jsonDepth: nu
       }
     },
     fromBody(exchange, body) {
-      if (body.length === 0 && exchange.req.headers["content-type"] !== undefined && isFramed(exchange)) {
+      if (body.length === 0 && exchange.headers["content-type"] !== undefined && isFramed(exchange)) {
         throw jsonMalformed("a value", { position: 0, line: 1, column: 1 });
       }
       const value = body.length === 0 ? {} : parseJson(body, jsonDepth);
@@ -63,13 +62,13 @@ export function compileMessage(operation: Operation, route: Route, jsonDepth: nu
 }
 
 /** A body that came with a length, were it 0, and a type: it claims to be JSON, and nothing is no JSON. */
-function isFramed({ req }: Exchange): boolean {
-  return req.headers["content-length"] !== undefined || req.headers["transfer-encoding"] !== undefined;
+function isFramed({ headers }: Exchange): boolean {
+  return headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined;
 }
 
-function requireNoBody({ req }: Exchange): void {
-  const length = req.headers["content-length"];
-  if (req.headers["transfer-encoding"] !== undefined || (length !== undefined && length !== "0")) {
+function requireNoBody({ req, headers }: Exchange): void {
+  const length = headers["content-length"];
+  if (headers["transfer-encoding"] !== undefined || (length !== undefined && length !== "0")) {
     throw bodyUnexpected(req.method as string);
   }
 }

@@ -45,6 +45,7 @@ export function compileMount(mount: Mount, admit: Admission, deadlineMsDefault: 
     });
     exchange.onFailure = (failure) => takeOver(exchange, failure);
     exchange.keepOrClose();
+    exchange.watchClient();
     const result: unknown = mount.handler(req, res);
     if (result instanceof Promise) result.catch((thrown) => exchange.fail(thrown));
   };

@@ -22,7 +22,10 @@ export function compilePage(
 ): (exchange: Exchange) => void {
   const isHtml = page.contentType.startsWith("text/html");
   const own = new Map(headers);
-  if (isHtml) own.set("content-security-policy", pagePolicy(page.body));
+  if (isHtml) {
+    own.set("content-security-policy", pagePolicy(page.body));
+    own.set("referrer-policy", "no-referrer");
+  }
   for (const [name, value] of Object.entries(page.headers ?? {})) own.set(name.toLowerCase(), value);
   const sender = createContentSender({
     status: 200,

@@ -56,7 +56,7 @@ function toRawRequest(exchange: Exchange, body: Buffer): RawRequest {
   return {
     method: exchange.method,
     url: exchange.req.url as string,
-    headers: singleStrings(exchange.req.headers),
+    headers: singleStrings(exchange.headers),
     params: { ...exchange.params } as Record<string, string>,
     body,
   };

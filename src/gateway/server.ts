@@ -120,7 +120,6 @@ function listenOn({ edge, dispatcher }: GatewayServerOptions, sockets: Set<Socke
     (req, res) => dispatcher.dispatch(req, res, false, undefined),
   );
   server.maxConnections = limits.connections;
-  server.timeout = limits.stalledClientMs;
   server.on("checkContinue", (req, res) => dispatcher.dispatch(req, res, true, undefined));
   server.on("checkExpectation", (req, res) => dispatcher.refuse(req, res, expectationFailed()));
   server.on("clientError", (thrown: Error, socket) => answerBrokenConnection(edge, thrown, socket as Socket));
@@ -129,6 +128,7 @@ function listenOn({ edge, dispatcher }: GatewayServerOptions, sockets: Set<Socke
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
   });
+  // A connection has been idle for `keepAlive`, or has stood still for `stalledClient` where an exchange asked to watch it.
   // A handler may be silent for as long as its deadline lets it; a client that does not read may not.
   server.on("timeout", (socket: Socket) => {
     if (edge.connections.known(socket)?.newest === undefined || socket.writableLength > 0) socket.destroy();

@@ -41,7 +41,7 @@ export function compileStreaming(
   const stringify = operation.response?.stringify ?? JSON.stringify;
 
   const run = (exchange: Exchange, request: unknown): void => {
-    const format = formats[streamFormatOf(exchange.req.headers.accept) ?? "ndjson"];
+    const format = formats[streamFormatOf(exchange.headers.accept) ?? "ndjson"];
     if (exchange.method === "HEAD") {
       const head = format.head.slice();
       exchange.extend(head);
@@ -55,7 +55,7 @@ export function compileStreaming(
   const takeBody = (exchange: Exchange, body: Buffer): void => run(exchange, message.fromBody(exchange, body));
 
   const proceed = (exchange: Exchange): void => {
-    if (streamFormatOf(exchange.req.headers.accept) === undefined) {
+    if (streamFormatOf(exchange.headers.accept) === undefined) {
       throw notAcceptable("application/x-ndjson or text/event-stream");
     }
     if (message.takesBody) {
@@ -137,6 +137,7 @@ class StreamSender {
       exchange.onDrain = (delayMs) => void clock.after(delayMs, () => this.#sayGoodbye());
       if (exchange.edge.draining) exchange.onDrain(lateDelayMs);
     }
+    exchange.watchClient();
     this.#stopTimer = clock.after(headDelayMs, () => this.#open());
     try {
       for (;;) {

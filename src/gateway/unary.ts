@@ -47,7 +47,7 @@ export function compileUnary(
   const takeBody = (exchange: Exchange, body: Buffer): void => void run(exchange, message.fromBody(exchange, body));
 
   const proceed = (exchange: Exchange): void => {
-    if (answersJson && !acceptsJson(exchange.req.headers.accept)) throw notAcceptable("application/json");
+    if (answersJson && !acceptsJson(exchange.headers.accept)) throw notAcceptable("application/json");
     if (message.takesBody) {
       message.checkHeaders(exchange);
       readBody(exchange, bodyLimitBytes, takeBody);
