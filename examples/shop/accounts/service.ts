@@ -1,4 +1,4 @@
-import { database, isError, newId, service, tokens } from "plinth";
+import { database, newId, service, tokens } from "plinth";
 import { type Account, accounts } from "./contract.ts";
 import { hashPassword, verifyPassword } from "./password.ts";
 
@@ -18,17 +18,17 @@ export default service(accounts, {
   needs: { db: database({ migrations: new URL("./migrations/", import.meta.url) }), tokens: tokens() },
   methods: {
     async signUp({ email, password, name }, { db, tokens, fail }) {
+      const address = email.toLowerCase();
+      const taken = () => fail("EMAIL_TAKEN", "There is an account with this address.");
+      // Before the costly part, to spare it; the insert below decides between two who come at once.
+      const [other] = await db.sql`select id from accounts where email = ${address}`;
+      if (other) throw taken();
       const hash = await hashPassword(password);
-      const account = { id: newId(), email: email.toLowerCase(), name };
-      try {
-        const [row] = await db.sql<AccountRow>`
-          insert into accounts (id, email, name, password)
-          values (${account.id}, ${account.email}, ${name}, ${hash}) returning *`;
-        return { account: toAccount(row as AccountRow), ...(await tokens.issue({ subject: account.id })) };
-      } catch (thrown) {
-        if (isError(thrown, "already_exists")) throw fail("EMAIL_TAKEN", "There is an account with this address.");
-        throw thrown;
-      }
+      const [row] = await db.sql<AccountRow>`
+        insert into accounts (id, email, name, password) values (${newId()}, ${address}, ${name}, ${hash})
+        on conflict (email) do nothing returning *`;
+      if (!row) throw taken();
+      return { account: toAccount(row), ...(await tokens.issue({ subject: row.id })) };
     },
 
     async signIn({ email, password }, { db, tokens, fail }) {
@@ -41,13 +41,7 @@ export default service(accounts, {
 
     async getMine(_request, { db, principal, fail }) {
       const [row] = await db.sql<AccountRow>`select * from accounts where id = ${principal.subject}`;
-      if (!row) throw fail("ACCOUNT_UNKNOWN", "This account is gone.");
-      return toAccount(row);
-    },
-
-    async getAccount({ id }, { db, fail }) {
-      const [row] = await db.sql<AccountRow>`select * from accounts where id = ${id}`;
-      if (!row) throw fail("ACCOUNT_UNKNOWN", `There is no account "${id}".`);
+      if (!row) throw fail("ACCOUNT_GONE", "This account is gone; sign in again.");
       return toAccount(row);
     },
   },

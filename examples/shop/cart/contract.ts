@@ -1,8 +1,9 @@
 import { contract, type Infer, method, t } from "plinth";
 import { Money } from "../money.ts";
+import { Id } from "../text.ts";
 
 export const CartItem = t.Object({
-  productId: t.String(),
+  productId: Id,
   name: t.String(),
   quantity: t.Integer({ minimum: 1, maximum: 99 }),
   unitPrice: Money,
@@ -23,14 +24,14 @@ export const cart = contract("cart", {
     setItem: method({
       http: "PUT /cart/items/:productId",
       summary: "Puts a product into the cart, or changes how many",
-      request: t.Object({ productId: t.String(), quantity: t.Integer({ minimum: 1, maximum: 99 }) }),
+      request: t.Object({ productId: Id, quantity: t.Integer({ minimum: 1, maximum: 99 }) }),
       response: Cart,
       errors: { PRODUCT_UNKNOWN: "not_found", CART_FULL: "failed_precondition" },
     }),
     removeItem: method({
       http: "DELETE /cart/items/:productId",
       summary: "Takes a product out of the cart",
-      request: t.Object({ productId: t.String() }),
+      request: t.Object({ productId: Id }),
       response: Cart,
     }),
     emptyCart: method({ http: "DELETE /cart", summary: "Empties the cart" }),

@@ -20,24 +20,12 @@ async function priceCart(accountId: string, db: Database, products: Client<typeo
   const items = rows.flatMap(({ product_id, quantity }) => {
     const product = byId.get(product_id);
     if (!product) return [];
-    const { id, name, price } = product;
-    return [
-      {
-        productId: id,
-        name,
-        quantity,
-        unitPrice: price,
-        price: { amount: price.amount * quantity, currency: price.currency },
-      },
-    ];
+    const { id, name, price: unitPrice } = product;
+    const price = { amount: unitPrice.amount * quantity, currency: unitPrice.currency };
+    return [{ productId: id, name, quantity, unitPrice, price }];
   });
-  return {
-    items,
-    total: sum(
-      items.map((item) => item.price),
-      baseCurrency,
-    ),
-  };
+  const prices = items.map((item) => item.price);
+  return { items, total: sum(prices, baseCurrency) };
 }
 
 export default service(cart, {
@@ -50,6 +38,7 @@ export default service(cart, {
     async setItem({ productId, quantity }, { db, catalog, principal, fail }) {
       const { products } = await catalog.getProducts({ ids: [productId] });
       if (products.length === 0) throw fail("PRODUCT_UNKNOWN", `There is no product "${productId}".`);
+      // Two at once may go one over. Nothing breaks then: the limit keeps carts small, not exact.
       const added = await db.sql`
         insert into items (account_id, product_id, quantity)
         select ${principal.subject}, ${productId}, ${quantity}
@@ -73,8 +62,15 @@ export default service(cart, {
     takeOutWhatWasBought: {
       event: checkout.OrderPlaced,
       async handle({ accountId, items }, { tx }) {
-        const bought = items.map((item) => item.productId);
-        await tx.sql`delete from items where account_id = ${accountId} and product_id = any(${bought})`;
+        // What came into the cart while the order was being placed stays there.
+        for (const { productId, quantity } of items) {
+          await tx.sql`
+            delete from items
+            where account_id = ${accountId} and product_id = ${productId} and quantity <= ${quantity}`;
+          await tx.sql`
+            update items set quantity = quantity - ${quantity}
+            where account_id = ${accountId} and product_id = ${productId}`;
+        }
       },
     },
   },

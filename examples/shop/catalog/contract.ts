@@ -1,8 +1,9 @@
 import { contract, type Infer, method, t } from "plinth";
 import { Money } from "../money.ts";
+import { Id, line } from "../text.ts";
 
 export const Product = t.Object({
-  id: t.String(),
+  id: Id,
   name: t.String(),
   description: t.String(),
   category: t.String(),
@@ -16,22 +17,23 @@ export const catalog = contract("catalog", {
       http: "GET /products",
       summary: "The products, by name, page by page",
       request: t.Object({
-        category: t.Optional(t.String()),
-        search: t.Optional(t.String({ minLength: 2, maxLength: 100, description: "Part of the name or description." })),
+        category: t.Optional(line({ max: 60 })),
+        search: t.Optional(line({ min: 2, max: 100, description: "Part of the name or description." })),
         limit: t.Optional(t.Integer({ minimum: 1, maximum: 100, default: 20 })),
-        after: t.Optional(t.String({ description: "The `next` of the page before." })),
+        after: t.Optional(t.String({ maxLength: 1000, description: "The `next` of the page before." })),
       }),
       response: t.Object({
         products: t.Array(Product),
         next: t.Optional(t.String({ description: "Absent on the last page." })),
       }),
+      errors: { CURSOR_INVALID: "invalid_argument" },
       access: "public",
       cache: { ttl: "30s" },
     }),
     getProduct: method({
       http: "GET /products/:id",
       summary: "One product",
-      request: t.Object({ id: t.String() }),
+      request: t.Object({ id: Id }),
       response: Product,
       errors: { PRODUCT_UNKNOWN: "not_found" },
       access: "public",
@@ -40,7 +42,7 @@ export const catalog = contract("catalog", {
     }),
     getProducts: method({
       summary: "Several products at once, for other services; those that do not exist are left out",
-      request: t.Object({ ids: t.Array(t.String(), { maxItems: 200 }) }),
+      request: t.Object({ ids: t.Array(Id, { maxItems: 200 }) }),
       response: t.Object({ products: t.Array(Product) }),
       access: "public",
       idempotent: true,

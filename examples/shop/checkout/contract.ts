@@ -2,22 +2,25 @@ import { contract, event, type Infer, method, t } from "plinth";
 import { CartItem } from "../cart/contract.ts";
 import { Money } from "../money.ts";
 import { Card } from "../payment/contract.ts";
+import { Id, line } from "../text.ts";
 
 export const Address = t.Object({
-  name: t.String({ minLength: 1, maxLength: 100 }),
-  street: t.String({ minLength: 1, maxLength: 200 }),
-  city: t.String({ minLength: 1, maxLength: 100 }),
-  postalCode: t.String({ minLength: 1, maxLength: 20 }),
+  name: line({ min: 1, max: 100 }),
+  street: line({ min: 1, max: 200 }),
+  city: line({ min: 1, max: 100 }),
+  postalCode: line({ min: 1, max: 20 }),
   country: t.String({ pattern: "^[A-Z]{2}$", description: "ISO 3166-1 alpha-2 code." }),
 });
 
 export const Order = t.Object({
-  id: t.String(),
-  status: t.Union([t.Literal("placed"), t.Literal("failed")]),
+  id: Id,
+  status: t.Union([t.Literal("placed"), t.Literal("failed")], {
+    description: "failed: something broke on our side while it was paid for. What was charged has been given back.",
+  }),
   items: t.Array(CartItem),
   total: Money,
   shipTo: Address,
-  placedAt: t.String({ format: "date-time" }),
+  createdAt: t.String({ format: "date-time" }),
 });
 export type Order = Infer<typeof Order>;
 
@@ -26,6 +29,9 @@ export const checkout = contract("checkout", {
     placeOrder: method({
       http: "POST /orders",
       summary: "Buys what is in the cart",
+      description:
+        "With an Idempotency-Key the same order sent twice is bought once, and the second answer is that of the first. " +
+        "A declined card leaves no order, and its key may be used again.",
       request: t.Object({
         card: Card,
         shipTo: Address,
@@ -39,19 +45,24 @@ export const checkout = contract("checkout", {
         CARD_INVALID: "invalid_argument",
         CARD_EXPIRED: "failed_precondition",
         CARD_DECLINED: "failed_precondition",
+        ORDER_IN_PROGRESS: "aborted",
+        ORDER_FAILED: "aborted",
       },
     }),
     getOrder: method({
       http: "GET /orders/:id",
       summary: "One of your orders",
-      request: t.Object({ id: t.String() }),
+      request: t.Object({ id: Id }),
       response: Order,
       errors: { ORDER_UNKNOWN: "not_found" },
     }),
     listOrders: method({
       http: "GET /orders",
-      summary: "Your orders, newest first",
-      request: t.Object({ limit: t.Optional(t.Integer({ minimum: 1, maximum: 100, default: 20 })) }),
+      summary: "Your orders, newest first, page by page",
+      request: t.Object({
+        limit: t.Optional(t.Integer({ minimum: 1, maximum: 100, default: 20 })),
+        after: t.Optional(line({ max: 64, description: "The id of the last order of the page before." })),
+      }),
       response: t.Object({ orders: t.Array(Order) }),
     }),
   },
@@ -59,13 +70,13 @@ export const checkout = contract("checkout", {
     OrderStarted: event({
       key: "orderId",
       description: "An order is about to be paid for. Checkout itself listens, and cleans up what was left halfway.",
-      payload: t.Object({ orderId: t.String() }),
+      payload: t.Object({ orderId: Id }),
     }),
     OrderPlaced: event({
       key: "orderId",
       description: "An order is paid for and on its way.",
       payload: t.Object({
-        orderId: t.String(),
+        orderId: Id,
         accountId: t.String(),
         recipient: t.Object({ name: t.String(), email: t.String() }),
         items: t.Array(CartItem),

@@ -1,44 +1,35 @@
-import { type Client, type Database, database, isError, newId, type PlinthError, service } from "plinth";
+import { type Client, type Database, database, isError, newId, service } from "plinth";
 import { accounts } from "../accounts/contract.ts";
 import { cart } from "../cart/contract.ts";
 import { currency } from "../currency/contract.ts";
 import { baseCurrency } from "../money.ts";
 import { payment } from "../payment/contract.ts";
-import { checkout, type Order } from "./contract.ts";
+import { checkout } from "./contract.ts";
+import * as orders from "./orders.ts";
 
 /**
  * An order is written as `pending`, paid for under its own id as key, and then made `placed` in one transaction with
- * `OrderPlaced`. Whatever goes wrong after it was written is compensated: the charge is given back and the order is
- * `failed`. When the process dies on the way, `OrderStarted` comes back to do the same.
+ * `OrderPlaced`. A declined card takes it away again. Whatever else goes wrong is compensated: the order becomes
+ * `failing`, so that nobody can place it any more, then the charge is given back, then it is `failed`. The refund also
+ * takes a key that has not charged yet, so a charge that comes late is refused. When the process dies on the way,
+ * `OrderStarted` comes back to do the same.
  */
 
-interface OrderRow {
-  id: string;
-  status: "pending" | "placed" | "failed";
-  items: Order["items"];
-  total_amount: number;
-  total_currency: string;
-  ship_to: Order["shipTo"];
-  placed_at: string;
-}
-
-function toOrder(row: OrderRow): Order {
-  return {
-    id: row.id,
-    status: row.status === "placed" ? "placed" : "failed",
-    items: row.items,
-    total: { amount: row.total_amount, currency: row.total_currency },
-    shipTo: row.ship_to,
-    placedAt: row.placed_at,
-  };
-}
-
-/** No order takes longer than a gateway's request; after this time a pending one was left behind. */
+/** No request takes longer than the gateway's ten seconds; an order that is pending after this time was left behind. */
 const pendingSecondsMax = 30;
 
-async function compensate(orderId: string, db: Database, payments: Client<typeof payment>): Promise<void> {
+interface Compensation {
+  readonly db: Database;
+  readonly payments: Client<typeof payment>;
+  /** Writes down that all of it is done. */
+  readonly finish: () => Promise<void>;
+}
+
+/** Gives back what an order has charged, unless it is decided already. Each step may be done twice. */
+async function giveUp(orderId: string, { db, payments, finish }: Compensation): Promise<void> {
+  if (!(await orders.markFailing(db, orderId))) return;
   await payments.refund({ key: orderId });
-  await db.sql`update orders set status = 'failed' where id = ${orderId} and status = 'pending'`;
+  await finish();
 }
 
 export default service(checkout, {
@@ -50,77 +41,87 @@ export default service(checkout, {
     payment,
   },
   methods: {
-    async placeOrder(request, { db, accounts, cart, currency, payment, principal, events, log, fail }) {
-      const { card, shipTo, currency: payIn = baseCurrency } = request;
+    async placeOrder({ card, shipTo, currency: payIn = baseCurrency }, context) {
+      const { db, accounts, cart, currency, payment, principal, idempotencyKey, events, log, fail } = context;
+      const accountId = principal.subject;
+
+      const answerAgain = async (key: string) => {
+        const row = await orders.findByRequestKey(db, accountId, key);
+        if (row?.status === "placed") return orders.toOrder(row);
+        if (row?.status === "pending")
+          throw fail("ORDER_IN_PROGRESS", "This order is being paid for; look again soon.");
+        if (row) throw fail("ORDER_FAILED", "This order failed and costs nothing. Try again with a new key.");
+        return undefined;
+      };
+      const before = idempotencyKey === undefined ? undefined : await answerAgain(idempotencyKey);
+      if (before) return before;
+
       const [account, { items, total: inBase }] = await Promise.all([accounts.getMine(), cart.getCart()]);
       if (items.length === 0) throw fail("CART_EMPTY", "There is nothing in the cart.");
-      const converted = await currency
+      const { money: total, minorDigits } = await currency
         .convert({ amount: inBase.amount, from: baseCurrency, to: payIn })
         .catch((thrown: unknown) => {
           if (isError(thrown, "CURRENCY_UNKNOWN")) throw fail("CURRENCY_UNKNOWN", `We do not take "${payIn}".`);
           throw thrown;
         });
-      const { money: total, minorDigits } = converted;
+
       const orderId = newId();
-      await db.transaction(async (tx) => {
-        await tx.sql`
-          insert into orders (id, account_id, status, items, total_amount, total_currency, ship_to)
-          values (${orderId}, ${principal.subject}, 'pending', ${JSON.stringify(items)}::jsonb, ${total.amount},
-            ${total.currency}, ${JSON.stringify(shipTo)}::jsonb)`;
+      const order = { id: orderId, accountId, requestKey: idempotencyKey, items, total, shipTo };
+      const isNew = await db.transaction(async (tx) => {
+        if (!(await orders.startOrder(tx, order))) return false;
         await events.publish(checkout.OrderStarted, { orderId }, { in: tx });
+        return true;
       });
+      // The same order, sent twice at once: the other one was faster.
+      if (!isNew) throw fail("ORDER_IN_PROGRESS", "This order is being paid for; look again soon.");
 
       try {
         const { chargeId } = await payment.charge({ key: orderId, amount: total, card });
         return await db.transaction(async (tx) => {
-          const [row] = await tx.sql<OrderRow>`
-            update orders set status = 'placed', charge_id = ${chargeId}, placed_at = now()
-            where id = ${orderId} and status = 'pending' returning *`;
-          // Nobody but the clean-up takes a pending order away, and it has given the charge back by then.
-          if (!row) throw new Error(`order ${orderId} was cleaned up while it was being paid for`);
-          const order = toOrder(row);
-          const recipient = { name: account.name, email: account.email };
-          const placed = { ...order, orderId, accountId: principal.subject, recipient, minorDigits };
-          await events.publish(checkout.OrderPlaced, placed, { in: tx });
-          return order;
+          const row = await orders.placeOrder(tx, orderId, chargeId);
+          if (!row?.placed_at) throw fail("ORDER_FAILED", "This order took too long and costs nothing. Try again.");
+          const { name, email } = account;
+          const placed = { orderId, accountId, recipient: { name, email }, items, total, minorDigits, shipTo };
+          await events.publish(checkout.OrderPlaced, { ...placed, placedAt: row.placed_at }, { in: tx });
+          return orders.toOrder(row);
         });
       } catch (thrown) {
-        await compensate(orderId, db, payment).catch((cause: unknown) => {
+        if (isError(thrown, "CARD_INVALID") || isError(thrown, "CARD_EXPIRED") || isError(thrown, "CARD_DECLINED")) {
+          await orders.dropOrder(db, orderId);
+          throw thrown;
+        }
+        const finish = () => orders.markFailed(db, orderId);
+        await giveUp(orderId, { db, payments: payment, finish }).catch((cause: unknown) => {
           log.warn({ err: cause, orderId }, "the order could not be cleaned up at once; OrderStarted will do it");
         });
-        if (isError(thrown, "CARD_INVALID")) throw fail("CARD_INVALID", thrown.message);
-        if (isError(thrown, "CARD_EXPIRED")) throw fail("CARD_EXPIRED", thrown.message);
-        if (isError(thrown, "CARD_DECLINED")) throw fail("CARD_DECLINED", (thrown as PlinthError).message);
+        if (isError(thrown, "CHARGE_KEY_VOID")) {
+          throw fail("ORDER_FAILED", "This order took too long and costs nothing. Try again.");
+        }
         throw thrown;
       }
     },
 
     async getOrder({ id }, { db, principal, fail }) {
-      const [row] = await db.sql<OrderRow>`
-        select * from orders where id = ${id} and account_id = ${principal.subject} and status <> 'pending'`;
+      const row = await orders.findOrder(db, principal.subject, id);
       if (!row) throw fail("ORDER_UNKNOWN", `You have no order "${id}".`);
-      return toOrder(row);
+      return orders.toOrder(row);
     },
 
-    async listOrders({ limit = 20 }, { db, principal }) {
-      const rows = await db.sql<OrderRow>`
-        select * from orders where account_id = ${principal.subject} and status <> 'pending'
-        order by placed_at desc, id desc limit ${limit}`;
-      return { orders: rows.map(toOrder) };
+    async listOrders({ limit = 20, after }, { db, principal }) {
+      const rows = await orders.listOrders(db, { accountId: principal.subject, limit, after });
+      return { orders: rows.map(orders.toOrder) };
     },
   },
   subscriptions: {
     cleanUpAfterCrash: {
       event: checkout.OrderStarted,
-      retries: ["1s", "5s", "30s", "1m", "5m", "30m"],
-      async handle({ orderId }, { db, payment, eventId, log }) {
-        const [order] = await db.sql<{ status: string; stale: boolean }>`
-          select status, placed_at < now() - make_interval(secs => ${pendingSecondsMax}) as stale
-          from orders where id = ${orderId}`;
-        if (order?.status !== "pending") return;
-        if (!order.stale) throw new Error(`order ${orderId} is still being paid for; looked at again later`);
-        log.warn({ orderId, eventId }, "giving back what an interrupted order has charged");
-        await compensate(orderId, db, payment);
+      async handle({ orderId }, { db, payment, tx, log, postpone }) {
+        const progress = await orders.findProgress(db, orderId);
+        if (progress?.status !== "pending" && progress?.status !== "failing") return;
+        // Somebody is at it still, or was a moment ago.
+        if (progress.ageSeconds < pendingSecondsMax) throw postpone("10s");
+        log.warn({ orderId }, "giving back what an interrupted order has charged");
+        await giveUp(orderId, { db, payments: payment, finish: () => orders.markFailed(tx, orderId) });
       },
     },
   },

@@ -1,5 +1,5 @@
 import { contract, method, t } from "plinth";
-import { Money } from "../money.ts";
+import { amountMax, Money } from "../money.ts";
 
 const Code = t.String({ pattern: "^[A-Z]{3}$", description: "ISO 4217 code." });
 
@@ -21,12 +21,12 @@ export const currency = contract("currency", {
       http: "GET /currencies/convert",
       summary: "An amount in another currency, rounded half to even",
       request: t.Object({
-        amount: t.Integer({ minimum: 0, maximum: 9_000_000_000_000, description: "In the minor unit of `from`." }),
+        amount: t.Integer({ minimum: 0, maximum: amountMax, description: "In the minor unit of `from`." }),
         from: Code,
         to: Code,
       }),
       response: t.Object({ money: Money, minorDigits: t.Integer(), date: t.String({ format: "date" }) }),
-      errors: { CURRENCY_UNKNOWN: "not_found" },
+      errors: { CURRENCY_UNKNOWN: "not_found", AMOUNT_TOO_LARGE: "out_of_range" },
       access: "public",
     }),
   },

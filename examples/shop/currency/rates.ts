@@ -60,12 +60,12 @@ function toScaled(rate: string): bigint {
   return BigInt(whole + fraction.padEnd(scaleDigits, "0"));
 }
 
-/** Converts minor units exactly, rounding half to even once, at the end. */
-export function convert(amount: number, from: Rate, to: Rate): number {
+/** Converts minor units exactly, rounding half to even once, at the end. The result may exceed what a `Money` holds. */
+export function convert(amount: number, from: Rate, to: Rate): bigint {
   const numerator = BigInt(amount) * toScaled(to.rate) * 10n ** BigInt(to.minorDigits);
   const denominator = toScaled(from.rate) * 10n ** BigInt(from.minorDigits);
   const quotient = numerator / denominator;
   const twice = (numerator % denominator) * 2n;
   const up = twice > denominator || (twice === denominator && quotient % 2n === 1n);
-  return Number(up ? quotient + 1n : quotient);
+  return up ? quotient + 1n : quotient;
 }

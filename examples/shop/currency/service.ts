@@ -1,4 +1,5 @@
 import { service } from "plinth";
+import { amountMax } from "../money.ts";
 import { currency } from "./contract.ts";
 import { convert, findRate, rates, ratesDate, ratesSource } from "./rates.ts";
 
@@ -17,8 +18,10 @@ export default service(currency, {
       const [source, target] = [findRate(from), findRate(to)];
       if (!source) throw fail("CURRENCY_UNKNOWN", `There is no rate for "${from}".`);
       if (!target) throw fail("CURRENCY_UNKNOWN", `There is no rate for "${to}".`);
+      const converted = convert(amount, source, target);
+      if (converted > amountMax) throw fail("AMOUNT_TOO_LARGE", `This is more ${to} than we count.`);
       return {
-        money: { amount: convert(amount, source, target), currency: to },
+        money: { amount: Number(converted), currency: to },
         minorDigits: target.minorDigits,
         date: ratesDate,
       };

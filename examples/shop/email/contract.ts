@@ -1,12 +1,13 @@
 import { contract, event, method, t } from "plinth";
+import { Id } from "../text.ts";
 
 export const email = contract("email", {
   methods: {
     listMails: method({
       summary: "Mails written for an order, for other services and for tests",
-      request: t.Object({ orderId: t.String() }),
+      request: t.Object({ orderId: Id }),
       response: t.Object({
-        mails: t.Array(t.Object({ id: t.String(), to: t.String(), subject: t.String(), file: t.String() })),
+        mails: t.Array(t.Object({ id: Id, to: t.String(), subject: t.String(), file: t.String() })),
       }),
       idempotent: true,
     }),
@@ -15,7 +16,7 @@ export const email = contract("email", {
     MailQueued: event({
       key: "mailId",
       description: "A mail is composed and waits to be written.",
-      payload: t.Object({ mailId: t.String() }),
+      payload: t.Object({ mailId: Id }),
     }),
   },
 });

@@ -10,6 +10,7 @@ interface MailRow {
   recipient: string;
   subject: string;
   html: string;
+  written_at: string | null;
 }
 
 /**
@@ -44,9 +45,9 @@ export default service(email, {
     },
     writeMail: {
       event: email.MailQueued,
-      async handle({ mailId }, { tx, folder }) {
-        const [mail] = await tx.sql<MailRow>`select * from mails where id = ${mailId} and written_at is null`;
-        if (!mail) return;
+      async handle({ mailId }, { db, tx, folder }) {
+        const [mail] = await db.sql<MailRow>`select * from mails where id = ${mailId}`;
+        if (!mail || mail.written_at !== null) return;
         await mkdir(folder, { recursive: true });
         const draft = `${fileOf(folder, mailId)}.draft`;
         await writeFile(draft, mail.html);

@@ -1,5 +1,8 @@
 import { contract, type Infer, method, t } from "plinth";
 import { Money } from "../money.ts";
+import { line } from "../text.ts";
+
+const Key = line({ min: 1, max: 200, description: "The caller's name for what is paid for." });
 
 export const Card = t.Object({
   number: t.String({ pattern: "^[0-9 ]{12,23}$", description: "Digits, spaces allowed." }),
@@ -14,7 +17,7 @@ export const payment = contract("payment", {
   methods: {
     charge: method({
       summary: "Charges a card once for each key",
-      request: t.Object({ key: t.String({ minLength: 1, maxLength: 200 }), amount: Money, card: Card }),
+      request: t.Object({ key: Key, amount: Money, card: Card }),
       response: t.Object({ chargeId: t.String(), last4: t.String() }),
       errors: {
         CARD_INVALID: "invalid_argument",
@@ -28,7 +31,7 @@ export const payment = contract("payment", {
     }),
     refund: method({
       summary: "Gives back whatever the key has charged, once, and makes sure that it never charges again",
-      request: t.Object({ key: t.String({ minLength: 1, maxLength: 200 }) }),
+      request: t.Object({ key: Key }),
       idempotent: true,
     }),
   },

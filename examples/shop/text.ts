@@ -1,0 +1,10 @@
+import { t } from "plinth";
+
+/** One line of text, without control characters: it may stand in a subject line, and in a database. */
+export function line(limits: { readonly min?: number; readonly max: number; readonly description?: string }) {
+  const { min = 0, max, ...rest } = limits;
+  return t.String({ minLength: min, maxLength: max, pattern: "^\\P{Cc}*$", ...rest });
+}
+
+/** The id of anything: a product's short name, an order's UUID. */
+export const Id = t.String({ pattern: "^[A-Za-z0-9-]{1,64}$" });
