@@ -5,4 +5,5 @@ export const commands = {
   model: () => import("./model.ts"),
   openapi: () => import("./openapi.ts"),
   routes: () => import("./routes.ts"),
+  start: () => import("./start.ts"),
 } as const;
