@@ -168,13 +168,17 @@ export function createBrokerTables(database: Database): BrokerTables {
         where claimed_until is not null and split_part(owner, '/', 1) <> ${process}`;
     },
     async areIn(other) {
-      const name = `${quoteName(schema)}.identity`;
-      const [known] = await other.sql<{ visible: boolean }>`
-        select to_regclass(${name}) is not null and has_schema_privilege(${schema}, 'usage')
-          and has_table_privilege(${`${quoteName(schema)}.messages`}, 'insert, select')
-          and has_table_privilege(${`${quoteName(schema)}.deliveries`}, 'insert')
-          and has_table_privilege(${`${quoteName(schema)}.subscriptions`}, 'select') as visible`;
-      if (!known?.visible) return false;
+      const named = (table: string) => `${quoteName(schema)}.${table}`;
+      // Asked in steps: without a right to the schema its tables cannot even be named.
+      const [known] = await other.sql<{ usable: boolean }>`
+        select case
+          when not exists (select 1 from pg_namespace where nspname = ${schema} and has_schema_privilege(oid, 'usage')) then false
+          when to_regclass(${named("identity")}) is null then false
+          else has_table_privilege(${named("identity")}, 'select') and has_table_privilege(${named("subscriptions")}, 'select')
+            and has_table_privilege(${named("messages")}, 'select') and has_table_privilege(${named("messages")}, 'insert')
+            and has_table_privilege(${named("deliveries")}, 'insert')
+        end as usable`;
+      if (!known?.usable) return false;
       const ask = (asked: Database) => asked.sql<{ id: string }>`select id from ${sql.id(schema, "identity")}`;
       const [[own], [others]] = [await ask(database), await ask(other)];
       return own !== undefined && own.id === others?.id;

@@ -12,6 +12,7 @@ import { enter, openBooks, sale } from "./fixtures/books.ts";
 import type { Sale, Stage } from "./fixtures/stage.ts";
 import { effects, openStage, Sold } from "./fixtures/stage.ts";
 import { createMemoryBroker } from "./memory.ts";
+import { Redeliver } from "./redeliver.ts";
 import type { HandlerDelivery, Subscription } from "./subscription.ts";
 import { createGate, until } from "./suite-probe.ts";
 
@@ -112,6 +113,51 @@ describe("consumer", () => {
     await broker.publish([sale("a", 1)]);
     await until("it is done", 5000, () => stats().handledCount === 1);
     assert.ok((at[1] as number) - (at[0] as number) >= 290);
+    await consumer.drain();
+  });
+
+  it("brings an event later, without counting, when its handler asks for that", async () => {
+    const attempts: number[] = [];
+    const { broker, consumer, stats } = await setUp({
+      retries: [],
+      async handle(_, { attempt }) {
+        if (attempts.push(attempt) < 4) throw new Redeliver(1, { counted: false });
+      },
+    });
+    await broker.publish([sale("a", 1)]);
+    await until("it is done", 5000, () => stats().handledCount === 1);
+    assert.deepEqual(attempts, [1, 1, 1, 1]);
+    assert.equal(stats().deadCount, 0);
+    await consumer.drain();
+  });
+
+  it("runs the handler anew after a conflict, within the attempt", async () => {
+    let runs = 0;
+    const { database, broker, consumer, stats } = await setUp({
+      retries: [],
+      async handle({ key, n }: Sale, { tx, attempt }) {
+        await enter(tx, key, n);
+        assert.equal(attempt, 1);
+        if (++runs < 3) throw error("aborted", "in the way", { reason: "DEADLOCK" });
+      },
+    });
+    await broker.publish([sale("a", 1)]);
+    await until("it is done", 5000, () => stats().handledCount === 1);
+    assert.equal((await effects(database)).length, 1);
+    assert.equal(runs, 3);
+    await consumer.drain();
+  });
+
+  it("holds no session of its database before the handler uses the transaction", async () => {
+    const { database, broker, consumer, stats } = await setUp({
+      async handle({ key, n }: Sale, { tx }) {
+        await database.transaction((other) => enter(other, "other", n));
+        await enter(tx, key, n);
+      },
+    });
+    await broker.publish([sale("a", 1)]);
+    await until("it is done", 5000, () => stats().handledCount === 1);
+    assert.equal((await effects(database)).length, 2);
     await consumer.drain();
   });
 

@@ -23,6 +23,10 @@ import { createSweeper } from "./sweeper.ts";
  * while later events of its key wait and those of other keys pass; then it is a dead letter in the service's own
  * schema, and its key goes on. A message that kills the process counts as failed: attempts are counted before they run.
  *
+ * The transaction begins with the handler's first statement in it, so that a handler may call other services before:
+ * an open transaction would hold a session from them. When the lease of a delivery was lost, two processes may run the
+ * handler for one event at a time: the second waits at the first one's inbox row, and its effect is left out.
+ *
  * Not promised: exactly one effect outside the database. Mail, cards and calls to others can happen again when the
  * process dies after them: give them the event's id as their idempotency key. A service without a database has no
  * inbox; its handlers must be declared `idempotent`.

@@ -97,7 +97,7 @@ for (const [engine, newStore] of Object.entries(stores)) {
         if (!report) deaths++;
       }
       assert.equal(deaths, 3, "one for each attempt");
-      assert.deepEqual(report?.dead, [{ key: "k13", reason: "EVENT_ATTEMPTS_EXHAUSTED", attempts: 4 }]);
+      assert.deepEqual(report?.dead, [{ key: "k13", reason: "EVENT_ATTEMPTS_EXHAUSTED", attempts: 3 }]);
       const numbers = report?.effects.map(({ n }) => n) ?? [];
       for (const n of [1, 2]) assert.ok(numbers.includes(n), `${n} took effect: ${numbers}`);
       assert.ok(!numbers.includes(13));

@@ -185,7 +185,28 @@ describe("database broker", () => {
     ]);
   });
 
-  it("keeps quiet about the deliveries that end after the engine is gone", async () => {
+  it("says so when a lease was lost, and leaves the delivery to whoever has it now", async () => {
+    const { database, tables: broker } = await tables("lost");
+    const warnings: string[] = [];
+    const log = { warn: (_: unknown, text: string) => warnings.push(text), error: assert.fail };
+    const running = createDatabaseBroker({ database, log });
+    await running.open();
+    const gate = createGate();
+    const recorder = await record(running, { then: () => gate.opened });
+    await running.publish([messageOf()]);
+    await until("it runs", 5000, () => recorder.seen.length === 1);
+    await broker.expireOthers("nobody");
+    await systemClock.sleep(5);
+    const [taken] = await broker.claim({ ...claim, suspects: true });
+    assert.ok(taken);
+    gate.open();
+    await until("it was told", 5000, () => warnings.length === 1);
+    assert.deepEqual(warnings, ["the lease of a delivery was lost; it comes again"]);
+    assert.equal(await broker.acknowledge(taken), true);
+    await running.close();
+  });
+
+  it("goes on when deliveries end after the engine is gone", async () => {
     const clock = createManualClock();
     const warnings: string[] = [];
     const driver = embeddedDriver();

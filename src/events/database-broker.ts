@@ -37,6 +37,8 @@ export interface DatabaseBrokerOptions {
  * process can have the database open, at once. Such a delivery is a suspect, and a process has one suspect in hand at a
  * time: a message that kills its process costs each neighbour one attempt at most.
  *
+ * It does not open or close the database: whoever made that does, and closes it after the broker.
+ *
  * Limits: what a parked key holds back is looked over at each claim, so a key that is stuck in front of many thousands
  * makes claims slower. Nothing is ever dropped: a subscription that nobody consumes grows, and `stats` shows it.
  */
@@ -69,13 +71,14 @@ export function createDatabaseBroker(options: DatabaseBrokerOptions): Broker {
       return found;
     },
   });
-  const stopRenewing = clock.every(leaseMs / 3, () => {
+  let stopRenewing = () => {};
+  const renew = (): void => {
     const held = inHand();
     if (held.length === 0) return;
     tables
       .renew(held, leaseMs)
       .catch((thrown) => log.warn({ err: thrown }, "leases could not be renewed; it is tried again"));
-  });
+  };
   const sweeper = createSweeper({
     clock,
     random,
@@ -96,6 +99,7 @@ export function createDatabaseBroker(options: DatabaseBrokerOptions): Broker {
       if (!database.flags.multipleProcesses) await tables.expireOthers(processId);
       poller.start();
       sweeper.start();
+      stopRenewing = clock.every(leaseMs / 3, renew);
     },
     ensure: (specs) => tables.ensure(specs),
     async publish(messages) {

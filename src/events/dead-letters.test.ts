@@ -6,6 +6,7 @@ import { enter, handlingOf, insertDead, openBooks, sale } from "./fixtures/books
 import type { Sale, Stage } from "./fixtures/stage.ts";
 import { effects, openStage } from "./fixtures/stage.ts";
 import { createInbox } from "./inbox.ts";
+import { Redeliver } from "./redeliver.ts";
 import type { Subscription } from "./subscription.ts";
 import { messageOf, until } from "./suite-probe.ts";
 
@@ -115,6 +116,17 @@ describe("dead letters", () => {
     assert.equal(await dead.count(), 1);
     assert.equal(await inbox.deleteOld(database, 0, 10), 1);
     await consumer.drain();
+  });
+
+  it("brings an event again that cannot be written down, without counting it", async () => {
+    const { database, consumer } = await setUp();
+    await consumer.drain();
+    await database.sql`alter table plinth_dead_letters rename to gone`;
+    const { handling } = await handlingOf(database);
+    await assert.rejects(
+      handling({ message: sale("a", 1), attempt: 4 }),
+      (thrown) => thrown instanceof Redeliver && !thrown.counted && thrown.delayMs === 5000,
+    );
   });
 
   it("replays under the same id, with the attempts counted anew, until it succeeds", async () => {

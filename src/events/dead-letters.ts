@@ -168,7 +168,7 @@ function toSummary(row: Row): DeadLetterSummary {
 
 function collided(id: string): Error {
   return error(
-    "failed_precondition",
+    "already_exists",
     `Dead letter ${id} has the id of another message, which was handled: discard it, and have it published anew.`,
     {
       reason: "EVENT_ID_COLLISION",

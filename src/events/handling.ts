@@ -8,7 +8,7 @@ import type { Delivery } from "./driver.ts";
 import type { EventMessage } from "./event.ts";
 import { hashOf, traceOf } from "./event.ts";
 import type { EventLog } from "./event-log.ts";
-import type { Inbox } from "./inbox.ts";
+import type { Found, Inbox } from "./inbox.ts";
 import { Redeliver } from "./redeliver.ts";
 import { isTerminal } from "./retry.ts";
 import type { HandlerDelivery, SubscriptionPlan } from "./subscription.ts";
@@ -106,6 +106,8 @@ export function createHandling(plan: SubscriptionPlan, parts: HandlingParts, cou
       const outcome = parts.database ? await takeEffect(run, parts, parts.database) : await runHandler(run, undefined);
       if (outcome !== "collision") return settle(outcome);
     } catch (thrown) {
+      // The handler itself asked to be called later.
+      if (thrown instanceof Redeliver) throw thrown;
       const failure = toPlinthError(thrown);
       if (!run.started || (attempt < plan.retries.attemptsMax && !isTerminal(failure))) {
         throw refuse(delivery, failure, run.started);
@@ -124,10 +126,8 @@ interface Run extends Omit<HandlerDelivery, "tx"> {
   started: boolean;
 }
 
-type Outcome = "new" | "duplicate" | "collision";
-
 /** Runs the handler anew after a conflict with another transaction, as `Database.transaction` would. */
-async function takeEffect(run: Run, parts: HandlingParts, database: Database): Promise<Outcome> {
+async function takeEffect(run: Run, parts: HandlingParts, database: Database): Promise<Found> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await tryEffect(run, parts, database);
@@ -142,11 +142,12 @@ async function takeEffect(run: Run, parts: HandlingParts, database: Database): P
  * The inbox row first, then the effect, in one transaction, which begins when the handler first uses it: before that
  * the handler may call other services, without keeping a session from them. One that was handled before does not run.
  */
-async function tryEffect(run: Run, { inbox, crashPoint }: HandlingParts, database: Database): Promise<Outcome> {
+async function tryEffect(run: Run, { inbox, crashPoint }: HandlingParts, unbound: Database): Promise<Found> {
+  const database = unbound.bind(run.scope);
   const entry = entryOf(run.plan, run.message);
   const remembers = run.plan.hasInbox ? inbox : undefined;
-  if (await remembers?.has(database, entry)) return "duplicate";
-  let outcome: Outcome = "new";
+  let outcome: Found = (await remembers?.look(database, entry)) ?? "new";
+  if (outcome !== "new") return outcome;
   const effect = lazyTransaction(database, async (tx) => {
     outcome = (await remembers?.insert(tx, entry)) ?? "new";
     if (outcome !== "new") throw new Error("handled before");
@@ -190,7 +191,7 @@ async function writeDown(
   const { inbox, store, storeDatabase, newId } = parts;
   return storeDatabase.transaction(async (tx) => {
     // A commit whose answer was lost looks like a failure: the inbox knows better.
-    if (plan.hasInbox && inbox && (await inbox.has(tx, entryOf(plan, delivery.message)))) return true;
+    if (plan.hasInbox && inbox && (await inbox.look(tx, entryOf(plan, delivery.message))) === "duplicate") return true;
     await store.insert(tx, { id: newId(), subscription: plan.name, delivery, failure });
     return false;
   });

@@ -10,13 +10,15 @@ import { sql } from "../database/index.ts";
  * duplicate or free.
  */
 export interface Inbox {
-  /** `duplicate`: the same message was handled before. `collision`: another message with the same id was. */
-  insert(tx: Transaction, entry: InboxEntry): Promise<"new" | "duplicate" | "collision">;
-  /** Whether this very message was handled. */
-  has(on: Pick<Transaction, "sql">, entry: InboxEntry): Promise<boolean>;
+  insert(tx: Transaction, entry: InboxEntry): Promise<Found>;
+  /** What `insert` would find, as far as it is committed. */
+  look(on: Pick<Transaction, "sql">, entry: InboxEntry): Promise<Found>;
   /** Deletes up to `limit` rows older than `retentionMs`, by database time. Ids that are dead letters stay. */
   deleteOld(database: Database, retentionMs: number, limit: number): Promise<number>;
 }
+
+/** `duplicate`: the same message was handled before. `collision`: another message with the same id was. */
+export type Found = "new" | "duplicate" | "collision";
 
 export interface InboxEntry {
   readonly subscription: string;
@@ -28,11 +30,12 @@ export function createInbox(schema: string): Inbox {
   const table = sql.id(schema, "plinth_inbox");
   const deadLetters = sql.id(schema, "plinth_dead_letters");
 
-  const hashOf = async (tx: Pick<Transaction, "sql">, entry: InboxEntry): Promise<string | undefined> => {
-    const [row] = await tx.sql<{ hash: string }>`
+  const look = async (on: Pick<Transaction, "sql">, entry: InboxEntry): Promise<Found> => {
+    const [row] = await on.sql<{ hash: string }>`
       select payload_hash as hash from ${table}
       where subscription = ${entry.subscription} and message_id = ${entry.messageId}::text::uuid`;
-    return row?.hash;
+    if (!row) return "new";
+    return row.hash === entry.payloadHash ? "duplicate" : "collision";
   };
 
   return {
@@ -41,12 +44,9 @@ export function createInbox(schema: string): Inbox {
         insert into ${table} (subscription, message_id, payload_hash)
         values (${entry.subscription}, ${entry.messageId}::text::uuid, ${entry.payloadHash})
         on conflict do nothing returning 1 as one`;
-      if (inserted.length > 0) return "new";
-      return (await hashOf(tx, entry)) === entry.payloadHash ? "duplicate" : "collision";
+      return inserted.length > 0 ? "new" : look(tx, entry);
     },
-    async has(on, entry) {
-      return (await hashOf(on, entry)) === entry.payloadHash;
-    },
+    look,
     async deleteOld(database, retentionMs, limit) {
       const rows = await database.sql`
         delete from ${table} where ctid in (

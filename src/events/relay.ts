@@ -20,7 +20,8 @@ import { createSweeper } from "./sweeper.ts";
  * lives in the same database, its messages are part of that transaction too. While the broker is away, events wait in
  * the outbox and writers go on.
  *
- * Limits: 100 events to a claim; 10 s for the broker to take them; published rows are kept for a day.
+ * Limits: 100 events to a claim; 10 s for the broker to take them; published rows are kept for a day. On the embedded
+ * engine a broker outside the database holds up every other use of it for as long as it takes the events.
  */
 export interface Relay {
   /** Only once the broker knows the subscriptions (`ensure`): what is published before that reaches none of them. */
