@@ -272,7 +272,7 @@ test("stop ends everything, and may be said twice", async () => {
   await gateway.stop();
   await gateway.stop();
   assert.equal((await slow).closed, true);
-  assert.deepEqual(gateway.stats, { inFlight: 0, connections: 0, draining: true });
+  assert.deepEqual(gateway.stats, { inFlight: 0, streams: 0, connections: 0, draining: true });
 });
 
 test("a port in use stops the start, with the port and the remedy", async () => {

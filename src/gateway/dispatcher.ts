@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { overloaded, requestMalformed, transferCodingUnknown, urlTooLong } from "./errors.ts";
+import { overloaded, requestMalformed, routeNotFound, transferCodingUnknown, urlTooLong } from "./errors.ts";
 import type { Edge } from "./exchange.ts";
 import { Exchange } from "./exchange.ts";
 import type { Fallbacks } from "./fallback.ts";
 import { isUnder } from "./mount.ts";
 import { EmptyTexts } from "./query.ts";
 import type { Router } from "./router.ts";
-import { originForm } from "./target.ts";
+import { originForm, pathOf } from "./target.ts";
 
 /** Takes requests from the server: finds their endpoints and sets them going. Never throws. */
 export interface Dispatcher {
@@ -52,10 +52,13 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     if (fault !== undefined) return refuse(req, res, expectsContinue, fault, true);
     if (edge.inFlight >= limits.inFlight) return refuse(req, res, expectsContinue, overloaded());
 
-    const queryAt = url.indexOf("?");
-    const query = queryAt === -1 ? "" : url.slice(queryAt + 1);
-    let path = queryAt === -1 ? url : url.slice(0, queryAt);
-    if (prefix !== "" && isUnder(prefix, path)) path = path.slice(prefix.length) || "/";
+    if (prefix !== "") {
+      if (!isUnder(prefix, pathOf(url))) return next ? next() : refuse(req, res, expectsContinue, routeNotFound());
+      const inner = url.slice(prefix.length);
+      url = inner.charCodeAt(0) === slash ? inner : `/${inner}`;
+    }
+    const path = pathOf(url);
+    const query = path.length === url.length ? "" : url.slice(path.length + 1);
 
     const found = router.find(method, path);
     let endpoint = found === null ? null : found.store;
@@ -66,6 +69,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       endpoint = fallback.endpoint;
       params = undefined;
     }
+    if (prefix !== "") req.url = url;
     run(new Exchange(edge, endpoint, req, res, params ?? new EmptyTexts(), query, startedAt, expectsContinue));
   };
 

@@ -259,6 +259,19 @@ test("inside Fastify: under the prefix that it leaves on", async () => {
   assert.equal((await ask(port, request("GET /api/words/a", close))).body, '{"word":"a"}');
   assert.equal((await ask(port, request("POST /api/words", close, '{"word":"b"}'))).body, '{"word":"b"}');
   assert.equal((await ask(port, request("GET /api/nothing", close))).status, 404);
+  const alone = await gateway.start();
+  ends.push(() => gateway.stop());
+  assert.equal((await ask(alone.port, request("GET /api/words/a?x"))).body, '{"word":"a"}');
+  for (const path of ["/words/a", "/apiwords/a", "/"])
+    assert.equal((await ask(alone.port, request(`GET ${path}`))).status, 404);
+  assert.equal((await ask(alone.port, request("GET /api?x"))).status, 404);
+});
+
+test("a body that breaks half way to a mounted handler is 400", async () => {
+  const port = await started(mountAt("/up", (req) => void req.resume()));
+  const head = request("POST /up", { "Transfer-Encoding": "chunked" });
+  const { answers, closed } = await talk(port, `${head}zz\r\n`);
+  assert.deepEqual([answers[0]?.status, closed], [400, true]);
 });
 
 test("raw methods: plain HTTP in and out", async () => {

@@ -11,6 +11,7 @@ import { parseIdempotencyKey } from "./idempotency-key.ts";
 import type { ResolvedLimits } from "./limits.ts";
 import type { Texts } from "./query.ts";
 import { challengeOf } from "./refusal.ts";
+import { pathOf } from "./target.ts";
 
 /** What all requests of one gateway share. */
 export interface Edge {
@@ -27,7 +28,9 @@ export interface Edge {
   readonly connections: Connections;
   /** Notes an answer to what never became a request. */
   observeBroken(status: number): void;
+  /** Requests that are being answered, streams that have begun not among them. */
   inFlight: number;
+  streams: number;
   draining: boolean;
   /** In `clock.now()` milliseconds. */
   lastRequestAt: number;
@@ -92,6 +95,7 @@ export class Exchange implements Guest, AccessEntry {
   previousGuest: Guest | undefined = undefined;
   nextGuest: Guest | undefined = undefined;
   #phase = open;
+  #isStreaming = false;
   /** What followed on the connection is no HTTP: there is no body left to wait for. */
   #isBroken = false;
   readonly #connection: Connection;
@@ -194,13 +198,26 @@ export class Exchange implements Guest, AccessEntry {
     }
     this.reason = failure.reason;
     if (this.onFailure?.(failure)) return;
+    const status = httpStatusOf(failure);
     if (this.res.headersSent) {
       // The status is told already; only a broken connection says that this is not the end.
       this.res.destroy();
-      this.finish(httpStatusOf(failure));
+      this.finish(status);
       return;
     }
-    const status = httpStatusOf(failure);
+    try {
+      this.#refuse(status, failure);
+    } catch (broken) {
+      this.edge.log.error(
+        { err: broken, route: this.endpoint.spanName, trace: this.span },
+        "an answer could not be sent",
+      );
+      this.res.destroy();
+      if (this.#phase !== over) this.finish(500);
+    }
+  }
+
+  #refuse(status: number, failure: PlinthError): void {
     const text = stringifyProblem(toProblem(failure, { traceId: this.span?.traceId }));
     this.res.statusMessage = httpPhrase(status);
     const head = this.edge.refusalHead.slice();
@@ -222,7 +239,8 @@ export class Exchange implements Guest, AccessEntry {
     this.#phase = over;
     this.status = status;
     const { edge } = this;
-    edge.inFlight--;
+    if (this.#isStreaming) edge.streams--;
+    else edge.inFlight--;
     this.#connection.leave(this);
     this.scope?.finish();
     this.durationMs = edge.clock.now() - this.startedAt;
@@ -242,6 +260,14 @@ export class Exchange implements Guest, AccessEntry {
     if (this.#connection.lastResponse === this.res) this.res.shouldKeepAlive = false;
   }
 
+  /** From here on the exchange counts as a stream: it may stay for long, and is mostly idle. */
+  becomeStream(): void {
+    if (this.#isStreaming || this.#phase === over) return;
+    this.#isStreaming = true;
+    this.edge.inFlight--;
+    this.edge.streams++;
+  }
+
   /** Ends the connection when the client takes nothing for `stalledClient` (see `server.ts`). Costs timers: not for small answers. */
   watchClient(): void {
     this.req.socket.setTimeout(this.edge.limits.stalledClientMs);
@@ -256,7 +282,7 @@ export class Exchange implements Guest, AccessEntry {
   }
 
   onBroken(refusal: PlinthError): boolean {
-    if (this.#phase !== reading) return false;
+    if (this.#phase !== reading || this.req.complete) return false;
     this.#isBroken = true;
     this.res.shouldKeepAlive = false;
     this.fail(refusal);
@@ -286,9 +312,7 @@ export class Exchange implements Guest, AccessEntry {
   }
 
   get path(): string {
-    const url = this.req.url as string;
-    const end = url.indexOf("?");
-    return end === -1 ? url : url.slice(0, end);
+    return pathOf(this.req.url as string);
   }
 
   get remote(): string {

@@ -99,11 +99,12 @@ export function createGateway(options: GatewayOptions): Gateway {
     connections: new Connections(),
     observeBroken: (status) => brokenObserver(status, 0),
     inFlight: 0,
+    streams: 0,
     draining: false,
     lastRequestAt: 0,
     onFinish: undefined,
   };
-  const metrics = createEdgeMetrics(options.metrics, () => edge.inFlight);
+  const metrics = createEdgeMetrics(options.metrics, () => edge.inFlight + edge.streams);
   const brokenObserver = metrics.observe("_OTHER", "");
   const router = createRouter(limits.urlLength);
   const parts = { router, metrics, settings: { ...limits, headers, compression }, verifier: options.verifier };

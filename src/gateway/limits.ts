@@ -11,6 +11,8 @@ export interface GatewayLimits {
   readonly jsonDepth?: number;
   /** Requests that run at the same time. Above: 503 with `Retry-After`, nothing executed. Default 1000. */
   readonly inFlight?: number;
+  /** Streams that have begun. Above: 503 with `Retry-After`, nothing executed. Default 5000. */
+  readonly streams?: number;
   /** Open connections. Above: a new one is closed without an answer. Default 10000. */
   readonly connections?: number;
   /** Requests on one connection; from then on the first that no other follows is answered with `Connection: close`. Default 10000. */
@@ -44,6 +46,7 @@ export interface ResolvedLimits {
   readonly headerBytes: number;
   readonly jsonDepth: number;
   readonly inFlight: number;
+  readonly streams: number;
   readonly connections: number;
   readonly requestsPerConnection: number;
   readonly headersTimeoutMs: number;
@@ -84,6 +87,7 @@ export function resolveLimits(limits: GatewayLimits, mode: "development" | "test
     headerBytes: bytes("headerBytes", 16 * 1024),
     jsonDepth: count("jsonDepth", 64),
     inFlight: count("inFlight", 1000),
+    streams: count("streams", 5000),
     connections: count("connections", 10_000),
     requestsPerConnection: count("requestsPerConnection", 10_000),
     headersTimeoutMs: time("headersTimeout", 10_000),

@@ -37,7 +37,7 @@ export function compileMount(mount: Mount, admit: Admission, deadlineMsDefault: 
   const proceed = (exchange: Exchange): void => {
     const { req, res } = exchange;
     const scope = exchange.begin(deadlineMs);
-    if (exchange.expectsContinue) exchange.startReading();
+    exchange.startReading();
     rewrite(req, prefix, scope);
     // From here on the answer is the handler's to end: the exchange ends with it.
     res.once("finish", () => {

@@ -211,3 +211,33 @@ test("draining ends events without an end, so that browsers come back, and lets 
   assert.doesNotMatch(text, /event: (?:end|error)/);
   assert.equal((await lines).answers[0]?.body, '{"n":1}\n{"n":2}\n{"n":3}\n');
 });
+
+test("streams have a limit of their own, and leave the one of requests alone", async () => {
+  const { port, gateway } = await open(({ count: to = 1e9 }) => count(to, 10), { streams: 1, inFlight: 1 });
+  const socket = connect(port, "127.0.0.1");
+  socket.write(request("GET /items"));
+  await new Promise((resolve) => socket.once("data", resolve));
+  assert.deepEqual([gateway.stats.streams, gateway.stats.inFlight], [1, 0]);
+  const shed = await ask(port, request("GET /items?count=1"));
+  assert.deepEqual([shed.status, shed.headers["retry-after"]], [503, "1"]);
+  assert.equal((await ask(port, request("GET /nothing"))).status, 404);
+  socket.destroy();
+  while (gateway.stats.streams > 0) await sleep(5);
+  assert.equal((await ask(port, request("GET /items?count=1"))).status, 200);
+});
+
+test("a client that takes nothing is let go", async () => {
+  const { port, gateway } = await open(
+    async function* () {
+      for (let n = 1; n < 50_000_000; n++) yield { n };
+    },
+    { stalledClient: "100ms" },
+  );
+  const socket = connect(port, "127.0.0.1");
+  socket.on("error", () => {});
+  socket.write(request("GET /items"));
+  socket.pause();
+  while (gateway.stats.streams === 0) await sleep(5);
+  while (gateway.stats.streams > 0) await sleep(20);
+  socket.destroy();
+});

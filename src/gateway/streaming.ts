@@ -4,7 +4,7 @@ import type { Operation, Route } from "../service/index.ts";
 import { stringifyProblem, toProblem } from "../wire/index.ts";
 import type { Admission } from "./admission.ts";
 import { readBody } from "./body.ts";
-import { notAcceptable } from "./errors.ts";
+import { notAcceptable, overloaded } from "./errors.ts";
 import type { Exchange, RequestScope } from "./exchange.ts";
 import { headTemplate, withoutLength } from "./head.ts";
 import { compileMessage } from "./message.ts";
@@ -48,6 +48,7 @@ export function compileStreaming(
       exchange.answer(200, head, undefined, 0);
       return;
     }
+    if (exchange.edge.streams >= exchange.edge.limits.streams) throw overloaded();
     const scope = exchange.begin(deadlineMs);
     const sender = new StreamSender(exchange, scope, stream(request, scope)[Symbol.asyncIterator](), format, stringify);
     void sender.run(format.heartbeat === undefined ? undefined : settings.heartbeatMs);
@@ -146,7 +147,7 @@ class StreamSender {
         if (next.done) break;
         const text = this.#format.item(this.#stringify(next.value));
         this.#open(heartbeatMs);
-        exchange.responseBytes += text.length;
+        exchange.responseBytes += Buffer.byteLength(text);
         if (!exchange.res.write(text)) await drained(exchange);
         if (exchange.isOver) return;
       }
@@ -171,6 +172,7 @@ class StreamSender {
     this.#exchange.keepOrClose();
     res.writeHead(200, head);
     res.flushHeaders();
+    this.#exchange.becomeStream();
     const { heartbeat } = this.#format;
     if (heartbeat !== undefined) {
       const everyMs = heartbeatMs ?? this.#exchange.edge.limits.heartbeatMs;

@@ -15,3 +15,9 @@ export function originForm(url: string): string {
   if (target.includes("#")) throw urlMalformed("a fragment belongs to the client");
   return target;
 }
+
+/** The part of a target before its query string. */
+export function pathOf(target: string): string {
+  const end = target.indexOf("?");
+  return end === -1 ? target : target.slice(0, end);
+}
