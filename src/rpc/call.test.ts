@@ -174,15 +174,21 @@ describe("a call", () => {
     assert.deepEqual([back.reason, back.executed], ["RPC_RESPONSE_UNSENDABLE", "yes"]);
   });
 
-  test("above the frame limit is refused by whichever side has to send it", async () => {
+  test("above the frame limit of either side is refused by whichever has to send it", async () => {
     const methods = [unary("repeat", async (request) => ({ text: request.text.repeat(100) }))];
-    const server = await all.server(methods, { limits: { frameBytes: 10_000 } });
-    const client = all.client([server.address], methods, { limits: { frameBytes: 10_000 } });
-    const got = await failure(client.call("repeat")({ text: "x".repeat(20_000) }, scope()));
-    assert.deepEqual([got.reason, got.executed, got.details], ["FRAME_TOO_LARGE", "no", { limitBytes: 10_000 }]);
-    const back = await failure(client.call("repeat")({ text: "x".repeat(200) }, scope()));
-    assert.deepEqual([back.reason, back.executed], ["RPC_RESPONSE_UNSENDABLE", "yes"]);
-    assert.equal((await client.call("repeat")({ text: "x" }, scope())).text.length, 100);
+    for (const [ours, theirs] of [
+      [20_000, 40_000],
+      [40_000, 20_000],
+    ] as const) {
+      const server = await all.server(methods, { limits: { frameBytes: theirs } });
+      const client = all.client([server.address], methods, { limits: { frameBytes: ours } });
+      const got = await failure(client.call("repeat")({ text: "x".repeat(30_000) }, scope()));
+      assert.deepEqual([got.reason, got.executed, got.details], ["FRAME_TOO_LARGE", "no", { limitBytes: 20_000 }]);
+      const back = await failure(client.call("repeat")({ text: "x".repeat(300) }, scope()));
+      assert.deepEqual([back.reason, back.executed], ["RPC_RESPONSE_UNSENDABLE", "yes"]);
+      assert.equal((await client.call("repeat")({ text: "x" }, scope())).text.length, 100);
+      assert.equal(server.stats.connections, 1);
+    }
   });
 
   test("with claims beyond the limit is refused, and smaller ones still go", async () => {

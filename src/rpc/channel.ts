@@ -129,7 +129,8 @@ export class Channel {
         break;
       case frameKind.error: {
         const id = payload.uvarint();
-        this.#take(id)?.onError(fromWireError(readValue(payload)));
+        const error = fromWireError(readValue(payload));
+        this.#take(id)?.onError(error);
         this.#leaveIfDone();
         break;
       }
@@ -137,8 +138,7 @@ export class Channel {
         this.#onItem(payload);
         break;
       case frameKind.end:
-        this.#take(payload.uvarint())?.onEnd?.();
-        this.#leaveIfDone();
+        this.#onEnd(payload);
         break;
       case frameKind.goaway:
         this.#options.onLeave();
@@ -247,13 +247,21 @@ export class Channel {
     this.#leaveIfDone();
   }
 
+  #onEnd(payload: Reader): void {
+    const pending = this.#take(payload.uvarint());
+    if (pending?.onEnd) pending.onEnd();
+    else pending?.onError(protocolBroken("a call was answered like a stream"));
+    this.#leaveIfDone();
+  }
+
   #onItem(payload: Reader): void {
     const byteCount = payload.end - payload.at + frameHeaderBytes;
     const id = payload.uvarint();
     const pending = this.#pending.get(id);
     if (!pending) return;
     try {
-      pending.onItem?.(decode(pending, payload), byteCount);
+      if (!pending.onItem) throw protocolBroken("a call was answered like a stream");
+      pending.onItem(decode(pending, payload), byteCount);
     } catch (thrown) {
       this.cancel(id);
       pending.onError(responseUnreadable(thrown));

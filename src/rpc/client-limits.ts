@@ -1,7 +1,7 @@
 import { frameBytesMax } from "../wire/index.ts";
 
 export interface RpcClientLimits {
-  /** Of one message, both ways. Above: FRAME_TOO_LARGE. 4 MiB. */
+  /** Of one message, both ways, at least 16 KiB. Above: FRAME_TOO_LARGE; each side knows the other's limit. 4 MiB. */
   readonly frameBytes: number;
   /** 1: on loopback a second one costs more (fewer frames to a write) than it brings. */
   readonly connectionsPerAddress: number;

@@ -8,7 +8,7 @@ import type { RpcClientLimits } from "./client-limits.ts";
 import { defaultClientLimits } from "./client-limits.ts";
 import type { DialOptions } from "./dial.ts";
 import { clientBusy, clientClosed, methodUnknown, unreachable } from "./errors.ts";
-import { keysOf } from "./handshake.ts";
+import { keysOf, requireFrameBytes } from "./handshake.ts";
 import type { LinkState } from "./link.ts";
 import { Link } from "./link.ts";
 import type { RpcLog } from "./log.ts";
@@ -77,6 +77,7 @@ class TcpRpcClient implements RpcClient {
   constructor(options: RpcClientOptions) {
     this.#methods = compileMethods(options.methods);
     this.#limits = { ...defaultClientLimits, ...options.limits };
+    requireFrameBytes(this.#limits.frameBytes);
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
     this.#queue = new CallQueue({

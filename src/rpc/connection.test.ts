@@ -122,6 +122,7 @@ describe("wrong definitions stop the start and name the remedy", () => {
     ],
     ["RPC_ADDRESS_WRONG", /"a:0"/, () => all.client(["a:0"], [echo])],
     ["RPC_ADDRESS_WRONG", /empty/, () => all.client([], [echo])],
+    ["RPC_LIMIT_WRONG", /at least 16384/, () => all.client(["a:1"], [echo], { limits: { frameBytes: 100 } })],
     ["RPC_METHODS_WRONG", /"echo" is given twice/, () => all.client(["a:1"], [echo, echo])],
     ["RPC_TLS_UNUSABLE", /needs "cert" and "key"/, () => all.client(["a:1"], [echo], { tls: { cert: "x" } })],
     [
@@ -146,6 +147,10 @@ describe("wrong definitions stop the start and name the remedy", () => {
       reason: "RPC_PORT_UNUSABLE",
       message: /EADDRNOTAVAIL/,
     });
+  });
+
+  test("a frame limit that no handshake fits into", async () => {
+    await assert.rejects(all.server([echo], { limits: { frameBytes: 100 } }), { reason: "RPC_LIMIT_WRONG" });
   });
 
   test("a method without what runs it, on the server", async () => {

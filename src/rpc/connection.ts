@@ -41,6 +41,7 @@ export class Connection {
   readonly #options: ConnectionOptions;
   readonly #frames: FrameReader;
   readonly #stopKeepAlive: () => void;
+  #sendLimitBytes: number;
   #isFlushPlanned = false;
   #isClosed = false;
   #wasHeard = true;
@@ -51,6 +52,7 @@ export class Connection {
     const { socket, clock, keepAliveMs } = options;
     this.#options = options;
     this.socket = socket;
+    this.#sendLimitBytes = options.frameBytes;
     this.#frames = new FrameReader((kind, payload) => this.#receive(kind, payload), options.handshakeFrameBytes);
     this.#lastTickAt = clock.now();
     this.#stopKeepAlive = clock.every(keepAliveMs, () => this.#tick());
@@ -74,9 +76,10 @@ export class Connection {
     return this.socket.writableLength + this.writer.length;
   }
 
-  /** The handshake is done: frames may be as large as agreed. */
-  openUp(): void {
+  /** The handshake is done: frames may be as large as our limit, and those we send as the peer's. */
+  openUp(peerFrameBytes: number): void {
     this.#frames.limitBytes = this.#options.frameBytes;
+    this.#sendLimitBytes = Math.min(this.#options.frameBytes, peerFrameBytes);
   }
 
   /** Writes a frame. When `write` throws, or the frame is too large, nothing of it is sent and the error is thrown. */
@@ -94,11 +97,11 @@ export class Connection {
 
   /** `send` in two halves, for the hot path. On failure between them: `writer.rewind(mark)`. */
   begin(kind: number): number {
-    return beginFrame(this.writer, kind, this.#options.frameBytes);
+    return beginFrame(this.writer, kind, this.#sendLimitBytes);
   }
 
   end(mark: number): void {
-    endFrame(this.writer, mark, this.#options.frameBytes);
+    endFrame(this.writer, mark, this.#sendLimitBytes);
     if (this.#isFlushPlanned) return;
     this.#isFlushPlanned = true;
     setImmediate(flush, this);

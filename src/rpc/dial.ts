@@ -139,7 +139,7 @@ class Dialled {
     const { writer } = this.connection;
     const mark = this.connection.begin(frameKind.hello);
     const from = writer.at;
-    writeValue(writer, helloMessage(protocolVersions, name, random));
+    writeValue(writer, helloMessage(protocolVersions, { name, frameBytes: limits.frameBytes }, random));
     this.#helloBytes = Buffer.from(writer.bytes.subarray(from, writer.at));
     this.connection.end(mark);
   }
@@ -165,7 +165,7 @@ class Dialled {
       writeValue(writer, { proof: proofOf(this.#options.keys[0] as Buffer, "client", transcript) });
     });
     // The welcome carries the table of methods.
-    this.connection.openUp();
+    this.connection.openUp(challenge.frameBytes);
   }
 
   #enter(payload: Reader, challenge: Challenge): void {

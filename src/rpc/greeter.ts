@@ -10,11 +10,12 @@ import { frameKind, protocolVersions } from "./protocol.ts";
 
 export interface GreeterOptions {
   readonly name: string;
+  readonly frameBytes: number;
   readonly keys: readonly Buffer[];
   readonly table: readonly TableRow[];
   readonly random: Random;
-  /** The client has proved the secret: its name. */
-  onWelcome(clientName: string): void;
+  /** The client has proved the secret. */
+  onWelcome(client: Hello): void;
 }
 
 /** The server's side of the handshake on one connection. Throws what ends the connection. */
@@ -36,7 +37,7 @@ export class Greeter {
   }
 
   #challenge(payload: Reader): void {
-    const { name, random } = this.#options;
+    const { name, frameBytes, random } = this.#options;
     const helloBytes = Buffer.from(payload.bytes.subarray(payload.at, payload.end));
     const hello = readHello(payload);
     const version = Math.max(...protocolVersions.filter((each) => hello.versions.includes(each)));
@@ -51,7 +52,7 @@ export class Greeter {
     const { writer } = this.#connection;
     const mark = this.#connection.begin(frameKind.challenge);
     const from = writer.length;
-    writeValue(writer, challengeMessage(version, name, random));
+    writeValue(writer, challengeMessage(version, { name, frameBytes }, random));
     const challengeBytes = Buffer.from(writer.bytes.subarray(writer.at - (writer.length - from), writer.at));
     this.#connection.end(mark);
     this.#transcript = transcriptOf(helloBytes, challengeBytes, this.#connection.socket);
@@ -67,7 +68,7 @@ export class Greeter {
     this.#connection.send(frameKind.welcome, (writer) => {
       writeValue(writer, { proof: proofOf(key, "server", transcript), methods: this.#options.table });
     });
-    this.#options.onWelcome(hello.name);
+    this.#options.onWelcome(hello);
   }
 
   #reject(error: PlinthError, message: string): void {

@@ -11,8 +11,8 @@ import { protocolFeatures, protocolName } from "./protocol.ts";
 /**
  * Both sides prove that they know the shared secret, and neither sends it.
  *
- *     client → hello      protocol, versions, name, 32 random bytes, features
- *     server → challenge  version, name, 32 random bytes, features
+ *     client → hello      protocol, versions, name, 32 random bytes, features, frame limit
+ *     server → challenge  version, name, 32 random bytes, features, frame limit
  *     client → proof      HMAC-SHA256(key, "client" | transcript)
  *     server → welcome    HMAC-SHA256(key, "server" | transcript), methods and fingerprints
  *
@@ -46,19 +46,41 @@ export function keysOf(secret: string | readonly string[]): readonly Buffer[] {
   return secrets.map((each) => createHmac("sha256", each).update(`${protocolName} 1 key`).digest());
 }
 
-export interface Hello {
-  readonly versions: readonly number[];
+/** What each side tells of itself. */
+export interface Introduction {
   readonly name: string;
   readonly features: readonly string[];
+  /** The largest frame that it takes. */
+  readonly frameBytes: number;
 }
 
-export function helloMessage(versions: readonly number[], name: string, random: Random): Record<string, unknown> {
-  const nonce = random.fill(new Uint8Array(nonceBytes));
-  return { protocol: protocolName, versions, name, nonce, features: protocolFeatures };
+/** Throws StartError RPC_LIMIT_WRONG for a frame limit that no handshake fits into. */
+export function requireFrameBytes(frameBytes: number): void {
+  if (frameBytes >= handshakeFrameBytes) return;
+  const problem = `rpc: "limits.frameBytes" is ${frameBytes}: give at least ${handshakeFrameBytes}`;
+  throw new StartError("RPC_LIMIT_WRONG", problem);
 }
 
-export function challengeMessage(version: number, name: string, random: Random): Record<string, unknown> {
-  return { version, name, nonce: random.fill(new Uint8Array(nonceBytes)), features: protocolFeatures };
+export interface Hello extends Introduction {
+  readonly versions: readonly number[];
+}
+
+export interface Challenge extends Introduction {
+  readonly version: number;
+}
+
+type Self = Pick<Introduction, "name" | "frameBytes">;
+
+export function helloMessage(versions: readonly number[], self: Self, random: Random): Record<string, unknown> {
+  return { protocol: protocolName, versions, ...introduction(self, random) };
+}
+
+export function challengeMessage(version: number, self: Self, random: Random): Record<string, unknown> {
+  return { version, ...introduction(self, random) };
+}
+
+function introduction({ name, frameBytes }: Self, random: Random): Record<string, unknown> {
+  return { name, nonce: random.fill(new Uint8Array(nonceBytes)), features: protocolFeatures, frameBytes };
 }
 
 export function readHello(payload: Reader): Hello {
@@ -66,19 +88,13 @@ export function readHello(payload: Reader): Hello {
   const versions = message.versions;
   const isHello = message.protocol === protocolName && Array.isArray(versions) && isNonce(message.nonce);
   if (!isHello) throw protocolBroken("this is no hello");
-  return { versions: versions.filter((each) => typeof each === "number"), ...nameAndFeatures(message) };
-}
-
-export interface Challenge {
-  readonly version: number;
-  readonly name: string;
-  readonly features: readonly string[];
+  return { versions: versions.filter((each) => typeof each === "number"), ...readIntroduction(message) };
 }
 
 export function readChallenge(payload: Reader): Challenge {
   const message = readMessage(payload);
   if (typeof message.version !== "number" || !isNonce(message.nonce)) throw protocolBroken("this is no challenge");
-  return { version: message.version, ...nameAndFeatures(message) };
+  return { version: message.version, ...readIntroduction(message) };
 }
 
 /** Any message of the handshake is an object in the self-describing form. */
@@ -120,8 +136,11 @@ function isNonce(value: unknown): boolean {
   return value instanceof Uint8Array && value.byteLength === nonceBytes;
 }
 
-function nameAndFeatures(message: Readonly<Record<string, unknown>>): { name: string; features: readonly string[] } {
-  const { name, features } = message;
+function readIntroduction(message: Readonly<Record<string, unknown>>): Introduction {
+  const { name, features, frameBytes } = message;
+  if (typeof frameBytes !== "number" || !(frameBytes >= handshakeFrameBytes)) {
+    throw protocolBroken(`a frame limit is at least ${handshakeFrameBytes} bytes`);
+  }
   const list = Array.isArray(features) ? features.filter((each): each is string => typeof each === "string") : [];
-  return { name: typeof name === "string" ? name.slice(0, 200) : "", features: list };
+  return { name: typeof name === "string" ? name.slice(0, 200) : "", features: list, frameBytes };
 }

@@ -49,7 +49,7 @@ function reading(socket: Socket): () => Promise<Got> {
 async function shaken(port: number) {
   const socket = await all.socket(port);
   const next = reading(socket);
-  const hello = message(frameKind.hello, helloMessage([1], "raw", random));
+  const hello = message(frameKind.hello, helloMessage([1], { name: "raw", frameBytes: 4_000_000 }, random));
   socket.write(hello);
   const challenge = await next();
   const transcript = transcriptOf(hello.subarray(5), challenge.bytes, socket);
@@ -64,7 +64,7 @@ function closed(socket: Socket): Promise<void> {
 }
 
 describe("a server", () => {
-  const hello = helloMessage([1], "x", random);
+  const hello = helloMessage([1], { name: "x", frameBytes: 20_000 }, random);
   const strangers: [string, Buffer][] = [
     ["noise", Buffer.from(random.fill(new Uint8Array(4000)))],
     ["HTTP", Buffer.from("GET / HTTP/1.1\r\nHost: a\r\n\r\n")],
@@ -75,6 +75,7 @@ describe("a server", () => {
     ["two hellos", Buffer.concat([message(frameKind.hello, hello), message(frameKind.hello, hello)])],
     ["a hello of another protocol", message(frameKind.hello, { ...hello, protocol: "other" })],
     ["a hello with a short nonce", message(frameKind.hello, { ...hello, nonce: new Uint8Array(5) })],
+    ["a hello with a frame limit of nothing", message(frameKind.hello, { ...hello, frameBytes: 10 })],
     ["a hello that is no object", message(frameKind.hello, 5)],
     ["a hello cut short", frame(frameKind.hello, (w) => w.byte(8))],
     ["no common version", message(frameKind.hello, { ...hello, versions: [99, "x"] })],
@@ -146,11 +147,13 @@ describe("a server", () => {
   ];
   for (const [name, bytes] of broken) {
     test(`closes an authenticated connection on ${name}`, async () => {
-      const server = await all.server([echo]);
+      const said: string[] = [];
+      const server = await all.server([echo], { log: (_, text) => said.push(text) });
       const { socket } = await shaken(server.port);
       socket.write(bytes);
       await closed(socket);
       await until(() => server.stats.connections === 0);
+      assert.deepEqual(said, ["rpc: closed a connection"]);
       assert.equal(server.stats.inFlight, 0);
     });
   }
@@ -299,7 +302,7 @@ describe("a client", () => {
     return `127.0.0.1:${(server.address() as { port: number }).port}`;
   }
 
-  const challenge = () => challengeMessage(1, "rogue", random);
+  const challenge = () => challengeMessage(1, { name: "rogue", frameBytes: 20_000 }, random);
   const rogues: [string, string, (socket: Socket, next: () => Promise<Got>) => Promise<void> | void][] = [
     ["answers with noise", "RPC_UNREACHABLE", (socket) => void socket.write(random.fill(new Uint8Array(500)))],
     ["hangs up", "RPC_UNREACHABLE", (socket) => void socket.end()],
@@ -381,25 +384,29 @@ describe("a client", () => {
       const id = (writer: Writer) => writer.uvarint(call.bytes[0] as number);
       const answers = [
         frame(frameKind.call),
-        frame(frameKind.result, (w) => {
+        frame(frameKind.error, (w) => {
           id(w);
           w.byte(200);
         }),
+        frame(frameKind.end, id),
         frame(frameKind.result, (w) => {
           w.uvarint(9999);
           w.byte(1);
         }),
+        frame(frameKind.result, (w) => {
+          id(w);
+          w.byte(200);
+        }),
       ];
-      if (connections === 1) socket.write(answers[0] as Buffer);
-      else socket.write(Buffer.concat([answers[2] as Buffer, answers[1] as Buffer]));
+      socket.write(connections > 3 ? Buffer.concat(answers.slice(3)) : (answers[connections - 1] as Buffer));
     });
     const client = all.client([address], [echo]);
-    await assert.rejects(client.call("echo")({ text: "x" }, scope()), {
-      reason: "RPC_CONNECTION_LOST",
-      executed: "maybe",
-    });
-    await assert.rejects(client.call("echo")({ text: "x" }, scope()), { reason: "RPC_RESPONSE_UNREADABLE" });
-    assert.equal(connections, 2);
-    await systemClock.sleep(1);
+    const call = () => client.call("echo")({ text: "x" }, scope());
+    for (let i = 0; i < 2; i++) await assert.rejects(call(), { reason: "RPC_CONNECTION_LOST", executed: "maybe" });
+    await assert.rejects(call(), { reason: "RPC_PROTOCOL_BROKEN" });
+    await client.close();
+    const other = all.client([address], [echo]);
+    await assert.rejects(other.call("echo")({ text: "x" }, scope()), { reason: "RPC_RESPONSE_UNREADABLE" });
+    assert.equal(connections, 4);
   });
 });

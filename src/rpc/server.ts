@@ -7,7 +7,7 @@ import { frameBytesMax } from "../wire/index.ts";
 import { Connection } from "./connection.ts";
 import { handshakeTimeout, serverStopped } from "./errors.ts";
 import { Greeter } from "./greeter.ts";
-import { handshakeFrameBytes, keysOf } from "./handshake.ts";
+import { handshakeFrameBytes, keysOf, requireFrameBytes } from "./handshake.ts";
 import type { RpcLog } from "./log.ts";
 import type { RpcServerMethod, TableRow } from "./method.ts";
 import { compileMethods, requireHandlers, tableOf } from "./method.ts";
@@ -18,7 +18,7 @@ import type { RpcTls } from "./tls.ts";
 import { secureContextOf } from "./tls.ts";
 
 export interface RpcServerLimits {
-  /** Of one message, both ways. Above: FRAME_TOO_LARGE; the connection of whoever sends one anyway is closed. 4 MiB. */
+  /** Of one message, both ways, at least 16 KiB. Above: FRAME_TOO_LARGE; each side knows the other's limit. 4 MiB. */
   readonly frameBytes: number;
   /** Connections at once; further ones are closed on arrival. 1,024. */
   readonly connections: number;
@@ -100,6 +100,7 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
   const methods = compileMethods(options.methods);
   const clock = options.clock ?? systemClock;
   const limits = { ...defaultLimits, ...options.limits };
+  requireFrameBytes(limits.frameBytes);
   return new TcpRpcServer(options, limits, tableOf(methods), {
     methods,
     clock,
@@ -228,20 +229,24 @@ class TcpRpcServer implements RpcServer {
       onDrain: () => session?.onDrain(),
       onClose: (reason) => {
         cancelTimer();
-        if (session) session.onClose();
-        else this.#refused(socket, reason.reason, reason);
+        if (!session) this.#refused(socket, reason.reason, reason);
+        else {
+          session.onClose();
+          this.#ended(session, reason);
+        }
         this.#forget(connection, session);
       },
     });
     const greeter = new Greeter(connection, {
       name: this.#options.name,
+      frameBytes: this.#limits.frameBytes,
       keys: this.#keys,
       table: this.#table,
       random: this.#options.random ?? systemRandom,
-      onWelcome: (clientName) => {
+      onWelcome: (client) => {
         cancelTimer();
-        connection.openUp();
-        session = new Session(connection, clientName, this.#floor);
+        connection.openUp(client.frameBytes);
+        session = new Session(connection, client.name, this.#floor);
         this.#sessions.add(session);
         if (this.#isDraining) connection.send(frameKind.goaway);
       },
@@ -255,6 +260,13 @@ class TcpRpcServer implements RpcServer {
     this.#connections.delete(connection);
     if (session) this.#sessions.delete(session);
     if (this.#connections.size === 0) this.#onEmpty?.();
+  }
+
+  /** Peers that hang up are everyday; ones that break the rules or fall silent are worth a line. */
+  #ended(session: Session, { reason, detail, message }: PlinthError): void {
+    if (reason === "RPC_CONNECTION_LOST" || reason === "RPC_SERVER_STOPPED") return;
+    const peer = session.clientName;
+    this.#options.log?.("warn", "rpc: closed a connection", { peer, reason, detail: detail ?? message });
   }
 
   #refused(socket: Socket, reason: string, cause: Error | PlinthError): void {

@@ -225,7 +225,7 @@ export class Session {
       write(wire);
     } catch {
       // Its details are no JSON, too deep or too large: the rest is still worth knowing.
-      write({ ...wire, details: undefined, message: wire.message.slice(0, 1000) });
+      write({ ...wire, details: undefined, reason: wire.reason.slice(0, 100), message: wire.message.slice(0, 500) });
     }
   }
 }
