@@ -67,7 +67,9 @@ const sweepEveryMs = 600_000;
 
 export function createConsumer(options: ConsumerOptions): Consumer {
   const { service, broker, database, clock = systemClock, random = systemRandom, log = silentLog } = options;
-  const plans = options.subscriptions.map((subscription) => planSubscription(subscription, service, database?.flags));
+  const plans = options.subscriptions.map((subscription) =>
+    planSubscription(subscription, service, database !== undefined),
+  );
   refuseTwins(plans, service);
   const storeDatabase = database ?? options.deadLetterDatabase;
   if (!storeDatabase) {

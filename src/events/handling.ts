@@ -148,7 +148,9 @@ async function tryEffect(run: Run, { inbox, crashPoint }: HandlingParts, unbound
   const remembers = run.plan.hasInbox ? inbox : undefined;
   let outcome: Found = (await remembers?.look(database, entry)) ?? "new";
   if (outcome !== "new") return outcome;
+  let opened = false;
   const effect = lazyTransaction(database, async (tx) => {
+    opened = true;
     outcome = (await remembers?.insert(tx, entry)) ?? "new";
     if (outcome !== "new") throw new Error("handled before");
   });
@@ -159,6 +161,8 @@ async function tryEffect(run: Run, { inbox, crashPoint }: HandlingParts, unbound
     await effect.commit();
   } catch (thrown) {
     await effect.rollback();
+    // The database gave no session: that is not the event's fault either.
+    if (effect.begun && !opened) run.started = false;
     if (outcome === "new") throw thrown;
   }
   return outcome;

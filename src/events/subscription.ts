@@ -1,6 +1,6 @@
 import type { CallScope, Duration } from "../base/index.ts";
 import { StartError, toMs } from "../base/index.ts";
-import type { DatabaseFlags, Transaction } from "../database/index.ts";
+import type { Transaction } from "../database/index.ts";
 import type { EventMessage, EventType } from "./event.ts";
 import type { RetryPlan } from "./retry.ts";
 import { planRetries, retriesDefault } from "./retry.ts";
@@ -15,7 +15,7 @@ export interface Subscription {
   handle(payload: any, delivery: HandlerDelivery): Promise<void>;
   /** Waits before the attempts after the first. Default 1 s, 5 s, 30 s, 2 min, 10 min; then it is a dead letter. */
   readonly retries?: readonly Duration[];
-  /** Events handled at a time: default 8, and 1 on an engine that has one session. Those of one key never overlap. */
+  /** Events handled at a time. Default 8. Those of one key never overlap. */
   readonly concurrency?: number;
   /** How long one attempt may take. Default 30 s. */
   readonly deadline?: Duration;
@@ -49,14 +49,8 @@ export interface SubscriptionPlan {
   readonly hasInbox: boolean;
 }
 
-/** `flags` are those of the service's database; undefined when it has none. */
-export function planSubscription(
-  subscription: Subscription,
-  service: string,
-  flags: DatabaseFlags | undefined,
-): SubscriptionPlan {
+export function planSubscription(subscription: Subscription, service: string, hasDatabase: boolean): SubscriptionPlan {
   const { name, concurrency = 8, inbox = true } = subscription;
-  const hasDatabase = flags !== undefined;
   const where = `service "${service}", subscription "${name}"`;
   checkSubscriber({ subscription: name, types: subscription.types.map((type) => type.name), concurrency });
   if (!hasDatabase && subscription.idempotent !== true) {
@@ -77,8 +71,7 @@ export function planSubscription(
     types: new Map(subscription.types.map((type) => [type.name, type])),
     handle: subscription.handle,
     retries: planRetries(subscription.retries ?? retriesDefault, where),
-    // Where transactions run one after another, more hands would only wait for the one session, with their leases running.
-    concurrency: flags?.concurrentTransactions === false ? 1 : concurrency,
+    concurrency,
     deadlineMs,
     hasInbox: hasDatabase && inbox,
   };
