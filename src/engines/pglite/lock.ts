@@ -103,8 +103,12 @@ function isAlive(holder: Holder): boolean {
     if ((thrown as NodeJS.ErrnoException).code !== "EPERM") return false;
   }
   const startedAt = startTimeOf(holder.pid);
+  if (startedAt === zombie) return false;
   return holder.startedAt === undefined || startedAt === undefined || startedAt === holder.startedAt;
 }
+
+/** What is left of a killed process until its parent has looked. It holds nothing any more. */
+const zombie = "zombie";
 
 /** When a process started, as text that only equals itself: clock ticks since boot on Linux, `ps` elsewhere. */
 function startTimeOf(pid: number): string | undefined {
@@ -112,10 +116,16 @@ function startTimeOf(pid: number): string | undefined {
     if (process.platform === "linux") {
       const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
       // The second field is the name in brackets, and may hold spaces and brackets itself.
-      return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      return fields[0] === "Z" || fields[0] === "X" ? zombie : fields[19];
     }
     if (process.platform === "win32") return undefined;
-    return execFileSync("ps", ["-o", "lstart=", "-p", String(pid)], { encoding: "utf8" }).trim() || undefined;
+    const [state = "", ...started] = execFileSync("ps", ["-o", "stat=,lstart=", "-p", String(pid)], {
+      encoding: "utf8",
+    })
+      .trim()
+      .split(/\s+/);
+    return state.startsWith("Z") ? zombie : started.join(" ") || undefined;
   } catch {
     return undefined;
   }
