@@ -7,6 +7,7 @@ import type { CallContext } from "../base/index.ts";
 import { StartError } from "../base/index.ts";
 import { t } from "../schema/index.ts";
 import { method } from "../service/index.ts";
+import { HttpError } from "../wire/index.ts";
 import type { Gateway, GatewayOptions } from "./gateway.ts";
 import type { GatewayLimits } from "./limits.ts";
 import { ask, request, talk, testGateway } from "./testing.ts";
@@ -48,6 +49,12 @@ async function open(limits: GatewayLimits = {}, options: Partial<GatewayOptions>
         handle: (_, context) => {
           seen.context = context;
           return new Promise(() => {});
+        },
+      },
+      unsendable: {
+        method: method({ http: "GET /unsendable", access: "public" }),
+        handle: () => {
+          throw new HttpError(429, "resource_exhausted", "x", { headers: { "x-a": "b\r\nx-c: d" } });
         },
       },
       broken: {
@@ -134,6 +141,13 @@ test("a connection outlives refusals and bugs", async () => {
     reason: "INTERNAL",
     code: "internal",
   });
+});
+
+test("a refusal that HTTP cannot carry ends its connection, and nothing else", async () => {
+  const { port } = await open();
+  const { text, closed } = await talk(port, request("GET /unsendable"));
+  assert.deepEqual([text, closed], ["", true]);
+  assert.equal((await ask(port, get("1"))).status, 200);
 });
 
 test("a request may come byte by byte", async () => {

@@ -18,7 +18,7 @@ export interface MessageReader {
   readonly takesBody: boolean;
   /** For requests without a body. */
   fromQuery(exchange: Exchange): unknown;
-  /** Refuses by headers alone what no body could make good. */
+  /** Refuses by headers alone what no body could make good: 411 when one is needed and none is announced, 415. */
   checkHeaders(exchange: Exchange): void;
   fromBody(exchange: Exchange, body: Buffer): unknown;
 }

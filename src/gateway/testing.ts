@@ -64,7 +64,7 @@ export type Parts = string | readonly (string | Buffer | number)[];
 export interface TalkOptions {
   /** Ends as soon as so many answers (1xx do not count) are complete. Default: when the server closes. */
   readonly answers?: number;
-  /** Ends when nothing has come for so long. Default 2 s. */
+  /** Ends when nothing has come for so long. Default 5 s. */
   readonly quietMs?: number;
 }
 
@@ -73,7 +73,7 @@ export function talk(port: number, parts: Parts, options: TalkOptions = {}): Pro
   return new Promise((resolve) => {
     const pieces = typeof parts === "string" ? [parts] : parts;
     const isHead = String(pieces[0]).startsWith("HEAD ");
-    const { answers: wanted = Number.POSITIVE_INFINITY, quietMs = 2000 } = options;
+    const { answers: wanted = Number.POSITIVE_INFINITY, quietMs = 5000 } = options;
     const socket = connect({ port, host: "127.0.0.1", noDelay: true });
     let text = "";
     const finish = (closed: boolean) => {
