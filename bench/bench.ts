@@ -1,0 +1,22 @@
+import type { Table } from "./rounds.ts";
+
+/** A comparison of candidates that do the same work. */
+export interface Bench {
+  readonly title: string;
+  /** Of a run that counts. */
+  readonly rounds: number;
+  readonly seconds: number;
+  run(options: BenchOptions): Promise<Measured>;
+}
+
+export interface BenchOptions {
+  readonly rounds: number;
+  readonly seconds: number;
+  say(text: string): void;
+}
+
+export interface Measured {
+  readonly tables: readonly Table[];
+  /** How it was measured, by name. */
+  readonly conditions: Readonly<Record<string, string | number | boolean>>;
+}

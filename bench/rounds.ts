@@ -1,0 +1,86 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** What one slice of time gave for one candidate. */
+export interface Sample {
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  /** Processor time of all processes involved, for one request or call. */
+  readonly cpuUs?: number;
+}
+
+export interface Spread {
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+export interface Row {
+  readonly candidate: string;
+  /** To the reference in the same round. */
+  readonly ratio: Spread;
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly cpuUs?: number;
+}
+
+export interface Table {
+  readonly name: string;
+  readonly reference: string;
+  readonly rows: readonly Row[];
+}
+
+export interface RoundOptions {
+  readonly name: string;
+  /** The first is the reference. */
+  readonly candidates: readonly string[];
+  readonly rounds: number;
+  slice(candidate: string): Promise<Sample>;
+}
+
+/**
+ * Measures in rounds, A B C A B C: what makes the machine slower for a while makes it slower for all, and the ratio of two
+ * candidates in the same round keeps its meaning.
+ */
+export async function measureInRounds({ name, candidates, rounds, slice }: RoundOptions): Promise<Table> {
+  const samples = new Map<string, Sample[]>(candidates.map((candidate) => [candidate, []]));
+  for (let round = 0; round < rounds; round++) {
+    for (const candidate of candidates) {
+      samples.get(candidate)?.push(await slice(candidate));
+      await sleep(50);
+    }
+  }
+  const [reference = ""] = candidates;
+  const own = samples.get(reference) ?? [];
+  return { name, reference, rows: candidates.map((candidate) => toRow(candidate, samples.get(candidate) ?? [], own)) };
+}
+
+function toRow(candidate: string, samples: readonly Sample[], reference: readonly Sample[]): Row {
+  const of = (field: "perSecond" | "p50Ms" | "p99Ms" | "cpuUs") => samples.map((sample) => sample[field] ?? Number.NaN);
+  const ratios = samples.map(({ perSecond }, round) => perSecond / (reference[round]?.perSecond ?? Number.NaN));
+  const cpuUs = median(of("cpuUs"));
+  return {
+    candidate,
+    ratio: {
+      median: rounded(median(ratios), 3),
+      min: rounded(Math.min(...ratios), 3),
+      max: rounded(Math.max(...ratios), 3),
+    },
+    perSecond: Math.round(median(of("perSecond"))),
+    p50Ms: rounded(median(of("p50Ms")), 3),
+    p99Ms: rounded(median(of("p99Ms")), 3),
+    ...(!Number.isNaN(cpuUs) && { cpuUs: rounded(cpuUs, 1) }),
+  };
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  const upper = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
+}
+
+function rounded(value: number, digits: number): number {
+  return Number(value.toFixed(digits));
+}
