@@ -1,6 +1,6 @@
 import { migrate } from "../database/index.ts";
 import type { Broker } from "../events/index.ts";
-import { eventMigrations } from "../events/index.ts";
+import { migrateEvents } from "../events/index.ts";
 import type { Gateway } from "../gateway/index.ts";
 import type { Component } from "../lifecycle/index.ts";
 import type { RpcServer } from "../rpc/index.ts";
@@ -57,14 +57,14 @@ export function migrationComponent(
   };
 }
 
-/** Applies what is pending of one service: the tables of its events, then its own. Answers their names. */
+/** Applies what is pending of one service: the tables of its events, then its own, whose names it answers. */
 export async function migrateService(service: ServiceDefinition, stores: Stores): Promise<readonly string[]> {
   const need = Object.values(service.needs).find((each) => each.kind === "database");
   if (!need) return [];
   const database = stores.databaseOf(service.contract.name);
-  const applied = await migrate(database, eventMigrations, { set: "events" });
+  await migrateEvents(database);
   const own = need.migrations ? await migrate(database, need.migrations) : [];
-  return [...applied, ...own].map((step) => step.name);
+  return own.map((step) => step.name);
 }
 
 export function peersComponent(peers: Peers): Component {

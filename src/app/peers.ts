@@ -1,10 +1,6 @@
 import type { Clock, Random } from "../base/index.ts";
-
-type HttpClient = any;
-const createHttpClient: any = () => undefined;
-
-import type { RpcClient, RpcTls } from "../rpc/index.ts";
-import { createRpcClient } from "../rpc/index.ts";
+import type { HttpClient, RpcClient, RpcTls } from "../rpc/index.ts";
+import { createHttpClient, createRpcClient } from "../rpc/index.ts";
 import type { Link, Operation } from "../service/index.ts";
 import type { Logger } from "../telemetry/index.ts";
 import type { App } from "./app.ts";

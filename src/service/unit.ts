@@ -7,7 +7,7 @@ import type { Metrics, Tracer } from "../telemetry/index.ts";
 import { compileAccess } from "./access.ts";
 import type { ContextParts } from "./handler-context.ts";
 import { compileContext } from "./handler-context.ts";
-import type { RawRequest, RawResponse } from "./method.ts";
+import type { RawResponse } from "./method.ts";
 import type { Operation } from "./operation.ts";
 import type { ServiceDefinition } from "./service.ts";
 
@@ -190,20 +190,18 @@ function brokenAnswer(operation: Operation, detail: unknown, cause?: unknown): P
 
 const utf8 = new TextEncoder();
 
-function toRawAnswer(answer: RawResponse): {
-  status: number;
-  headers: Readonly<Record<string, string>>;
-  body: Uint8Array;
-} {
-  const body = answer.body ?? "";
-  return {
-    status: answer.status ?? 200,
-    headers: answer.headers ?? {},
-    body: typeof body === "string" ? utf8.encode(body) : body,
-  };
+interface RawAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
 }
 
-export type { RawRequest };
+function toRawAnswer({ status = 200, headers = {}, body = "" }: RawResponse): RawAnswer {
+  if (typeof body !== "string") return { status, headers, body };
+  const typed = Object.keys(headers).some((name) => name.toLowerCase() === "content-type");
+  const type = typed || body === "" ? {} : { "content-type": "text/plain; charset=utf-8" };
+  return { status, headers: { ...headers, ...type }, body: utf8.encode(body) };
+}
 
 /** Codes that say something about the platform rather than the service: they pass through a caller undeclared. */
 const transparent = new Set([
