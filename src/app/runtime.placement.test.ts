@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isError } from "../base/index.ts";
-import type { TestApp } from "../testing.ts";
-import { startTestApp } from "../testing.ts";
 import { observed, sampleApp, store, watcher } from "./sample.fixture.ts";
+import type { TestApp } from "./testing.ts";
+import { startTestApp } from "./testing.ts";
 
 const postgres = process.env.PLINTH_TEST_POSTGRES_URL;
 const placements: readonly (readonly [

@@ -9,12 +9,12 @@ import { isError, StartError } from "../base/index.ts";
 import { t } from "../schema/index.ts";
 import { contract, external, method, service } from "../service/index.ts";
 import { createMemoryDestination } from "../telemetry/testing.ts";
-import { startTestApp } from "../testing.ts";
 import { app } from "./app.ts";
 import type { RuntimeOptions } from "./runtime.ts";
 import { createRuntime } from "./runtime.ts";
 import { sampleApp, store } from "./sample.fixture.ts";
 import { toSchemaName } from "./stores.ts";
+import { startTestApp } from "./testing.ts";
 import { developmentTokenKey } from "./token-key.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "plinth-app-"));

@@ -22,7 +22,7 @@ export interface TestUnitOptions {
 export function createTestUnit(definition: ServiceDefinition, options: TestUnitOptions = {}): ServiceUnit {
   const problems: string[] = [];
   const operations = compileOperations(definition.contract, problems);
-  if (problems.length > 0) throw new StartError("APP_INVALID", problems);
+  if (problems.length > 0) throw new StartError("CONTRACT_INVALID", problems);
   const needs: Record<string, ResolvedNeed> = {};
   for (const [name, value] of Object.entries(options.needs ?? {})) needs[name] = { kind: "value", value };
   return createUnit(definition, {

@@ -1,0 +1,84 @@
+/** For tests of apps: the whole app, or a part, started in the test's own process, with fakes where the test says so. */
+import { createServer } from "node:net";
+import { newId } from "../base/index.ts";
+import type { AnyContract, Client } from "../service/index.ts";
+import type { App } from "./app.ts";
+import { groupsOf, wholeGroup } from "./app.ts";
+import type { RuntimeOptions } from "./runtime.ts";
+import { createRuntime } from "./runtime.ts";
+
+export interface TestAppOptions
+  extends Pick<RuntimeOptions, "doubles" | "environment" | "inbox" | "settings" | "clock" | "random"> {
+  /**
+   * `"process"`: everything together, calls go straight. `"groups"`: each placement group apart, calls between them go
+   * over RPC, still in this one process. Default `"process"`.
+   */
+  readonly placement?: "process" | "groups";
+}
+
+export interface TestApp {
+  /** Address of the gateway: `http://127.0.0.1:45123`. */
+  readonly url: string;
+  /** A client that calls as the app itself. */
+  client<C extends AnyContract>(contract: C): Client<C>;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts an app for a test: free ports, a database in memory unless `DATABASE_URL` is among the settings, silent logs.
+ * Throws the StartError of a wrong app.
+ */
+export async function startTestApp(definition: App, options: TestAppOptions = {}): Promise<TestApp> {
+  const split = options.placement === "groups" && definition.placement !== undefined;
+  const groups = split ? [...groupsOf(definition).keys()] : [wholeGroup];
+  const ports = await freePorts(groups.length);
+  const memory = `pglite:memory:${newId()}`;
+  const runtimes = await Promise.all(
+    groups.map((group, i) =>
+      createRuntime(definition, {
+        ...options,
+        group: split ? group : undefined,
+        management: false,
+        environment: { NODE_ENV: "test", PLINTH_LOG: "silent", ...options.environment },
+        settings: {
+          port: 0,
+          databaseUrl: options.environment?.DATABASE_URL ?? memory,
+          rpcSecret: "a secret for tests alone",
+          rpcPort: ports[i] as number,
+          addresses: new Map(groups.map((name, j) => [name, [`127.0.0.1:${ports[j]}`]])),
+          ...options.settings,
+        },
+      }),
+    ),
+  );
+  const started = await Promise.all(runtimes.map((runtime) => runtime.start()));
+  const url = started.find((addresses) => addresses.gateway !== undefined)?.gateway ?? "";
+  return {
+    url,
+    client: (contract) => {
+      const home = groupHome(definition, contract.name, split ? groups : []);
+      return (runtimes[home] as (typeof runtimes)[number]).client(contract);
+    },
+    async stop() {
+      await Promise.all(runtimes.map((runtime) => runtime.stop()));
+    },
+  };
+}
+
+/** The place of the group that a service lives in. */
+function groupHome(definition: App, service: string, groups: readonly string[]): number {
+  const at = groups.findIndex((group) => groupsOf(definition).get(group)?.includes(service));
+  return Math.max(at, 0);
+}
+
+/** Ports that were free a moment ago. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer());
+  await Promise.all(servers.map((server) => new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))));
+  const ports = servers.map((server) => {
+    const address = server.address();
+    return typeof address === "object" && address ? address.port : 0;
+  });
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
