@@ -1,18 +1,12 @@
 #!/usr/bin/env node
-/**
- * The command `plinth`. Runs the built package where there is one; in a clone, its TypeScript source.
- *
- * In a clone an app's `import "plinth"` must mean the source as well, or there would be two of everything: see
- * `source.js`.
- */
-import { existsSync } from "node:fs";
-import { usesSource } from "./source.js";
+/** The command `plinth`: runs the built package, or a clone's source. */
+import module from "node:module";
+import { runsSource, useSource } from "./source.js";
 
-const built = new URL("../dist/cli/main.js", import.meta.url);
+// Node 22 and later keep compiled code on disk.
+module.enableCompileCache?.();
 
-if (existsSync(built) && !usesSource()) await import(built.href);
-else {
-  const { useSource } = await import("./source.js");
+if (runsSource()) {
   await useSource();
   await import("../src/cli/main.ts");
-}
+} else await import(new URL("../dist/cli/main.js", import.meta.url).href);

@@ -43,7 +43,12 @@ export async function withDatabase<R>(
 }
 
 /** Several processes need a database that several processes can open. */
-export async function requireSharedDatabase(what: string, model: Model, settings: Settings, terminal: Terminal): Promise<void> {
+export async function requireSharedDatabase(
+  what: string,
+  model: Model,
+  settings: Settings,
+  terminal: Terminal,
+): Promise<void> {
   const { database, cache } = await createAppStores(model, settings, terminal);
   if (database && !database.flags.multipleProcesses) {
     throw new StartError(

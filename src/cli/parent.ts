@@ -29,3 +29,27 @@ export function stopWithParent(): void {
   // To be told must not keep a process alive that is through.
   process.channel?.unref();
 }
+
+/**
+ * A process in waiting has loaded everything but the app: when its turn comes, it only has that left. `plinth dev` keeps
+ * one beside the app that runs, and sends word.
+ */
+export const standbyVariable = "PLINTH_STANDBY";
+
+export const goMessage = { plinth: "go" } as const;
+
+export function isStandby(): boolean {
+  return hasParent() && process.env[standbyVariable] === "1";
+}
+
+/** Resolves with the parent's word, whatever it says: there is one only. Ends the process when the parent is gone. */
+export function untilGo(): Promise<void> {
+  return new Promise((resolve) => {
+    const onGone = (): void => process.exit(0);
+    process.once("disconnect", onGone);
+    process.once("message", () => {
+      process.off("disconnect", onGone);
+      resolve();
+    });
+  });
+}

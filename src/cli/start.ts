@@ -3,8 +3,10 @@ import { StartError } from "../base/index.ts";
 import type { ExitCode } from "../lifecycle/index.ts";
 import { findAppFile, loadApp } from "./app-file.ts";
 import { environmentOf } from "./environment.ts";
+import { isStandby, untilGo } from "./parent.ts";
 import { serve } from "./serve.ts";
 import type { Terminal } from "./terminal.ts";
+import { registerTypeScript } from "./typescript.ts";
 
 export interface StartFlags {
   readonly app: string | undefined;
@@ -22,6 +24,10 @@ export async function start(flags: StartFlags, terminal: Terminal): Promise<Exit
       "USAGE_WRONG",
       "--split runs every group, each once; leave out --group and --workers, or run the groups by themselves.",
     );
+  }
+  if (isStandby()) {
+    await registerTypeScript();
+    await untilGo();
   }
   const file = findAppFile(terminal.cwd, flags.app);
   const app = await loadApp(file);

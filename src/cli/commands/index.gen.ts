@@ -2,8 +2,11 @@
 
 /** Every command by name, loaded when first asked for. */
 export const commands = {
+  dev: () => import("./dev.ts"),
   model: () => import("./model.ts"),
+  new: () => import("./new.ts"),
   openapi: () => import("./openapi.ts"),
   routes: () => import("./routes.ts"),
   start: () => import("./start.ts"),
+  test: () => import("./test.ts"),
 } as const;
