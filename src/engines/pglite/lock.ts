@@ -103,12 +103,14 @@ function isAlive(holder: Holder): boolean {
     if ((thrown as NodeJS.ErrnoException).code !== "EPERM") return false;
   }
   const startedAt = startTimeOf(holder.pid);
-  if (startedAt === zombie) return false;
+  if (startedAt === dying) return false;
   return holder.startedAt === undefined || startedAt === undefined || startedAt === holder.startedAt;
 }
 
-/** What is left of a killed process until its parent has looked. It holds nothing any more. */
-const zombie = "zombie";
+/** A killed process while the system clears it away, and until its parent has looked: it writes nothing any more. */
+const dying = "dying";
+/** Linux's PF_EXITING (include/linux/sched.h). */
+const exitingFlag = 4;
 
 /** When a process started, as text that only equals itself: clock ticks since boot on Linux, `ps` elsewhere. */
 function startTimeOf(pid: number): string | undefined {
@@ -117,7 +119,7 @@ function startTimeOf(pid: number): string | undefined {
       const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
       // The second field is the name in brackets, and may hold spaces and brackets itself.
       const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      return fields[0] === "Z" || fields[0] === "X" ? zombie : fields[19];
+      return /[ZX]/.test(fields[0] ?? "") || Number(fields[6]) & exitingFlag ? dying : fields[19];
     }
     if (process.platform === "win32") return undefined;
     const [state = "", ...started] = execFileSync("ps", ["-o", "stat=,lstart=", "-p", String(pid)], {
@@ -125,7 +127,7 @@ function startTimeOf(pid: number): string | undefined {
     })
       .trim()
       .split(/\s+/);
-    return state.startsWith("Z") ? zombie : started.join(" ") || undefined;
+    return /[ZE]/.test(state) ? dying : started.join(" ") || undefined;
   } catch {
     return undefined;
   }
