@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { after, before, beforeEach, describe, it } from "node:test";
+import { isError } from "plinth";
+import { cart } from "../cart/contract.ts";
+import { ask, take } from "../http.fixture.ts";
+import { mailsAbout, until } from "../mail.fixture.ts";
+import { accountsDouble, card, shipTo } from "../purchase.fixture.ts";
+import { startShop, type TestShop } from "../shop.fixture.ts";
+import { checkout } from "./contract.ts";
+
+describe("checkout", () => {
+  let shop: TestShop;
+  before(async () => {
+    shop = await startShop({ doubles: { checkout: { accounts: accountsDouble } } });
+  });
+  after(() => shop.stop());
+  beforeEach(() => shop.client(cart).setItem({ productId: "candle", quantity: 1 }));
+
+  const buy = (request: object = {}, idempotencyKey?: string) =>
+    shop
+      .client(checkout)
+      .placeOrder({ card, shipTo, ...request }, idempotencyKey === undefined ? undefined : { idempotencyKey });
+  const ordersInTable = async () => (await shop.run("select id, status from checkout.orders")).length;
+  const chargesInTable = async () => (await shop.run("select key from payment.charges")).length;
+  const reason = (name: string) => (thrown: unknown) => isError(thrown, name);
+  const cartToBeEmpty = () =>
+    until("an empty cart", async () => (await shop.client(cart).getCart()).items.length === 0);
+
+  it("places an order at the prices that the cart shows, paid for under the order's own id", async () => {
+    const shown = await shop.client(cart).getCart();
+    const order = await buy();
+    assert.deepEqual([order.status, order.items, order.total], ["placed", shown.items, shown.total]);
+    const charges = await shop.run(`select amount, currency, refunded_at from payment.charges where key = '${order.id}'`);
+    assert.deepEqual(charges, [{ amount: 1990, currency: "EUR", refunded_at: null }]);
+  });
+
+  it("keeps an order as it was bought, whatever prices do later", async () => {
+    const order = await buy();
+    await shop.run("update catalog.products set price_cents = price_cents + 100 where id = 'candle'");
+    assert.deepEqual(await shop.client(checkout).getOrder({ id: order.id }), order);
+    await shop.run("update catalog.products set price_cents = price_cents - 100 where id = 'candle'");
+  });
+
+  it("leaves no order, no charge and a full cart behind when the card is no good", async () => {
+    const before = [await ordersInTable(), await chargesInTable()];
+    const bad: [change: object, expected: string][] = [
+      [{ number: "4000000000009995" }, "CARD_DECLINED"],
+      [{ number: "4242424242424241" }, "CARD_INVALID"],
+      [{ expiryYear: 2020 }, "CARD_EXPIRED"],
+    ];
+    for (const [change, expected] of bad) {
+      await assert.rejects(buy({ card: { ...card, ...change } }), reason(expected));
+    }
+    assert.deepEqual([await ordersInTable(), await chargesInTable()], before);
+    assert.equal((await shop.client(cart).getCart()).items.length, 1);
+  });
+
+  it("begins nothing with an empty cart, nor in a currency that it does not take", async () => {
+    const before = await ordersInTable();
+    await assert.rejects(buy({ currency: "XTS" }), reason("CURRENCY_UNKNOWN"));
+    await shop.client(cart).emptyCart();
+    await assert.rejects(buy(), reason("CART_EMPTY"));
+    assert.equal(await ordersInTable(), before);
+  });
+
+  it("buys once what is sent twice under one key, and answers the same", async () => {
+    const first = await buy({}, "twice");
+    await cartToBeEmpty();
+    assert.deepEqual(await buy({}, "twice"), first);
+  });
+
+  it("buys once what is sent twice under one key at the same time", async () => {
+    const before = await chargesInTable();
+    const answers = await Promise.allSettled(Array.from({ length: 5 }, () => buy({}, "at once")));
+    const placed = answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value.id] : []));
+    assert.ok(placed.length >= 1);
+    assert.equal(new Set(placed).size, 1);
+    for (const answer of answers) {
+      if (answer.status === "rejected") assert.ok(isError(answer.reason, "ORDER_IN_PROGRESS"), `${answer.reason}`);
+    }
+    assert.equal(await chargesInTable(), before + 1);
+  });
+
+  it("lets the key of a declined card be used again", async () => {
+    await assert.rejects(buy({ card: { ...card, number: "4000000000000002" } }, "retry"), reason("CARD_DECLINED"));
+    assert.equal((await buy({}, "retry")).status, "placed");
+  });
+
+  it("lists orders newest first, page by page", async () => {
+    const { orders: all } = await shop.client(checkout).listOrders({});
+    assert.ok(all.length >= 4);
+    assert.deepEqual(all.map((order) => order.createdAt).sort().reverse(), all.map((order) => order.createdAt));
+    const { orders: first } = await shop.client(checkout).listOrders({ limit: 2 });
+    const { orders: rest } = await shop.client(checkout).listOrders({ limit: 100, after: first.at(-1)?.id ?? "" });
+    assert.deepEqual([...first, ...rest], all);
+  });
+
+  it("refuses an address that would break a mail", async () => {
+    await assert.rejects(buy({ shipTo: { ...shipTo, city: "London\nBcc: everybody" } }), reason("VALIDATION_FAILED"));
+    await assert.rejects(buy({ shipTo: { ...shipTo, country: "gb" } }), reason("VALIDATION_FAILED"));
+  });
+
+  it("is closed to whoever is not signed in", async () => {
+    for (const route of ["POST /orders", "GET /orders", "GET /orders/x"]) {
+      assert.equal((await ask(shop.url, route, route.startsWith("POST") ? { body: {} } : {})).status, 401, route);
+    }
+  });
+
+  it("sends one mail for each order", async () => {
+    const { id } = await buy();
+    await until("the mail", async () => (await mailsAbout(id, shop.mailFolder)).length > 0);
+    assert.equal((await mailsAbout(id, shop.mailFolder)).length, 1);
+    assert.ok((await take(shop.url, "GET /products")).products.length > 0);
+  });
+});

@@ -1,0 +1,156 @@
+import assert from "node:assert/strict";
+import { after, before, beforeEach, describe, it } from "node:test";
+import { isError, PlinthError } from "plinth";
+import { cart } from "../cart/contract.ts";
+import { until } from "../mail.fixture.ts";
+import { payment } from "../payment/contract.ts";
+import { accountsDouble, card, shipTo } from "../purchase.fixture.ts";
+import { startShop, type TestShop } from "../shop.fixture.ts";
+import { checkout } from "./contract.ts";
+
+type Charge = { key: string; amount: { amount: number; currency: string }; card: typeof card };
+
+/**
+ * What becomes of the money when something breaks between the first statement and the last. Checkout's way to payment
+ * is a double here that breaks in the way that a test asks for; behind it is the real one.
+ */
+describe("an order that breaks off", () => {
+  let shop: TestShop;
+  const real = {
+    charge: (request: Charge) => shop.client(payment).charge(request),
+    refund: (request: { key: string }) => shop.client(payment).refund(request),
+  };
+  let broken: Partial<typeof real> = {};
+  const double = {
+    charge: (request: Charge) => (broken.charge ?? real.charge)(request),
+    refund: (request: { key: string }) => (broken.refund ?? real.refund)(request),
+  };
+
+  before(async () => {
+    shop = await startShop({ doubles: { checkout: { accounts: accountsDouble, payment: double } } });
+  });
+  after(() => shop.stop());
+  beforeEach(async () => {
+    broken = {};
+    await shop.run("delete from checkout.orders");
+    await shop.run("delete from payment.charges");
+    await shop.client(cart).setItem({ productId: "candle", quantity: 1 });
+  });
+
+  const buy = (idempotencyKey?: string) =>
+    shop
+      .client(checkout)
+      .placeOrder({ card, shipTo }, idempotencyKey === undefined ? undefined : { idempotencyKey });
+  const orders = async () => (await shop.run("select status from checkout.orders")).map(({ status }) => status);
+  const charges = async () =>
+    (await shop.run("select amount, refunded_at is not null as refunded from payment.charges")).map(
+      ({ amount, refunded }) => ({ amount, refunded }),
+    );
+  const timeOut = () => {
+    throw new PlinthError("deadline_exceeded", "The bank did not answer in time.", { executed: "maybe" });
+  };
+
+  it("after the charge, because it cannot be placed, has its money back and counts as failed", async () => {
+    await shop.run("alter table checkout.orders add constraint broken check (status <> 'placed') not valid");
+    try {
+      await assert.rejects(buy(), (thrown) => isError(thrown, "internal"));
+    } finally {
+      await shop.run("alter table checkout.orders drop constraint broken");
+    }
+    assert.deepEqual(await charges(), [{ amount: 1990, refunded: true }]);
+    const { orders: seen } = await shop.client(checkout).listOrders({});
+    assert.deepEqual(
+      seen.map((order) => order.status),
+      ["failed"],
+    );
+    assert.equal((await shop.client(cart).getCart()).items.length, 1, "the cart is as it was");
+  });
+
+  it("because the answer of the charge was lost, has its money back", async () => {
+    broken.charge = async (request) => {
+      await real.charge(request);
+      return timeOut();
+    };
+    await assert.rejects(buy(), (thrown) => isError(thrown, "deadline_exceeded"));
+    assert.deepEqual(await charges(), [{ amount: 1990, refunded: true }]);
+    assert.deepEqual(await orders(), ["failed"]);
+  });
+
+  it("before the charge arrives, is not charged when it arrives late", async () => {
+    let late: Charge | undefined;
+    broken.charge = async (request) => {
+      late = request;
+      return timeOut();
+    };
+    await assert.rejects(buy(), (thrown) => isError(thrown, "deadline_exceeded"));
+    assert.deepEqual(await charges(), [{ amount: null, refunded: true }]);
+    await assert.rejects(real.charge(late ?? assert.fail("nothing was charged")), (thrown) =>
+      isError(thrown, "CHARGE_KEY_VOID"),
+    );
+    assert.deepEqual(await charges(), [{ amount: null, refunded: true }]);
+  });
+
+  it("tells whoever sends it again under its key that it failed", async () => {
+    broken.charge = async () => timeOut();
+    await assert.rejects(buy("again"), (thrown) => isError(thrown, "deadline_exceeded"));
+    broken = {};
+    await assert.rejects(buy("again"), (thrown) => isError(thrown, "ORDER_FAILED") && thrown.code === "aborted");
+    assert.equal((await buy("another")).status, "placed");
+  });
+
+  it("and cannot be given back at once, is given back by the event that it left behind", async () => {
+    broken.charge = async (request) => {
+      await real.charge(request);
+      return timeOut();
+    };
+    broken.refund = async () => timeOut();
+    await assert.rejects(buy(), (thrown) => isError(thrown, "deadline_exceeded"));
+    assert.deepEqual(await charges(), [{ amount: 1990, refunded: false }]);
+    assert.deepEqual(await orders(), ["failing"]);
+    broken = {};
+    await shop.passSeconds(60);
+    await until("the refund", async () => (await charges())[0]?.refunded === true);
+    await until("the order's end", async () => (await orders())[0] === "failed");
+  });
+
+  it("is left alone by the clean-up while it may still be paid for", async () => {
+    let placed: unknown;
+    broken.charge = async (request) => {
+      await until("the clean-up to look and come back later", async () => {
+        const [row] = await shop.run(
+          "select ready_at > now() as parked from plinth_broker.deliveries where subscription = 'checkout.cleanUpAfterCrash'",
+        );
+        return row?.parked === true;
+      });
+      assert.deepEqual(await orders(), ["pending"]);
+      return real.charge(request);
+    };
+    placed = (await buy()).status;
+    assert.equal(placed, "placed");
+    assert.deepEqual(await charges(), [{ amount: 1990, refunded: false }]);
+  });
+
+  it("by taking too long to be paid for, is given up, and neither charged nor placed afterwards", async () => {
+    broken.charge = async (request) => {
+      await shop.passSeconds(60);
+      await until("the clean-up", async () => (await orders())[0] === "failed");
+      return real.charge(request);
+    };
+    await assert.rejects(buy(), (thrown) => isError(thrown, "ORDER_FAILED"));
+    assert.deepEqual(await orders(), ["failed"]);
+    assert.deepEqual(await charges(), [{ amount: null, refunded: true }]);
+  });
+
+  it("is not touched by the clean-up once it is placed", async () => {
+    await buy();
+    await shop.passSeconds(60);
+    await until("the clean-up to be over", async () => {
+      const left = await shop.run(
+        "select 1 as one from plinth_broker.deliveries where subscription = 'checkout.cleanUpAfterCrash'",
+      );
+      return left.length === 0;
+    });
+    assert.deepEqual(await orders(), ["placed"]);
+    assert.deepEqual(await charges(), [{ amount: 1990, refunded: false }]);
+  });
+});

@@ -1,0 +1,61 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { app } from "plinth";
+import { startTestApp, type TestApp, type TestAppOptions } from "plinth/testing";
+import shop from "./app.ts";
+import { createProbe } from "./probe.fixture.ts";
+
+export interface ShopOptions extends Pick<TestAppOptions, "doubles" | "environment" | "inbox"> {
+  /** Where data and mails are kept. Default: a folder of its own, which goes when the shop stops. */
+  readonly folder?: string;
+  /** Default: in memory. */
+  readonly databaseUrl?: string;
+}
+
+export interface TestShop extends TestApp {
+  readonly mailFolder: string;
+  /** Runs SQL over the tables of every service. */
+  run(text: string): Promise<readonly Readonly<Record<string, unknown>>[]>;
+  /** Lets the database believe that this much time has passed since everything that it knows of. */
+  passSeconds(seconds: number): Promise<void>;
+}
+
+const probe = createProbe();
+const definition = app({ name: shop.name, services: [...shop.services, probe.service] });
+
+/** The whole shop in this process, with a probe in it. */
+export async function startShop(options: ShopOptions = {}): Promise<TestShop> {
+  const { doubles = {}, inbox = true, databaseUrl } = options;
+  const folder = options.folder ?? (await newFolder());
+  const mailFolder = mailFolderOf(folder);
+  const running = await startTestApp(definition, {
+    doubles,
+    inbox,
+    environment: { SHOP_MAIL_FOLDER: mailFolder, ...options.environment },
+    settings: { dataFolder: folder, ...(databaseUrl !== undefined && { databaseUrl }) },
+  });
+  const run = async (text: string) => (await running.client(probe.contract).run({ text })).rows;
+  return {
+    ...running,
+    mailFolder,
+    run,
+    async passSeconds(seconds) {
+      const ago = `interval '${seconds} seconds'`;
+      await run(`update checkout.orders set created_at = created_at - ${ago}`);
+      await run(`update plinth_broker.deliveries set ready_at = ready_at - ${ago}, claimed_until = claimed_until - ${ago}`);
+    },
+    async stop() {
+      await running.stop();
+      if (options.folder === undefined) await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+export function newFolder(): Promise<string> {
+  return mkdtemp(join(tmpdir(), "plinth-shop-"));
+}
+
+export function mailFolderOf(folder: string): string {
+  return join(folder, "mail");
+}
