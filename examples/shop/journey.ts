@@ -62,10 +62,11 @@ export const journey: readonly Step[] = [
     name: "searches, within a category too, and finds signs that mean something in SQL as they are",
     async run({ url }) {
       const knives = await take(url, "GET /products?search=KNIFE");
-      assert.deepEqual(
-        knives.products.map((product: { id: string }) => product.id).sort(),
-        ["chef-knife", "paring-knife", "pocket-knife"],
-      );
+      assert.deepEqual(knives.products.map((product: { id: string }) => product.id).sort(), [
+        "chef-knife",
+        "paring-knife",
+        "pocket-knife",
+      ]);
       const travel = await take(url, "GET /products?search=knife&category=travel");
       assert.deepEqual(
         travel.products.map((product: { id: string }) => product.id),
@@ -91,7 +92,10 @@ export const journey: readonly Step[] = [
       assert.ok(rates.length >= 30);
       const yen = await take(url, "GET /currencies/convert?amount=8900&from=EUR&to=JPY");
       assert.deepEqual(yen, { money: { amount: 13913, currency: "JPY" }, minorDigits: 0, date });
-      await refuse(url, "GET /currencies/convert?amount=1&from=EUR&to=XXX", { status: 404, reason: "CURRENCY_UNKNOWN" });
+      await refuse(url, "GET /currencies/convert?amount=1&from=EUR&to=XXX", {
+        status: 404,
+        reason: "CURRENCY_UNKNOWN",
+      });
     },
   },
   {
@@ -150,7 +154,10 @@ export const journey: readonly Step[] = [
       visit.token = session.token;
       const account = await take(visit.url, "GET /account", { token: visit.token });
       assert.deepEqual(account, session.account);
-      assert.equal((await ask(visit.url, "GET /account", { token: `${visit.token.slice(0, -8)}AAAAAAAA` })).status, 401);
+      assert.equal(
+        (await ask(visit.url, "GET /account", { token: `${visit.token.slice(0, -8)}AAAAAAAA` })).status,
+        401,
+      );
     },
   },
   {

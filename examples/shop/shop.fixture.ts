@@ -1,12 +1,15 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { app } from "plinth";
+import { type App, app } from "plinth";
 import { startTestApp, type TestApp, type TestAppOptions } from "plinth/testing";
 import shop from "./app.ts";
+import { until } from "./mail.fixture.ts";
 import { createProbe } from "./probe.fixture.ts";
 
 export interface ShopOptions extends Pick<TestAppOptions, "doubles" | "environment" | "inbox"> {
+  /** Default: the shop's own. */
+  readonly services?: App["services"];
   /** Where data and mails are kept. Default: a folder of its own, which goes when the shop stops. */
   readonly folder?: string;
   /** Default: in memory. */
@@ -17,16 +20,18 @@ export interface TestShop extends TestApp {
   readonly mailFolder: string;
   /** Runs SQL over the tables of every service. */
   run(text: string): Promise<readonly Readonly<Record<string, unknown>>[]>;
+  /** Resolves when every event has taken effect, but for clean-ups that wait for their time. */
+  quiet(): Promise<void>;
   /** Lets the database believe that this much time has passed since everything that it knows of. */
   passSeconds(seconds: number): Promise<void>;
 }
 
 const probe = createProbe();
-const definition = app({ name: shop.name, services: [...shop.services, probe.service] });
 
 /** The whole shop in this process, with a probe in it. */
 export async function startShop(options: ShopOptions = {}): Promise<TestShop> {
-  const { doubles = {}, inbox = true, databaseUrl } = options;
+  const { doubles = {}, inbox = true, services = shop.services, databaseUrl } = options;
+  const definition = app({ name: shop.name, services: [...services, probe.service] });
   const folder = options.folder ?? (await newFolder());
   const mailFolder = mailFolderOf(folder);
   const running = await startTestApp(definition, {
@@ -40,10 +45,22 @@ export async function startShop(options: ShopOptions = {}): Promise<TestShop> {
     ...running,
     mailFolder,
     run,
+    async quiet() {
+      await until("the events to have taken effect", async () => {
+        const [left] = await run(
+          `select (select count(*) from checkout.plinth_outbox where published_at is null)
+            + (select count(*) from email.plinth_outbox where published_at is null)
+            + (select count(*) from plinth_broker.deliveries where subscription <> 'checkout.cleanUpAfterCrash') as count`,
+        );
+        return left?.count === 0;
+      });
+    },
     async passSeconds(seconds) {
       const ago = `interval '${seconds} seconds'`;
       await run(`update checkout.orders set created_at = created_at - ${ago}`);
-      await run(`update plinth_broker.deliveries set ready_at = ready_at - ${ago}, claimed_until = claimed_until - ${ago}`);
+      await run(
+        `update plinth_broker.deliveries set ready_at = ready_at - ${ago}, claimed_until = claimed_until - ${ago}`,
+      );
     },
     async stop() {
       await running.stop();

@@ -40,7 +40,10 @@ describe("a password", () => {
     const refused = (await ask(30)).flatMap((each) => (each.status === "rejected" ? [each.reason] : []));
     assert.equal(refused.length, 4, "2 run and 24 wait");
     for (const reason of refused) assert.ok(isError(reason, "PASSWORDS_BUSY") && reason.retry === 1000);
-    assert.ok((await ask(26)).every((each) => each.status === "fulfilled"), "the line is empty again");
+    assert.ok(
+      (await ask(26)).every((each) => each.status === "fulfilled"),
+      "the line is empty again",
+    );
   });
 });
 

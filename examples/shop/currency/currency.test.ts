@@ -19,7 +19,8 @@ describe("a conversion", () => {
       [7, 4n],
       [9, 4n],
     ];
-    for (const [amount, expected] of halves) assert.equal(convert(amount, rate("1"), rate("0.5")), expected, `${amount}`);
+    for (const [amount, expected] of halves)
+      assert.equal(convert(amount, rate("1"), rate("0.5")), expected, `${amount}`);
     assert.equal(convert(5, rate("1"), rate("0.500001")), 3n, "more than half goes up");
     assert.equal(convert(7, rate("1"), rate("0.499999")), 3n, "less than half goes down");
   });

@@ -58,8 +58,7 @@ describe("payment", () => {
   });
   after(() => running.stop());
 
-  const charge = (key: string, change: object = {}) =>
-    running.client(payment).charge({ key, amount, card, ...change });
+  const charge = (key: string, change: object = {}) => running.client(payment).charge({ key, amount, card, ...change });
   const chargesOf = async (key: string) =>
     (
       await running.client(probe.contract).run({
