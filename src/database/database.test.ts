@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { createManualClock, isError, StartError, systemClock } from "../base/index.ts";
-import { createPgliteDriver } from "../engines/pglite/database.ts";
+import pglite from "../engines/pglite/index.ts";
 import type { DatabaseOptions } from "./database.ts";
 import { createDatabase } from "./database.ts";
 import type { DatabaseDriver } from "./driver.ts";
@@ -10,7 +10,7 @@ import { migrate } from "./migrate.ts";
 import { quoteName, sql } from "./sql.ts";
 
 describe("a database", () => {
-  const driver: DatabaseDriver = createPgliteDriver({ memory: "database-test" });
+  const driver = pglite.ports.database?.(new URL("pglite:memory:database-test")) as DatabaseDriver;
   const make = (options: Partial<DatabaseOptions> = {}) => createDatabase({ driver, schema: "public", ...options });
   before(() => make().open());
   after(() => make().close());

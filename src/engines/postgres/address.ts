@@ -22,7 +22,7 @@ const known = ["application_name", "host", "pool_size", "sslcert", "sslkey", "ss
  * `sslmode` means what it means to libpq: `disable` (the default) is plain, `require` encrypts without looking at the
  * certificate unless `sslrootcert` is given, `verify-ca` checks who signed it, `verify-full` the name as well. `allow`
  * and `prefer` would fall back to plain text unseen and are refused, as is every parameter that would be ignored.
- * `host` names the folder of a Unix socket.
+ * `host` names the folder of a Unix socket, instead of the host before the path.
  */
 export function parseAddress(url: URL): Address {
   const refuse = (problem: string): never => {

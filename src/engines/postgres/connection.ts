@@ -1,7 +1,8 @@
 import { connect as connectSocket, type Socket } from "node:net";
 import { join } from "node:path";
 import type { Client } from "pg";
-import type { Clock } from "../../base/index.ts";
+import type { Clock, PlinthError } from "../../base/index.ts";
+import { error } from "../../base/index.ts";
 import { parserOf, quoteName, toDatabaseError, withExecuted } from "../../database/index.ts";
 import type { Address } from "./address.ts";
 
@@ -82,8 +83,16 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     return connection;
   } catch (thrown) {
     connection.destroy();
-    throw withExecuted(toDatabaseError(thrown), "no");
+    throw noConnection(toDatabaseError(thrown));
   }
+}
+
+/** Without a connection nothing was done. What is no word of the server's is about the way to it: TLS, names. */
+function noConnection(failed: PlinthError): PlinthError {
+  if (failed.reason !== "DATABASE_ERROR") return withExecuted(failed, "no");
+  const { detail, cause } = failed;
+  const options = { reason: "DATABASE_UNAVAILABLE", executed: "no", retry: "never", detail, cause } as const;
+  return error("unavailable", "The database cannot be reached.", options);
 }
 
 /**

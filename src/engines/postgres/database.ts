@@ -229,4 +229,9 @@ const remedies: Readonly<Record<string, string>> = {
   "53300": "Raise max_connections, or lower pool_size of the processes that use it.",
   ECONNREFUSED: "Start the server, or correct host and port in the URL.",
   ENOTFOUND: "Correct the host in the URL.",
+  DEPTH_ZERO_SELF_SIGNED_CERT: "Name the authority that signed the server's certificate in the URL, as sslrootcert.",
+  SELF_SIGNED_CERT_IN_CHAIN: "Name the authority that signed the server's certificate in the URL, as sslrootcert.",
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    "Name the authority that signed the server's certificate in the URL, as sslrootcert.",
+  ERR_TLS_CERT_ALTNAME_INVALID: "Use a host name that the server's certificate holds, or sslmode=verify-ca.",
 };
