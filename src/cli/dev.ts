@@ -63,6 +63,10 @@ export function startDev({ file, port, clock, terminal }: DevOptions): Dev {
       terminal,
     });
 
+  const keepStandby = (): void => {
+    if (!isStopped && !standby?.connected) standby = spawn({ [standbyVariable]: "1" });
+  };
+
   /** The process in waiting, unless what it has loaded is what changed. */
   const takeStandby = (changed: string | undefined): ChildProcess | undefined => {
     const taken = standby;
@@ -76,8 +80,7 @@ export function startDev({ file, port, clock, terminal }: DevOptions): Dev {
     return taken;
   };
 
-  const begin = (changed: string | undefined): Promise<void> => {
-    const startedAt = clock.now();
+  const begin = (changed: string | undefined, startedAt: number): Promise<void> => {
     const next = takeStandby(changed) ?? spawn({});
     child = next;
     return new Promise((resolve) => {
@@ -86,13 +89,14 @@ export function startDev({ file, port, clock, terminal }: DevOptions): Dev {
         const seconds = ((clock.now() - startedAt) / 1000).toFixed(2);
         kept = { ...kept, ...portsOf(message.addresses) };
         err.write(readyText(message.addresses, seconds, changed, terminal));
-        if (!isStopped) standby = spawn({ [standbyVariable]: "1" });
+        keepStandby();
         resolve();
       });
       next.once("error", (cause) => note(`the app cannot be started: ${cause.message}`));
       next.once("close", (code, signal) => {
         if (child === next) {
           child = undefined;
+          keepStandby();
           note(`the app ended (${signal ?? `exit code ${code}`}); waiting for a change`);
         }
         resolve();
@@ -105,9 +109,10 @@ export function startDev({ file, port, clock, terminal }: DevOptions): Dev {
     let reason = changed;
     do {
       waiting = undefined;
+      const startedAt = clock.now();
       await end();
       if (isStopped) return;
-      await begin(reason);
+      await begin(reason, startedAt);
       reason = waiting;
     } while (waiting !== undefined && !isStopped);
   };

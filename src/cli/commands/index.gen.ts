@@ -2,7 +2,11 @@
 
 /** Every command by name, loaded when first asked for. */
 export const commands = {
+  call: () => import("./call.ts"),
   dev: () => import("./dev.ts"),
+  doctor: () => import("./doctor.ts"),
+  events: () => import("./events.ts"),
+  migrate: () => import("./migrate.ts"),
   model: () => import("./model.ts"),
   new: () => import("./new.ts"),
   openapi: () => import("./openapi.ts"),

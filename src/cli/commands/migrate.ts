@@ -1,0 +1,33 @@
+import { appFlag, defineCommand, jsonFlag } from "../command.ts";
+
+export default defineCommand({
+  describe: "Brings the tables of every service up to date",
+  details:
+    "Starting an app does it too, unless PLINTH_MIGRATE=false. The embedded database is open in one process: stop the app first.",
+  args: [],
+  flags: {
+    app: appFlag,
+    plan: { kind: "switch", describe: "only tells what is pending" },
+    json: jsonFlag,
+  },
+  examples: ["plinth migrate --plan", "DATABASE_URL=postgres://… plinth migrate"],
+  async run({ flags, terminal }) {
+    const { loadAppOf } = await import("../app-model.ts");
+    const { buildModel, readProcessSettings } = await import("../../app/index.ts");
+    const { withDatabase } = await import("../app-stores.ts");
+    const { environmentOf } = await import("../environment.ts");
+    const { applyMigrations, pendingMigrations } = await import("../migrations.ts");
+    const { table } = await import("../table.ts");
+    const app = await loadAppOf(terminal, flags.app);
+    const settings = readProcessSettings(environmentOf(terminal));
+    const pending = await withDatabase(buildModel(app), settings, terminal, (stores) =>
+      flags.plan ? pendingMigrations(app, stores) : applyMigrations(app, stores),
+    );
+    const rows = pending.flatMap(({ service, names }) => names.map((name) => [service, name]));
+    if (flags.json) terminal.out.write(`${JSON.stringify(pending, null, 2)}\n`);
+    else if (rows.length > 0)
+      terminal.out.write(table(["SERVICE", flags.plan ? "PENDING" : "APPLIED"], rows, terminal.out));
+    else terminal.err.write("every service is up to date\n");
+    return 0;
+  },
+});
