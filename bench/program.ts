@@ -56,6 +56,12 @@ export async function startProgram<Facts>(name: string, options: ProgramOptions)
   };
 }
 
+/** Processor time that the programs have used so far. */
+export async function cpuUs(...programs: readonly Program<unknown>[]): Promise<number> {
+  const used = await Promise.all(programs.map((program) => program.ask<NodeJS.CpuUsage>("cpu")));
+  return used.reduce((sum, { user, system }) => sum + user + system, 0);
+}
+
 async function answerOf<T>(child: ChildProcess, name: string, msMax: number): Promise<T> {
   const giveUp = new AbortController();
   const timer = setTimeout(() => {

@@ -5,7 +5,7 @@ export interface Sample {
   readonly perSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
-  /** Processor time of all processes involved, for one request or call. */
+  /** Processor time for one request or call: of the server, or of both sides. */
   readonly cpuUs?: number;
 }
 

@@ -1,7 +1,7 @@
 /**
  * `npm run bench -- [NAME…] [--rounds N] [--seconds N] [--smoke]`: measures, prints, and keeps what counts in
- * `bench/results/NAME.json` and `docs/benchmarks.md`. `--smoke` runs one short round to show that all works, and keeps
- * nothing. Nothing else should run on the machine meanwhile.
+ * `bench/results/NAME.json` and `docs/benchmarks.md`. `--smoke` runs one short round, unless told of more, to show that
+ * all works, and keeps nothing. Nothing else should run on the machine meanwhile.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -29,8 +29,8 @@ async function main(): Promise<void> {
   buildPrograms();
   for (const name of names) {
     const bench = benches[name] as Bench;
-    const rounds = values.smoke ? 1 : numberOf("rounds", values.rounds, bench.rounds);
-    const seconds = values.smoke ? 1 : numberOf("seconds", values.seconds, bench.seconds);
+    const rounds = numberOf("rounds", values.rounds, values.smoke ? 1 : bench.rounds);
+    const seconds = numberOf("seconds", values.seconds, values.smoke ? 1 : bench.seconds);
     const measured = await bench.run({ rounds, seconds, say });
     const result: Result = { title: bench.title, machine: describeMachine(), rounds, seconds, ...measured };
     say(`${renderResult(result)}\n`);

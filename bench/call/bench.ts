@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Bench } from "../bench.ts";
-import { canPin, type Program, startProgram } from "../program.ts";
+import { canPin, cpuUs, type Program, startProgram } from "../program.ts";
 import { measureInRounds, type Sample } from "../rounds.ts";
 import type { Driven } from "./drive.ts";
 
@@ -39,10 +39,4 @@ async function measure(caller: Program<unknown>, callee: Program<unknown>, secon
   const before = await cpuUs(caller, callee);
   const { calls, seconds: took, p50Ms, p99Ms } = await caller.ask<Driven>("run", seconds);
   return { perSecond: calls / took, p50Ms, p99Ms, cpuUs: ((await cpuUs(caller, callee)) - before) / calls };
-}
-
-/** Processor time of both processes. */
-async function cpuUs(...programs: readonly Program<unknown>[]): Promise<number> {
-  const used = await Promise.all(programs.map((program) => program.ask<NodeJS.CpuUsage>("cpu")));
-  return used.reduce((sum, { user, system }) => sum + user + system, 0);
 }

@@ -10,4 +10,4 @@ const runtime = await createRuntime(definition, {
 });
 const { gateway, rpc } = await runtime.start();
 
-announce({ url: gateway, rpc }, { cpu: () => process.cpuUsage() });
+announce({ url: gateway, rpc });

@@ -19,7 +19,7 @@ const ways: Readonly<Record<string, () => Promise<(seconds: number) => Promise<u
 
 const run = await ways[way]?.();
 assert.ok(run, `there is no way "${way}"`);
-announce({}, { run, cpu: () => process.cpuUsage() });
+announce({}, { run });
 
 async function throughPlinth(app: typeof definition, options: RuntimeOptions) {
   const settings = { port: 0, rpcPort: 0, rpcSecret: process.env.PLINTH_RPC_SECRET ?? "", ...options.settings };

@@ -1,7 +1,7 @@
 import type { Bench, BenchOptions } from "../bench.ts";
 import type { Load, LoadRequest } from "../load/load.ts";
 import { findLoad } from "../load/load.ts";
-import { canPin } from "../program.ts";
+import { canPin, cpuUs } from "../program.ts";
 import { measureInRounds, type Sample, type Table } from "../rounds.ts";
 import { type EdgeCandidate, origin, startCandidate } from "./candidate.ts";
 import { orderBody, orderPath, statusPath } from "./order.ts";
@@ -32,15 +32,15 @@ export const edge: Bench = {
         ["POST", JSON.stringify(orderBody)],
       ] as const) {
         say(`${name}: ${rounds} rounds of ${names.join(", ")}, ${seconds} s each, load by ${load.name}`);
-        const slice = (candidate: EdgeCandidate, duration: number) =>
-          measure(load, requestFor(candidate, token, body), duration);
-        for (const candidate of candidates) await slice(candidate, seconds);
+        const slice = (candidate: EdgeCandidate) =>
+          measure(candidate, load, requestFor(candidate, token, body), seconds);
+        for (const candidate of candidates) await slice(candidate);
         tables.push(
           await measureInRounds({
             name,
             candidates: names,
             rounds,
-            slice: (wanted) => slice(candidates[names.indexOf(wanted)] ?? fail(), seconds),
+            slice: (wanted) => slice(candidates[names.indexOf(wanted)] ?? fail()),
           }),
         );
       }
@@ -52,10 +52,13 @@ export const edge: Bench = {
   },
 };
 
-async function measure(load: Load, request: LoadRequest, seconds: number): Promise<Sample> {
+async function measure(candidate: EdgeCandidate, load: Load, request: LoadRequest, seconds: number): Promise<Sample> {
+  const before = await cpuUs(candidate);
   const result = await load.run({ request, connections, seconds, core: loadCore });
   if (result.failures > 0) throw new Error(`${request.url}: ${result.failures} of ${result.requests} requests failed`);
-  return { perSecond: result.requests / result.seconds, p50Ms: result.p50Ms, p99Ms: result.p99Ms };
+  const { requests, p50Ms, p99Ms } = result;
+  const used = (await cpuUs(candidate)) - before;
+  return { perSecond: requests / result.seconds, p50Ms, p99Ms, cpuUs: used / requests };
 }
 
 /** The same bytes for all: who does not look at a header still has to read it. */
