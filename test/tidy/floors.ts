@@ -76,7 +76,7 @@ function privateParts(tree: Tree): Problem[] {
     const own = path.split("/").slice(0, 2).join("/");
     for (const { to, specifier, line } of edgesOf(path, text)) {
       const outside = to !== undefined && !to.startsWith(`${own}/`);
-      const deep = /^plinth\/(?!testing$)/.test(specifier);
+      const deep = /^plinth\/(?!(?:testing|package\.json)$)/.test(specifier);
       if (outside || deep)
         found.push({ path, line, message: `${specifier}: an example imports "plinth" or "plinth/testing"` });
     }
