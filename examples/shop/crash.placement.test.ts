@@ -1,75 +1,102 @@
 import assert from "node:assert/strict";
-import { rm } from "node:fs/promises";
+import { cp, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, it } from "node:test";
+import { after, before, describe, it } from "node:test";
 import type { CrashOptions } from "./crash.fixture.ts";
-import { ask, take } from "./http.fixture.ts";
+import { ask, refuse, take } from "./http.fixture.ts";
 import { mailsAbout, until } from "./mail.fixture.ts";
-import { newDatabase, skipWithoutPostgres } from "./postgres.fixture.ts";
+import { newDatabase, skipWithoutPostgres, type TestDatabase } from "./postgres.fixture.ts";
 import { startFixture } from "./process.fixture.ts";
 import { card, shipTo } from "./purchase.fixture.ts";
 import { newFolder, startShop, type TestShop } from "./shop.fixture.ts";
 
-/** Where the shop keeps its data, for one test. */
+/** Where the shop keeps its data. */
 interface Home {
   readonly folder: string;
   readonly databaseUrl: string;
+  /** Another with the same in it. Nobody may have this one open. */
+  copy(): Promise<Home>;
   remove(): Promise<void>;
+}
+
+function directoryHome(folder: string): Home {
+  return {
+    folder,
+    databaseUrl: `pglite:${join(folder, "database")}`,
+    async copy() {
+      const other = await newFolder();
+      await cp(folder, other, { recursive: true });
+      return directoryHome(other);
+    },
+    remove: () => rm(folder, { recursive: true, force: true }),
+  };
+}
+
+function postgresHome(folder: string, database: TestDatabase): Home {
+  return {
+    folder,
+    databaseUrl: database.url,
+    async copy() {
+      const other = await newFolder();
+      await cp(folder, other, { recursive: true });
+      return postgresHome(other, await newDatabase(database));
+    },
+    async remove() {
+      await rm(folder, { recursive: true, force: true });
+      await database.drop();
+    },
+  };
 }
 
 const engines: readonly { name: string; skip: string | false; newHome(): Promise<Home> }[] = [
   {
     name: "the embedded database in a directory",
     skip: false,
-    async newHome() {
-      const folder = await newFolder();
-      const remove = () => rm(folder, { recursive: true, force: true });
-      return { folder, databaseUrl: `pglite:${join(folder, "database")}`, remove };
-    },
+    newHome: async () => directoryHome(await newFolder()),
   },
   {
     name: "Postgres",
     skip: skipWithoutPostgres,
-    async newHome() {
-      const [folder, database] = await Promise.all([newFolder(), newDatabase()]);
-      const remove = async () => void (await Promise.all([rm(folder, { recursive: true }), database.drop()]));
-      return { folder, databaseUrl: database.url, remove };
-    },
+    newHome: async () => postgresHome(await newFolder(), await newDatabase()),
   },
 ];
 
-interface Crash {
-  readonly home: Home;
-  readonly token: string;
-  /** Sends the same order to a shop that is up again. */
-  buyAgain(url: string): Promise<{ status: number; body: { id?: string; reason?: string } }>;
-}
-
 const order = { body: { card, shipTo }, headers: { "idempotency-key": "crash" } };
 
-/** Signs up, fills the cart and checks out in a process that is killed on the way. */
-async function crash(home: Home, options: Omit<CrashOptions, "folder" | "databaseUrl">, point = ""): Promise<Crash> {
-  const { folder, databaseUrl } = home;
+/** A customer signs up and fills the cart. Answers her token, which is good wherever this home is copied to. */
+async function moveIn(home: Home): Promise<string> {
+  const shop = await startShop(home);
+  try {
+    const body = { email: "ada@example.com", password: "an engine of brass", name: "Ada" };
+    const { token } = await take(shop.url, "POST /accounts", { status: 201, body });
+    await take(shop.url, "PUT /cart/items/candle", { token, body: { quantity: 2 } });
+    return token;
+  } finally {
+    await shop.stop();
+  }
+}
+
+/** Checks out in a process that is killed on the way. */
+async function crash(
+  { folder, databaseUrl }: Home,
+  token: string,
+  { at = "", ...options }: Omit<CrashOptions, "folder" | "databaseUrl"> & { readonly at?: string },
+): Promise<void> {
   const argument: CrashOptions = { folder, databaseUrl, ...options };
-  const environment = { PLINTH_CRASH_POINT: point };
-  const program = startFixture("./crash.fixture.ts", argument, { folder, environment });
+  const program = startFixture("./crash.fixture.ts", argument, { folder, environment: { PLINTH_CRASH_POINT: at } });
   try {
     const [, url = ""] = await program.says(/listens on (\S+)/);
-    const body = { email: "ada@example.com", password: "an engine of brass", name: "Ada" };
-    const { token } = await take(url, "POST /accounts", { status: 201, body });
-    await take(url, "PUT /cart/items/candle", { token, body: { quantity: 2 } });
     // Whether an answer still comes depends on where it dies.
     await ask(url, "POST /orders", { token, ...order }).catch(() => undefined);
     assert.equal(await program.ended, "SIGKILL", program.output());
-    return { home, token, buyAgain: (again) => ask(again, "POST /orders", { token, ...order }) };
   } finally {
     await program.stop();
   }
 }
 
 /** Starts the shop again where it was killed; leases of the dead process are made to run out. */
-async function recover({ home }: Crash, look: (shop: TestShop) => Promise<void>, inbox = true): Promise<void> {
-  const shop = await startShop({ folder: home.folder, databaseUrl: home.databaseUrl, inbox });
+async function recover(home: Home, look: (shop: TestShop) => Promise<void>, { inbox = true } = {}): Promise<void> {
+  const shop = await startShop({ ...home, inbox });
   try {
     await shop.passSeconds(60);
     await look(shop);
@@ -78,14 +105,24 @@ async function recover({ home }: Crash, look: (shop: TestShop) => Promise<void>,
   }
 }
 
-async function ordersOf(shop: TestShop): Promise<readonly { id: string; status: string }[]> {
-  return (await shop.run("select id, status from checkout.orders")) as { id: string; status: string }[];
+async function orderIn(shop: TestShop): Promise<{ id: string; status: string }> {
+  const rows = await shop.run("select id, status from checkout.orders");
+  assert.equal(rows.length, 1);
+  return rows[0] as { id: string; status: string };
 }
 
 for (const { name, skip, newHome } of engines) {
   describe(`the shop, killed during a checkout on ${name},`, { skip, concurrency: 2 }, () => {
-    const inHome = (run: (home: Home) => Promise<void>) => async () => {
-      const home = await newHome();
+    let original: Home;
+    let token = "";
+    before(async () => {
+      original = await newHome();
+      token = await moveIn(original);
+    });
+    after(() => original.remove());
+
+    const inCopy = (run: (home: Home) => Promise<void>) => async () => {
+      const home = await original.copy();
       try {
         await run(home);
       } finally {
@@ -95,60 +132,59 @@ for (const { name, skip, newHome } of engines) {
 
     it(
       "between commit and publish: sends the mail once, and tells the order to whoever asks again",
-      inHome(async (home) => {
+      inCopy(async (home) => {
         // The second passage: the first is that of OrderStarted.
-        const crashed = await crash(home, {}, "outbox.committed:2");
-        await recover(crashed, async (shop) => {
-          const { status, body } = await crashed.buyAgain(shop.url);
-          assert.equal(status, 201, JSON.stringify(body));
+        await crash(home, token, { at: "outbox.committed:2" });
+        await recover(home, async (shop) => {
+          const again = await take(shop.url, "POST /orders", { token, ...order, status: 201 });
           await shop.quiet();
-          assert.equal((await mailsAbout(body.id ?? "", shop.mailFolder)).length, 1);
-          assert.deepEqual((await take(shop.url, "GET /cart", { token: crashed.token })).items, []);
-          assert.equal((await ordersOf(shop)).length, 1);
+          assert.deepEqual(await orderIn(shop), { id: again.id, status: "placed" });
+          assert.equal((await mailsAbout(again.id, shop.mailFolder)).length, 1);
+          assert.deepEqual((await take(shop.url, "GET /cart", { token })).items, []);
         });
       }),
     );
 
     it(
       "between effect and acknowledgement: sends the mail once",
-      inHome(async (home) => {
-        const crashed = await crash(home, { onlyMail: true }, "inbox.committed");
-        await recover(crashed, async (shop) => {
+      inCopy(async (home) => {
+        await crash(home, token, { at: "inbox.committed", onlyMail: true });
+        await recover(home, async (shop) => {
           await shop.quiet();
-          const [placed] = await ordersOf(shop);
-          assert.equal(placed?.status, "placed");
-          assert.equal((await mailsAbout(placed.id, shop.mailFolder)).length, 1);
+          const { id, status } = await orderIn(shop);
+          assert.equal(status, "placed");
+          assert.equal((await mailsAbout(id, shop.mailFolder)).length, 1);
         });
       }),
     );
 
     it(
       "between effect and acknowledgement, with the inbox off: sends the mail twice, which is what the inbox is for",
-      inHome(async (home) => {
-        const crashed = await crash(home, { onlyMail: true, inbox: false }, "inbox.committed");
+      inCopy(async (home) => {
+        await crash(home, token, { at: "inbox.committed", onlyMail: true, inbox: false });
         const look = async (shop: TestShop) => {
           await shop.quiet();
-          const [placed] = await ordersOf(shop);
-          assert.equal((await mailsAbout(placed?.id ?? "", shop.mailFolder)).length, 2);
+          const { id } = await orderIn(shop);
+          assert.equal((await mailsAbout(id, shop.mailFolder)).length, 2);
         };
-        await recover(crashed, look, false);
+        await recover(home, look, { inbox: false });
       }),
     );
 
     it(
       "between the charge and the order: gives the charge back",
-      inHome(async (home) => {
-        const crashed = await crash(home, { dieAfterCharge: true });
-        await recover(crashed, async (shop) => {
+      inCopy(async (home) => {
+        await crash(home, token, { dieAfterCharge: true });
+        await recover(home, async (shop) => {
           await until("the clean-up", async () => {
+            // It may have been put off once more, just before it died.
             await shop.passSeconds(60);
-            return (await ordersOf(shop))[0]?.status === "failed";
+            return (await orderIn(shop)).status === "failed";
           });
           const charges = await shop.run("select amount, refunded_at is not null as refunded from payment.charges");
           assert.deepEqual(charges, [{ amount: 3980, refunded: true }]);
-          const { status, body } = await crashed.buyAgain(shop.url);
-          assert.deepEqual([status, body.reason], [409, "ORDER_FAILED"]);
-          assert.equal((await take(shop.url, "GET /cart", { token: crashed.token })).items.length, 1);
+          await refuse(shop.url, "POST /orders", { token, ...order, status: 409, reason: "ORDER_FAILED" });
+          assert.equal((await take(shop.url, "GET /cart", { token })).items.length, 1);
         });
       }),
     );

@@ -1,10 +1,11 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { rm } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 import { startTestApp } from "plinth/testing";
 import shop from "./app.ts";
 import { beginVisit, journey, type Visit } from "./journey.ts";
+import { newDatabase, skipWithoutPostgres } from "./postgres.fixture.ts";
+import { freePorts, startCommand } from "./process.fixture.ts";
+import { mailFolderOf, newFolder } from "./shop.fixture.ts";
 
 interface Running {
   readonly url: string;
@@ -14,37 +15,74 @@ interface Running {
 interface Placement {
   readonly name: string;
   readonly skip?: string | false;
-  start(mailFolder: string): Promise<Running>;
+  /** Everything that it keeps is in the folder. */
+  start(folder: string): Promise<Running>;
 }
 
 /** The same journey wherever the shop runs and however it is split. */
 const placements: readonly Placement[] = [
-  {
-    name: "in one process",
-    start: (mailFolder) => startTestApp(shop, { environment: { SHOP_MAIL_FOLDER: mailFolder } }),
-  },
-  {
-    name: "with RPC between its groups",
-    start: (mailFolder) => startTestApp(shop, { placement: "groups", environment: { SHOP_MAIL_FOLDER: mailFolder } }),
-  },
+  { name: "in one process", start: (folder) => startInside(folder, "process") },
+  { name: "with RPC between its groups", start: (folder) => startInside(folder, "groups") },
+  { name: "in three processes on Postgres", skip: skipWithoutPostgres, start: startProcesses },
 ];
+
+function startInside(folder: string, placement: "process" | "groups"): Promise<Running> {
+  return startTestApp(shop, {
+    placement,
+    environment: { SHOP_MAIL_FOLDER: mailFolderOf(folder) },
+    settings: { dataFolder: folder },
+  });
+}
+
+/** `plinth start --group …` for each, as on three machines that share a database. */
+async function startProcesses(folder: string): Promise<Running> {
+  const groups = ["edge", "orders", "workers"];
+  const [port = 0, ...ports] = await freePorts(1 + groups.length);
+  const database = await newDatabase();
+  const programs = groups.map((group, i) =>
+    startCommand(["--group", group], {
+      folder,
+      environment: {
+        NODE_ENV: "test",
+        DATABASE_URL: database.url,
+        PORT: String(port),
+        PLINTH_MANAGEMENT_PORT: "0",
+        PLINTH_RPC_PORT: String(ports[i]),
+        PLINTH_RPC_SECRET: "a secret for tests alone",
+        PLINTH_ADDRESSES: groups.map((name, j) => `${name}=127.0.0.1:${ports[j]}`).join(";"),
+        SHOP_MAIL_FOLDER: mailFolderOf(folder),
+      },
+    }),
+  );
+  const stop = async () => {
+    await Promise.all(programs.map((program) => program.stop()));
+    await database.drop();
+  };
+  try {
+    await Promise.all(programs.map((program) => program.says(/ready \S+ in [\d.]+ s/)));
+  } catch (thrown) {
+    await stop();
+    throw thrown;
+  }
+  return { url: `http://127.0.0.1:${port}`, stop };
+}
 
 for (const { name, skip = false, start } of placements) {
   describe(`the shop ${name}: a customer`, { skip }, () => {
-    let mailFolder = "";
+    let folder = "";
     let running: Running | undefined;
     let visit: Visit | undefined;
     let startedAt = 0;
 
     before(async () => {
-      mailFolder = await mkdtemp(join(tmpdir(), "plinth-shop-"));
-      running = await start(mailFolder);
-      visit = beginVisit({ url: running.url, mailFolder });
+      folder = await newFolder();
+      running = await start(folder);
+      visit = beginVisit({ url: running.url, mailFolder: mailFolderOf(folder) });
       startedAt = performance.now();
     });
     after(async () => {
       await running?.stop();
-      await rm(mailFolder, { recursive: true, force: true });
+      await rm(folder, { recursive: true, force: true });
     });
 
     for (const step of journey) {

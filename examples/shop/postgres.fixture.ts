@@ -7,13 +7,19 @@ const url = process.env.PLINTH_TEST_POSTGRES_URL;
 /** Why tests on Postgres are left out, or false when they run. */
 export const skipWithoutPostgres: string | false = url ? false : "PLINTH_TEST_POSTGRES_URL is not set";
 
-/** A database of a test's own on the Postgres that tests were given. */
-export async function newDatabase(): Promise<{ readonly url: string; drop(): Promise<void> }> {
+export interface TestDatabase {
+  readonly name: string;
+  readonly url: string;
+  drop(): Promise<void>;
+}
+
+/** A database of a test's own on the Postgres that tests were given: empty, or a copy of one that nobody has open. */
+export async function newDatabase(template?: TestDatabase): Promise<TestDatabase> {
   const name = `plinth_shop_${newId().replaceAll("-", "")}`;
-  await administer(`create database ${name}`);
+  await administer(`create database ${name}${template ? ` template ${template.name}` : ""}`);
   const own = new URL(url ?? "");
   own.pathname = `/${name}`;
-  return { url: own.href, drop: () => administer(`drop database if exists ${name} with (force)`) };
+  return { name, url: own.href, drop: () => administer(`drop database if exists ${name} with (force)`) };
 }
 
 /** Runs one statement in the database that was given, and leaves nothing behind there. */
