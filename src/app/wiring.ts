@@ -1,6 +1,6 @@
 import type { Call, CallScope, Clock, Random, StreamCall } from "../base/index.ts";
 import type { GatewayRoute } from "../gateway/index.ts";
-import { deadline, deadlineStream } from "../resilience/index.ts";
+import { deadlineStream } from "../resilience/index.ts";
 import type { RpcMethod } from "../rpc/index.ts";
 import type {
   AnyContract,
@@ -105,7 +105,8 @@ export function wire(options: WiringOptions): Wiring {
     const guard = guardOf(operation.service);
     return {
       operation,
-      ...(call && { call: (here ? deadline({ clock }) : guard.policy(operation))(call) }),
+      // The gateway ends a request at its deadline by itself: what stays here needs nothing around it.
+      ...(call && { call: here ? call : guard.policy(operation)(call) }),
       ...(stream && { stream: (here ? deadlineStream({ clock }) : guard.stream())(stream) }),
     };
   }

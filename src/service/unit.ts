@@ -3,7 +3,7 @@ import { assert, error, PlinthError, toMs } from "../base/index.ts";
 import type { Transaction } from "../database/index.ts";
 import { Redeliver } from "../events/index.ts";
 import type { Compiled } from "../schema/index.ts";
-import type { Metrics, Tracer } from "../telemetry/index.ts";
+import type { Metrics, Span, Tracer } from "../telemetry/index.ts";
 import { compileAccess } from "./access.ts";
 import type { ContextParts } from "./handler-context.ts";
 import { compileContext } from "./handler-context.ts";
@@ -111,21 +111,28 @@ function serveCall(operation: Operation, handler: Handler, options: UnitOptions,
     if (scope.cancelled) throw scope.cancelled;
     check?.(scope.principal);
     const startedAt = clock.now();
-    const span = tracer.start(id, scope.trace, "server");
-    scope.trace = span;
+    const span = startSpan(tracer, id, scope);
     try {
       const answer = await handler(request, contextOf(scope));
       const response = finishResponse ? finishResponse(answer) : answer;
-      span.end("ok");
+      span?.end("ok");
       observe(startedAt, "ok");
       return response;
     } catch (thrown) {
       const failure = toDeclared(operation, thrown, options, scope);
-      span.end(failure.code === "internal" || failure.code === "unknown" ? "error" : "ok");
+      span?.end(failure.code === "internal" || failure.code === "unknown" ? "error" : "ok");
       observe(startedAt, failure.code);
       throw failure;
     }
   };
+}
+
+/** A span of its own where the trace is recorded, or begins here. In a trace that is not, the parent's ids do as well. */
+function startSpan(tracer: Tracer, name: string, scope: CallScope): Span | undefined {
+  if (scope.trace && !scope.trace.sampled) return undefined;
+  const span = tracer.start(name, scope.trace, "server");
+  scope.trace = span;
+  return span;
 }
 
 function serveStream(operation: Operation, handler: Handler, options: UnitOptions, measure: Measure): StreamCall {
@@ -139,8 +146,7 @@ function serveStream(operation: Operation, handler: Handler, options: UnitOption
     if (scope.cancelled) throw scope.cancelled;
     check?.(scope.principal);
     const startedAt = options.clock.now();
-    const span = options.tracer.start(operation.id, scope.trace, "server");
-    scope.trace = span;
+    const span = startSpan(options.tracer, operation.id, scope);
     let code = "cancelled";
     try {
       for await (const item of handler(request, contextOf(scope)) as AsyncIterable<unknown>) {
@@ -153,7 +159,7 @@ function serveStream(operation: Operation, handler: Handler, options: UnitOption
       code = failure.code;
       throw failure;
     } finally {
-      span.end(code === "internal" ? "error" : "ok");
+      span?.end(code === "internal" ? "error" : "ok");
       observe(startedAt, code);
     }
   };
