@@ -118,9 +118,13 @@ export function startDev({ file, port, clock, terminal }: DevOptions): Dev {
   };
   const restart = (changed: string | undefined): void => {
     waiting = changed;
-    turn ??= run(changed).finally(() => {
-      turn = undefined;
-    });
+    // A start that is under way is of files that are old by now.
+    if (turn) void end();
+    else {
+      turn = run(changed).finally(() => {
+        turn = undefined;
+      });
+    }
   };
 
   const watcher = createWatcher({ folder: watchedFolder(file, terminal.cwd), clock, onChange: restart, say: note });

@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { startTestApp, type TestApp } from "../../testing.ts";
+import workshopApp from "../fixtures/workshop/app.ts";
+import { run, workshop } from "../terminal.fixture.ts";
+
+const environment = { NODE_ENV: "test", DATABASE_URL: "pglite:memory:cli-call", PLINTH_LOG: "silent" };
+const call = (...line: string[]) => run(["call", ...line, "--app", workshop], { environment });
+
+describe("a call in this process", () => {
+  test("prints the answer as JSON and ends with 0", async () => {
+    const { code, out, err } = await call("tools.getTool", '{"id":"saw"}');
+    assert.deepEqual({ code, err }, { code: 0, err: "" });
+    assert.deepEqual(JSON.parse(out), { id: "saw", name: "Saw" });
+  });
+
+  test("is made as the app itself", async () => {
+    assert.deepEqual(JSON.parse((await call("tools.whoAmI")).out), { subject: "workshop" });
+  });
+
+  test("prints a stream one item to a line", async () => {
+    const { out } = await call("tools.listTools");
+    assert.equal(out, '{"id":"saw","name":"Saw"}\n{"id":"axe","name":"Axe"}\n');
+  });
+
+  test("prints nothing for a method that answers nothing", async () => {
+    assert.deepEqual(await call("tools.dropTool", '{"id":"saw"}'), { code: 0, out: "", err: "" });
+  });
+
+  test("reads the request from standard input for -", async () => {
+    const line = ["call", "tools.getTool", "-", "--app", workshop];
+    const { out } = await run(line, { environment, input: '{"id":"saw"}' });
+    assert.equal(JSON.parse(out).id, "saw");
+  });
+
+  test("tells a failure on standard error and ends with 1", async () => {
+    assert.deepEqual(await call("tools.getTool", '{"id":"axe"}'), {
+      code: 1,
+      out: "",
+      err: 'error: There is no tool "axe". (not_found TOOL_UNKNOWN)\n',
+    });
+    assert.match(
+      (await call("tools.getTool", '{"id":"bug"}')).err,
+      /\(internal\)\n {2}because: the drawer is stuck\n$/,
+    );
+  });
+
+  test("tells every field that is wrong", async () => {
+    const { code, err } = await call("tools.getTool", `{"id":${JSON.stringify("x".repeat(30))}}`);
+    assert.equal(code, 1);
+    assert.match(err, /\/id .*\(invalid_argument VALIDATION_FAILED\)/);
+  });
+
+  test("gives a failure as problem details with --json", async () => {
+    const { code, out, err } = await call("tools.getTool", '{"id":"axe"}', "--json");
+    assert.deepEqual({ code, out }, { code: 1, out: "" });
+    const { status, reason } = JSON.parse(err);
+    assert.deepEqual({ status, reason }, { status: 404, reason: "TOOL_UNKNOWN" });
+  });
+});
+
+describe("a call of an app that runs", () => {
+  let running: TestApp;
+  before(async () => {
+    running = await startTestApp(workshopApp);
+  });
+  after(() => running.stop());
+
+  test("goes through the gateway, path parameters included", async () => {
+    const { code, out } = await call("tools.getTool", '{"id":"saw"}', "--url", running.url);
+    assert.equal(code, 0);
+    assert.deepEqual(JSON.parse(out), { id: "saw", name: "Saw" });
+  });
+
+  test("prints a stream one item to a line", async () => {
+    const { out } = await call("tools.listTools", "--url", running.url);
+    assert.equal(out, '{"id":"saw","name":"Saw"}\n{"id":"axe","name":"Axe"}\n');
+  });
+
+  test("tells what the gateway refused", async () => {
+    const { code, err } = await call("tools.getTool", '{"id":"axe"}', "--url", running.url);
+    assert.equal(code, 1);
+    assert.match(err, /There is no tool "axe"\. \(not_found TOOL_UNKNOWN\)/);
+    assert.match((await call("tools.whoAmI", "--url", running.url)).err, /unauthenticated/);
+    assert.match((await call("tools.whoAmI", "--url", running.url, "--token", "nonsense")).err, /unauthenticated/);
+  });
+
+  test("needs a route", async () => {
+    const { code, err } = await call("tools.breakTool", '{"id":"saw"}', "--url", running.url);
+    assert.equal(code, 2);
+    assert.match(err, /tools\.breakTool has no "http" route.*call it without --url/);
+  });
+});
+
+describe("a call is refused before anything starts", () => {
+  test("when there is no such method, naming the one that was meant", async () => {
+    const { code, err } = await call("tools.getTol");
+    assert.equal(code, 2);
+    assert.match(err, /there is no "tools\.getTol" in "workshop"\. Did you mean "tools\.getTool"\?/);
+    assert.match((await call("xyzzy")).err, /The app has tools\.getTool, tools\.listTools/);
+  });
+
+  test("when the request is no JSON", async () => {
+    const { code, err } = await call("tools.getTool", "{id}");
+    assert.equal(code, 2);
+    assert.match(err, /REQUEST: it is no JSON \(.*\); write for example '\{"id":"1"\}'\./);
+  });
+
+  test("when the method is raw", async () => {
+    const { code, err } = await call("tools.takeFile");
+    assert.equal(code, 2);
+    assert.match(err, /raw HTTP, which no schema describes; call it with curl: -X POST …\/files/);
+  });
+
+  test("when the address is none", async () => {
+    const { code, err } = await call("tools.getTool", '{"id":"saw"}', "--url", "nowhere");
+    assert.equal(code, 2);
+    assert.match(err, /"nowhere" is no address/);
+  });
+});
