@@ -1,14 +1,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { until } from "./mail.fixture.ts";
 
 /** A program that a test has started, and ends. */
 export interface Program {
   /** What it has written so far. */
   output(): string;
-  /** Resolves with the first match in its output. Throws with all of it when the program ends before. */
+  /** Resolves with the first match in its output. Throws with all of it when the program ends before, and after 60 s. */
   says(pattern: RegExp): Promise<RegExpExecArray>;
   /** How it ended: a code, or a signal. */
   readonly ended: Promise<number | NodeJS.Signals>;
@@ -53,12 +53,16 @@ function startProgram(args: readonly string[], { folder, environment }: ProgramO
   const ended = once(child, "close").then(([code, signal]) => (code ?? signal) as number | NodeJS.Signals);
   return {
     output: () => output,
-    says: (pattern) =>
-      until(`${pattern}`, async () => {
+    async says(pattern) {
+      const endAt = performance.now() + 60_000;
+      while (performance.now() < endAt) {
         const match = pattern.exec(output);
-        if (!match && hasEnded(child)) throw new Error(`it ended without saying ${pattern}:\n${output}`);
-        return match ?? undefined;
-      }),
+        if (match) return match;
+        if (hasEnded(child)) break;
+        await sleep(25);
+      }
+      throw new Error(`it did not say ${pattern}, only:\n${output}`);
+    },
     ended,
     async stop() {
       if (!hasEnded(child)) child.kill("SIGTERM");
