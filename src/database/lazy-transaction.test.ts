@@ -82,3 +82,11 @@ test("hooks run after the commit, those from before the beginning first; not aft
   await undone.rollback();
   assert.deepEqual(ran, ["early", "late"]);
 });
+
+test("begins no more once it is rolled back: a branch that was left running holds no session", async () => {
+  const lazy = lazyTransaction(database, first);
+  await lazy.rollback();
+  await assert.rejects(lazy.tx.sql`delete from rows`, { reason: "TRANSACTION_ENDED" });
+  assert.throws(() => lazy.tx.afterCommit(() => {}), { reason: "TRANSACTION_ENDED" });
+  assert.equal((await ids()).length, 4);
+});

@@ -1,5 +1,6 @@
 import type { Kysely } from "kysely";
 import { CompiledQuery } from "kysely";
+import { error } from "../base/index.ts";
 import type { Database, TransactionOptions } from "./database.ts";
 import type { QueryResult } from "./driver.ts";
 import { createKysely } from "./kysely.ts";
@@ -45,6 +46,7 @@ export function lazyTransaction(
 
 class Lazy implements Transaction {
   begun = false;
+  #isOver = false;
   readonly #database: Database;
   readonly #first: (tx: Transaction) => Promise<void>;
   readonly #options: Omit<TransactionOptions, "attempts">;
@@ -97,6 +99,7 @@ class Lazy implements Transaction {
   }
 
   afterCommit(hook: () => unknown): void {
+    if (this.#isOver) throw over();
     if (this.#real) this.#real.afterCommit(hook);
     else this.#hooks.push(hook);
   }
@@ -107,17 +110,21 @@ class Lazy implements Transaction {
 
   async commit(): Promise<void> {
     await this.#begin();
+    this.#isOver = true;
     this.#finish?.({ undo: false });
     await this.#over;
   }
 
   async rollback(): Promise<void> {
+    // First of all: a branch of the work that still runs must not begin what nobody would end.
+    this.#isOver = true;
     if (!this.begun) return;
     this.#finish?.({ undo: true });
     await this.#over?.catch(() => {});
   }
 
   #begin(): Promise<Transaction> {
+    if (this.#isOver && !this.#opened) return Promise.reject(over());
     this.#opened ??= this.#open();
     return this.#opened;
   }
@@ -142,6 +149,14 @@ class Lazy implements Transaction {
       work.catch(reject);
     });
   }
+}
+
+function over(): Error {
+  return error("internal", "This transaction has ended.", {
+    reason: "TRANSACTION_ENDED",
+    detail: "A branch of the work went on after the rest had failed: await every branch (Promise.allSettled).",
+    executed: "no",
+  });
 }
 
 /** Ends the transaction from inside; nobody sees it but `rollback`. */
