@@ -4,7 +4,6 @@ import assert from "node:assert/strict";
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
-  // biome-ignore format: one line says it best
   readonly body: any;
 }
 

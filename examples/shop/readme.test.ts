@@ -53,46 +53,57 @@ function runAll(port: number, folder: string): string[] {
   return stdout.split(`${separator}\n`);
 }
 
-const ways: readonly { name: string; skip: string | false; arguments: readonly string[]; postgres: boolean }[] = [
+interface Way {
+  readonly name: string;
+  readonly skip: string | false;
+  readonly arguments: readonly string[];
+  readonly postgres: boolean;
+}
+
+const ways: readonly Way[] = [
   { name: "npm start", skip, arguments: [], postgres: false },
   { name: "npm start -- --split", skip: skip || skipWithoutPostgres, arguments: ["--split"], postgres: true },
 ];
 
 for (const way of ways) {
-  describe(`the README's purchase after ${way.name}`, { skip: way.skip }, () => {
-    let folder = "";
-    let program: Program | undefined;
-    let database: Awaited<ReturnType<typeof newDatabase>> | undefined;
-    let printed: string[] = [];
+  const title = `the README's purchase after ${way.name}`;
+  if (way.skip) it(title, { skip: way.skip }, () => {});
+  else describe(title, () => follow(way));
+}
 
-    before(async () => {
-      folder = await newFolder();
-      if (way.postgres) database = await newDatabase();
-      const [port = 0] = await freePorts(1);
-      program = startCommand(way.arguments, {
-        folder,
-        environment: {
-          PORT: String(port),
-          PLINTH_MANAGEMENT_PORT: "0",
-          ...(database && { DATABASE_URL: database.url }),
-        },
-      });
-      await program.says(/ready shop( \(edge\))? in [\d.]+ s/);
-      printed = runAll(port, folder);
-    });
-    after(async () => {
-      await program?.stop();
-      await database?.drop();
-      await rm(folder, { recursive: true, force: true });
-    });
+function follow(way: Way): void {
+  let folder = "";
+  let program: Program | undefined;
+  let database: Awaited<ReturnType<typeof newDatabase>> | undefined;
+  let printed: string[] = [];
 
-    for (const [i, exchange] of exchanges().entries()) {
-      if (exchange.printed === undefined) continue;
-      it(`prints what it says for: ${exchange.commands.trim().split("\n").at(-1)}`, () => {
-        assert.match(withoutSpace(printed[i] ?? ""), toPattern(exchange.printed ?? ""));
-      });
-    }
+  before(async () => {
+    folder = await newFolder();
+    if (way.postgres) database = await newDatabase();
+    const [port = 0] = await freePorts(1);
+    program = startCommand(way.arguments, {
+      folder,
+      environment: {
+        PORT: String(port),
+        PLINTH_MANAGEMENT_PORT: "0",
+        ...(database && { DATABASE_URL: database.url }),
+      },
+    });
+    await program.says(/ready shop( \(edge\))? in [\d.]+ s/);
+    printed = runAll(port, folder);
   });
+  after(async () => {
+    await program?.stop();
+    await database?.drop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  for (const [i, exchange] of exchanges().entries()) {
+    if (exchange.printed === undefined) continue;
+    it(`prints what it says for: ${exchange.commands.trim().split("\n").at(-1)}`, () => {
+      assert.match(withoutSpace(printed[i] ?? ""), toPattern(exchange.printed ?? ""));
+    });
+  }
 }
 
 describe("the README's commands for several processes", () => {
