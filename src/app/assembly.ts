@@ -117,7 +117,7 @@ export async function assemble(definition: App, options: AssemblyOptions): Promi
     ...inner,
     // A group of its own is called by the others; a process that holds everything is called by nobody.
     ...(group !== undefined && services.length > 0 ? [rpcComponent(createRpc(process, wiring), needs, ports)] : []),
-    ...(gateway && options.listen ? [gatewayComponent(gateway, needs, ports)] : []),
+    ...(gateway ? [gatewayComponent(gateway, { needs, ports, listen: options.listen })] : []),
   ];
   // The quiet period is the gateway's own: it alone knows when new work stopped coming.
   const lifecycle = createLifecycle({

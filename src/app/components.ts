@@ -146,12 +146,17 @@ export function rpcComponent(rpc: RpcServer, needs: readonly string[], ports: Po
   };
 }
 
-export function gatewayComponent(gateway: Gateway, needs: readonly string[], ports: Ports): Component {
+/** Without `listen` an outer server hands the requests over; they end in the same order. */
+export function gatewayComponent(
+  gateway: Gateway,
+  options: { readonly needs: readonly string[]; readonly ports: Ports; readonly listen: boolean },
+): Component {
   return {
     name: "gateway",
-    needs: [...needs],
+    needs: options.needs,
     async start() {
-      ports.gateway = (await gateway.start()).port;
+      if (options.listen) options.ports.gateway = (await gateway.start()).port;
+      else gateway.open();
     },
     drain: () => gateway.drain(),
     open: () => (gateway.stats.inFlight > 0 ? [`${gateway.stats.inFlight} requests`] : []),

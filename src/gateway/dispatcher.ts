@@ -1,5 +1,12 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { overloaded, requestMalformed, routeNotFound, transferCodingUnknown, urlTooLong } from "./errors.ts";
+import {
+  notServing,
+  overloaded,
+  requestMalformed,
+  routeNotFound,
+  transferCodingUnknown,
+  urlTooLong,
+} from "./errors.ts";
 import type { Edge } from "./exchange.ts";
 import { Exchange } from "./exchange.ts";
 import type { Fallbacks } from "./fallback.ts";
@@ -69,6 +76,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       endpoint = fallback.endpoint;
       params = undefined;
     }
+    if (!edge.isOpen) return refuse(req, res, expectsContinue, notServing());
     if (prefix !== "") req.url = url;
     run(new Exchange(edge, endpoint, req, res, params ?? new EmptyTexts(), query, startedAt, expectsContinue));
   };

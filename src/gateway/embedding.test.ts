@@ -218,6 +218,7 @@ test("mounts that cannot be stop the start", () => {
 
 test("inside Express: our paths are ours, the others go on", async () => {
   const gateway = testGateway(methods);
+  gateway.open();
   const app = express();
   app.use("/api", gateway.handler);
   app.get("/api/own", (_req, res) => void res.send("own"));
@@ -235,8 +236,31 @@ test("inside Express: our paths are ours, the others go on", async () => {
   await gateway.stop();
 });
 
+test("inside Express: before the start and after the end our paths are 503, the others go on", async () => {
+  const gateway = testGateway(methods);
+  const app = express();
+  app.use(gateway.handler);
+  app.get("/own", (_req, res) => void res.send("own"));
+  const port = await listening(createServer(app));
+  const refused = async (): Promise<void> => {
+    const answer = await ask(port, request("GET /words/a", close));
+    assert.equal(answer.status, 503);
+    assert.equal(answer.headers["retry-after"], "1");
+    assert.equal(JSON.parse(answer.body).reason, "NOT_SERVING");
+    assert.equal((await ask(port, request("GET /own", close))).body, "own");
+  };
+  await refused();
+  gateway.open();
+  assert.equal((await ask(port, request("GET /words/a", close))).status, 200);
+  await gateway.drain();
+  await refused();
+  await gateway.stop();
+  await refused();
+});
+
 test("inside Express behind a body parser: 500, and the log says what to change", async () => {
   const gateway = testGateway(methods);
+  gateway.open();
   const app = express();
   app.use(express.json());
   app.use(gateway.handler);
@@ -246,6 +270,7 @@ test("inside Express behind a body parser: 500, and the log says what to change"
 
 test("inside Fastify: under the prefix that it leaves on", async () => {
   const gateway = testGateway(methods, { prefix: "/api" });
+  gateway.open();
   const app = fastify();
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", (_req, _payload, done) => done(null));

@@ -144,6 +144,14 @@ export const idempotencyKeyInvalid = (lengthMax: number): HttpError =>
 export const overloaded = (): PlinthError =>
   error("unavailable", "The server is busy. Try again shortly.", { reason: "OVERLOADED", retry: 1000, executed: "no" });
 
+/** NOT_SERVING: the process has not started yet, or has stopped, and is still handed requests. Nothing was executed. */
+export const notServing = (): PlinthError =>
+  error("unavailable", "The server takes no requests now. Try again shortly.", {
+    reason: "NOT_SERVING",
+    retry: 1000,
+    executed: "no",
+  });
+
 /** SHUTTING_DOWN: the process ends before the request could. */
 export const shuttingDown = (): PlinthError =>
   error("unavailable", "The server is shutting down. Try again.", { reason: "SHUTTING_DOWN", retry: 1000 });

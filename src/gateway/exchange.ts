@@ -31,6 +31,8 @@ export interface Edge {
   /** Requests that are being answered, streams that have begun not among them. */
   inFlight: number;
   streams: number;
+  /** Whether requests are served; before the start and after the end they are refused. */
+  isOpen: boolean;
   draining: boolean;
   /** In `clock.now()` milliseconds. */
   lastRequestAt: number;

@@ -74,7 +74,8 @@ export interface GatewayOptions {
 export interface Gateway extends GatewayServer {
   /**
    * For mounting inside an Express, Fastify or `node:http` app: mount it before body parsers. With `next`, a path that is
-   * not ours is handed back instead of answered with 404.
+   * not ours is handed back instead of answered with 404. Before `open` or `start`, and once the gateway has drained,
+   * what is ours is answered with 503 and `Retry-After`.
    */
   readonly handler: (req: IncomingMessage, res: ServerResponse, next?: () => void) => void;
 }
@@ -100,6 +101,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     observeBroken: (status) => brokenObserver(status, 0),
     inFlight: 0,
     streams: 0,
+    isOpen: false,
     draining: false,
     lastRequestAt: 0,
     onFinish: undefined,

@@ -9,7 +9,9 @@ import type { Edge } from "./exchange.ts";
 import { answerBrokenConnection, answerRaw } from "./parse-error.ts";
 
 export interface GatewayServer {
-  /** Listens. Throws StartError PORT_IN_USE, PORT_FORBIDDEN or HOST_UNUSABLE. */
+  /** Serves what `handler` is given, without listening itself. */
+  open(): void;
+  /** Opens and listens. Throws StartError PORT_IN_USE, PORT_FORBIDDEN or HOST_UNUSABLE. */
   start(): Promise<{ readonly port: number }>;
   /**
    * Takes leave without failing a request: answers close their connections, new requests are still served until none has
@@ -74,6 +76,8 @@ export function createGatewayServer(options: GatewayServerOptions): GatewayServe
     edge.connections.forEachGuest((guest) => guest.onDraining(random.next() * streamJitterMs));
     await waitForQuiet();
     if (server.listening) server.close();
+    // Nobody stops the outer server for us: what it still hands over is refused from now on.
+    else edge.isOpen = false;
     server.closeIdleConnections();
     await waitForInFlight();
     edge.connections.forEachGuest((guest) => guest.onShutdown(shuttingDown()));
@@ -83,13 +87,20 @@ export function createGatewayServer(options: GatewayServerOptions): GatewayServe
   };
 
   return {
-    start: () => start(server, options),
+    open() {
+      edge.isOpen = true;
+    },
+    start() {
+      edge.isOpen = true;
+      return start(server, options);
+    },
     drain() {
       draining ??= drain();
       return draining;
     },
     async stop() {
       edge.draining = true;
+      edge.isOpen = false;
       const ends = [...sockets].map((socket) => once(socket, "close"));
       if (server.listening) ends.push(once(server, "close"));
       server.close();
