@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -15,7 +15,6 @@ import { createRuntime } from "./runtime.ts";
 import { sampleApp, store } from "./sample.fixture.ts";
 import { toSchemaName } from "./stores.ts";
 import { startTestApp } from "./testing.ts";
-import { developmentTokenKey } from "./token-key.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "plinth-app-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -270,14 +269,6 @@ test("a failure inside is logged once with its trace, and a declared secret neve
   assert.equal(failures.length, 1);
   assert.equal(failures[0]?.trace_id, problem.traceId);
   assert.doesNotMatch(destination.text, /hunter2/);
-});
-
-test("the development key is made once, for its owner alone, and kept", async () => {
-  const place = join(folder, "keys");
-  const [first, second] = await Promise.all([developmentTokenKey(place), developmentTokenKey(place)]);
-  assert.equal(await developmentTokenKey(place), first);
-  assert.ok(second === first || second === "", "two at once agree");
-  assert.equal(statSync(join(place, "token-key.pem")).mode & 0o777, 0o600);
 });
 
 test("a service's schema is its name as SQL writes names", () => {

@@ -1,24 +1,52 @@
-import { mkdir, open, readFile } from "node:fs/promises";
+import { link, mkdir, open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { newId, StartError } from "../base/index.ts";
 import { generateTokenSecret } from "../gateway/index.ts";
 
 /**
  * The app's own key in development: made once, kept beside the data, readable by its owner alone, so that tokens stay
- * good over a restart. Two processes that start at once agree on one: the file is made exclusively.
+ * good over a restart. Processes that start at once agree on one: each writes its own, whole and synced, under a name of
+ * its own, and the first to link it under the key's name has made the key.
  */
 export async function developmentTokenKey(folder: string): Promise<string> {
-  await mkdir(folder, { recursive: true });
   const file = join(folder, "token-key.pem");
   try {
-    const handle = await open(file, "wx", 0o600);
+    const known = await readIfThere(file);
+    if (known !== undefined) return known;
+    await mkdir(folder, { recursive: true });
+    await makeKey(file, join(folder, `token-key-${newId()}.tmp`));
+    return await readFile(file, "utf8");
+  } catch (cause) {
+    throw new StartError(
+      "TOKEN_KEY_UNUSABLE",
+      `PLINTH_DATA: the development key ${file} can be neither read nor made (${(cause as Error).message}); let this user write there, or set PLINTH_TOKEN_KEY.`,
+      { cause },
+    );
+  }
+}
+
+async function readIfThere(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw thrown;
+  }
+}
+
+async function makeKey(file: string, own: string): Promise<void> {
+  try {
+    const handle = await open(own, "wx", 0o600);
     try {
       await handle.writeFile(generateTokenSecret());
       await handle.sync();
     } finally {
       await handle.close();
     }
+    await link(own, file);
   } catch (thrown) {
     if ((thrown as NodeJS.ErrnoException).code !== "EEXIST") throw thrown;
+  } finally {
+    await rm(own, { force: true });
   }
-  return readFile(file, "utf8");
 }
