@@ -4,7 +4,7 @@ import { newId } from "../base/index.ts";
 import type { AnyContract, Client } from "../service/index.ts";
 import type { App } from "./app.ts";
 import { groupsOf, wholeGroup } from "./app.ts";
-import type { RuntimeOptions } from "./runtime.ts";
+import type { Addresses, Runtime, RuntimeOptions } from "./runtime.ts";
 import { createRuntime } from "./runtime.ts";
 
 export interface TestAppOptions
@@ -51,7 +51,7 @@ export async function startTestApp(definition: App, options: TestAppOptions = {}
       }),
     ),
   );
-  const started = await Promise.all(runtimes.map((runtime) => runtime.start()));
+  const started = await startAll(runtimes);
   const url = started.find((addresses) => addresses.gateway !== undefined)?.gateway ?? "";
   return {
     url,
@@ -63,6 +63,17 @@ export async function startTestApp(definition: App, options: TestAppOptions = {}
       await Promise.all(runtimes.map((runtime) => runtime.stop()));
     },
   };
+}
+
+/** Starts all, or none: when one fails, those that were started are stopped and its error is thrown. */
+async function startAll(runtimes: readonly Runtime[]): Promise<Addresses[]> {
+  const outcomes = await Promise.allSettled(runtimes.map((runtime) => runtime.start()));
+  const failed = outcomes.find((outcome) => outcome.status === "rejected");
+  if (failed) {
+    await Promise.all(runtimes.map((runtime) => runtime.stop()));
+    throw failed.reason;
+  }
+  return outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
 }
 
 /** The place of the group that a service lives in. */
