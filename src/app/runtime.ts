@@ -1,10 +1,9 @@
 import type { Clock, Random } from "../base/index.ts";
-import { CallScope, StartError, servicePrincipal, systemClock, systemRandom } from "../base/index.ts";
+import { CallScope, createDeadlines, StartError, servicePrincipal, systemClock, systemRandom } from "../base/index.ts";
 import type { Environment } from "../config/index.ts";
 import type { Gateway, Page } from "../gateway/index.ts";
 import type { ExitCode } from "../lifecycle/index.ts";
 import type { AnyContract, Client } from "../service/index.ts";
-import { callDeadlineMs } from "../service/index.ts";
 import type { Logger, Metrics, TextDestination, Tracer } from "../telemetry/index.ts";
 import type { App } from "./app.ts";
 import { assemble } from "./assembly.ts";
@@ -124,22 +123,14 @@ export async function createRuntime(definition: App, options: RuntimeOptions = {
           `client(${contract.name}): nothing in "${definition.name}" provides it.`,
         );
       }
-      const factory = wiring.client(contract, definition.name);
-      const principal = servicePrincipal(definition.name);
-      // Each use is a call of its own, with the time that a call between services has.
-      return new Proxy({} as Client<C>, {
-        get: (_target, name: string) =>
-          name === "then"
-            ? undefined
-            : (request: unknown, callOptions?: object) => {
-                const scope = new CallScope({
-                  principal,
-                  deadline: clock.now() + callDeadlineMs,
-                  caller: definition.name,
-                });
-                return factory(scope)[name]?.(request, callOptions);
-              },
+      const scope = new CallScope({
+        principal: servicePrincipal(definition.name),
+        // Each call has the time that its method or its options give it.
+        deadline: Number.POSITIVE_INFINITY,
+        caller: definition.name,
+        deadlines: createDeadlines(clock),
       });
+      return wiring.client(contract, definition.name)(scope) as Client<C>;
     },
   };
 }
