@@ -4,11 +4,12 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { CrashOptions } from "./crash.fixture.ts";
 import { ask, refuse, take } from "./http.fixture.ts";
-import { mailsAbout, until } from "./mail.fixture.ts";
+import { mailsAbout } from "./mail.fixture.ts";
 import { newDatabase, skipWithoutPostgres, type TestDatabase } from "./postgres.fixture.ts";
 import { startFixture } from "./process.fixture.ts";
 import { card, shipTo } from "./purchase.fixture.ts";
 import { newFolder, startShop, type TestShop } from "./shop.fixture.ts";
+import { until } from "./waiting.fixture.ts";
 
 /** Where the shop keeps its data. */
 interface Home {

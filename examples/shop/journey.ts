@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { ask, refuse, take } from "./http.fixture.ts";
-import { mailsAbout, until } from "./mail.fixture.ts";
+import { mailsAbout } from "./mail.fixture.ts";
+import { until } from "./waiting.fixture.ts";
 
 /**
  * A customer's whole way through the shop, kept as data: steps in order, each a claim. It knows an address and the

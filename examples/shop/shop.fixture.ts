@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { type App, app } from "plinth";
 import { startTestApp, type TestApp, type TestAppOptions } from "plinth/testing";
 import shop from "./app.ts";
-import { until } from "./mail.fixture.ts";
 import { createProbe } from "./probe.fixture.ts";
+import { until } from "./waiting.fixture.ts";
 
 export interface ShopOptions extends Pick<TestAppOptions, "doubles" | "environment" | "inbox"> {
   /** Default: the shop's own. */

@@ -3,7 +3,7 @@ import { t } from "plinth";
 /** One line of text, without control characters: it may stand in a subject line, and in a database. */
 export function line(limits: { readonly min?: number; readonly max: number; readonly description?: string }) {
   const { min = 0, max, ...rest } = limits;
-  return t.String({ minLength: min, maxLength: max, pattern: "^\\P{Cc}*$", ...rest });
+  return t.String({ minLength: min, maxLength: max, pattern: "^[^\\u0000-\\u001f\\u007f-\\u009f]*$", ...rest });
 }
 
 /** The id of anything: a product's short name, an order's UUID. */

@@ -3,9 +3,9 @@ import { after, before, beforeEach, describe, it } from "node:test";
 import { isError } from "plinth";
 import { catalog } from "../catalog/contract.ts";
 import { checkout } from "../checkout/contract.ts";
-import { until } from "../mail.fixture.ts";
 import { accountsDouble, card, shipTo } from "../purchase.fixture.ts";
 import { startShop, type TestShop } from "../shop.fixture.ts";
+import { until } from "../waiting.fixture.ts";
 import { cart } from "./contract.ts";
 
 describe("a cart", () => {

@@ -1,4 +1,4 @@
-import { type Client, type Database, database, service } from "plinth";
+import { type Client, type Database, database, service, sql } from "plinth";
 import { catalog } from "../catalog/contract.ts";
 import { checkout } from "../checkout/contract.ts";
 import { baseCurrency, sum } from "../money.ts";
@@ -62,15 +62,12 @@ export default service(cart, {
     takeOutWhatWasBought: {
       event: checkout.OrderPlaced,
       async handle({ accountId, items }, { tx }) {
-        // What came into the cart while the order was being placed stays there.
-        for (const { productId, quantity } of items) {
-          await tx.sql`
-            delete from items
-            where account_id = ${accountId} and product_id = ${productId} and quantity <= ${quantity}`;
-          await tx.sql`
-            update items set quantity = quantity - ${quantity}
-            where account_id = ${accountId} and product_id = ${productId}`;
-        }
+        // Only as many as were bought: what came into the cart meanwhile stays there.
+        const bought = sql`unnest(${items.map((item) => item.productId)}::text[],
+          ${items.map((item) => item.quantity)}::int[]) as bought (product_id, quantity)`;
+        const same = sql`items.account_id = ${accountId} and items.product_id = bought.product_id`;
+        await tx.sql`delete from items using ${bought} where ${same} and items.quantity <= bought.quantity`;
+        await tx.sql`update items set quantity = items.quantity - bought.quantity from ${bought} where ${same}`;
       },
     },
   },

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { isError, PlinthError } from "plinth";
 import { cart } from "../cart/contract.ts";
-import { until } from "../mail.fixture.ts";
 import { payment } from "../payment/contract.ts";
 import { accountsDouble, card, shipTo } from "../purchase.fixture.ts";
 import { startShop, type TestShop } from "../shop.fixture.ts";
+import { until } from "../waiting.fixture.ts";
 import { checkout } from "./contract.ts";
 
 type Charge = { key: string; amount: { amount: number; currency: string }; card: typeof card };

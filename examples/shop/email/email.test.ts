@@ -4,9 +4,9 @@ import { after, before, describe, it } from "node:test";
 import { newId } from "plinth";
 import { cart } from "../cart/contract.ts";
 import { checkout } from "../checkout/contract.ts";
-import { until } from "../mail.fixture.ts";
 import { accountsDouble, card, shipTo } from "../purchase.fixture.ts";
 import { startShop, type TestShop } from "../shop.fixture.ts";
+import { until } from "../waiting.fixture.ts";
 import { email } from "./contract.ts";
 import { type OrderPlaced, renderOrderMail } from "./order-mail.ts";
 
