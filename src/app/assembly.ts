@@ -14,7 +14,6 @@ import type { TextDestination } from "../telemetry/index.ts";
 import type { App } from "./app.ts";
 import { membersOf } from "./app.ts";
 import type { CheckedApp } from "./check.ts";
-import { checkApp } from "./check.ts";
 import type { Ports } from "./components.ts";
 import {
   eventComponents,
@@ -69,9 +68,9 @@ export interface Assembly {
   readonly ports: Ports;
 }
 
-export async function assemble(definition: App, options: AssemblyOptions): Promise<Assembly> {
+export async function assemble(checked: CheckedApp, options: AssemblyOptions): Promise<Assembly> {
+  const { app: definition } = checked;
   const { settings, clock, random, group, environment } = options;
-  const checked = checkApp(definition);
   const members = membersOf(definition, group);
   const name = group === undefined ? definition.name : `${definition.name}/${group}`;
   const services = definition.services.filter(

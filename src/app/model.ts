@@ -4,6 +4,7 @@ import type { Operation, ServiceDefinition } from "../service/index.ts";
 import { scopesOf } from "../service/index.ts";
 import type { App } from "./app.ts";
 import { groupsOf } from "./app.ts";
+import type { CheckedApp } from "./check.ts";
 import { checkApp } from "./check.ts";
 
 /**
@@ -67,7 +68,11 @@ export interface ModelMethod {
 
 /** Throws a StartError that lists every problem when the app is wrong. */
 export function buildModel(definition: App): Model {
-  const { operations } = checkApp(definition);
+  return modelOf(checkApp(definition));
+}
+
+/** The Model of an app that has been checked. */
+export function modelOf({ app: definition, operations }: CheckedApp): Model {
   return {
     plinth: 1,
     name: definition.name,

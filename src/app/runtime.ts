@@ -7,9 +7,10 @@ import type { AnyContract, Client } from "../service/index.ts";
 import type { Logger, Metrics, TextDestination, Tracer } from "../telemetry/index.ts";
 import type { App } from "./app.ts";
 import { assemble } from "./assembly.ts";
+import { checkApp } from "./check.ts";
 import type { Ports } from "./components.ts";
 import type { Model } from "./model.ts";
-import { buildModel } from "./model.ts";
+import { modelOf } from "./model.ts";
 import type { Settings } from "./settings.ts";
 import { readProcessSettings } from "./settings.ts";
 
@@ -76,8 +77,9 @@ export async function createRuntime(definition: App, options: RuntimeOptions = {
   const read = readProcessSettings(environment, { onSecret: (value) => void secrets.push(value) });
   const settings: Settings = { ...read, ...options.settings };
   const clock = options.clock ?? systemClock;
-  const model = buildModel(definition);
-  const parts = await assemble(definition, {
+  const checked = checkApp(definition);
+  const model = modelOf(checked);
+  const parts = await assemble(checked, {
     group: options.group,
     environment,
     settings,
