@@ -133,6 +133,66 @@ const wrong: readonly [claim: string, build: () => Parameters<typeof app>[0], me
     }),
     /"Edge" is no group name[\s\S]*"stock" is already in "Edge"[\s\S]*no service "basket"[\s\S]*"orders" is in no group[\s\S]*no group has "gateway"/,
   ],
+  ...["postpone", "then", "toString", "valueOf", "hasOwnProperty", "__proto__", "tx", "signal"].map(
+    (field): (typeof wrong)[number] => [
+      `a need named "${field}"`,
+      () => ({
+        name: "shop",
+        services: [service(stock, { needs: { [field]: cache() }, methods: { async reserve() {} } })],
+      }),
+      new RegExp(`stock: needs\\.${field}: the context already has "${field}"; choose another name`),
+    ],
+  ),
+  ...(
+    [
+      ["gateway", /gateway: contract: placements call the HTTP edge by this name; choose another/],
+      ["plinthBroker", /plinthBroker: contract: its database schema would be "plinth_broker", which is not its own/],
+      ["pgThings", /pgThings: contract: its database schema would be "pg_things"/],
+      ["informationSchema", /its database schema would be "information_schema"/],
+      [`a${"B".repeat(40)}`, /its database schema would be "a(_b){40}", longer than 63 characters; choose a shorter/],
+    ] as const
+  ).map(([name, message]): (typeof wrong)[number] => [
+    `a contract named "${name}"`,
+    () => ({ name: "shop", services: [service(contract(name, { methods: {} }), { methods: {} })] }),
+    message,
+  ]),
+  [
+    "an event whose payload cannot be used, and one whose key is no field of it",
+    () => {
+      const odd = contract("odd", {
+        methods: {},
+        events: {
+          Broken: event({ key: "id" as never, payload: { unusable: true } as never }),
+          Lost: event({ key: "number" as never, payload: t.Object({ id: t.String() }) }),
+        },
+      });
+      return { name: "shop", services: [service(odd, { needs: { db: database() }, methods: {} })] };
+    },
+    /odd\.Broken: payload: [\s\S]*odd\.Lost: key: the payload has no field "number"; name one of id/,
+  ],
+  [
+    "options of a subscription that cannot be, all at once",
+    () => ({
+      name: "shop",
+      services: [
+        ordersService,
+        service(stock, {
+          needs: { db: database() },
+          methods: { async reserve() {} },
+          subscriptions: {
+            onOrder: {
+              event: orders.OrderPlaced,
+              concurrency: 0,
+              deadline: "16m",
+              retries: ["soon" as never, "25h"],
+              async handle() {},
+            },
+          },
+        }),
+      ],
+    }),
+    /stock: subscriptions\.onOrder\.concurrency: 0 cannot be; give[\s\S]*onOrder\.deadline: "16m" cannot be[\s\S]*onOrder\.retries: "soon" is no wait[\s\S]*retries: "25h" is no wait/,
+  ],
 ];
 
 for (const [claim, build, message] of wrong) {

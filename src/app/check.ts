@@ -1,7 +1,8 @@
 import { StartError } from "../base/index.ts";
-import type { EventDefinition, Operation, ServiceDefinition } from "../service/index.ts";
+import type { EventDefinition, Operation } from "../service/index.ts";
 import { compileOperations } from "../service/index.ts";
 import type { App } from "./app.ts";
+import { checkContract, checkService } from "./service-check.ts";
 
 /**
  * Finds everything that is wrong with an app before anything starts. Each problem names the service, the field and the
@@ -29,6 +30,7 @@ export function checkApp(definition: App): CheckedApp {
       problems.push(`${contract.name}: services: two services have this name; rename one contract or list it once.`);
       continue;
     }
+    checkContract(contract, problems);
     operations.set(contract.name, compileOperations(contract, problems));
     for (const declared of Object.values(contract.events)) events.set(declared.id, declared);
   }
@@ -40,85 +42,6 @@ export function checkApp(definition: App): CheckedApp {
   if (problems.length > 0) throw new StartError("APP_INVALID", problems);
   return { app: definition, operations, events };
 }
-
-function checkService(
-  service: ServiceDefinition,
-  operations: ReadonlyMap<string, ReadonlyMap<string, Operation>>,
-  events: ReadonlyMap<string, EventDefinition>,
-  problems: string[],
-): void {
-  const { name, methods, events: own } = service.contract;
-  for (const method of Object.keys(methods)) {
-    if (typeof service.methods[method] !== "function") {
-      problems.push(
-        `${name}.${method}: methods: the contract declares it but the service has no handler; add "async ${method}(request, context) { … }".`,
-      );
-    }
-  }
-  for (const method of Object.keys(service.methods)) {
-    if (!Object.hasOwn(methods, method)) {
-      problems.push(
-        `${name}.${method}: methods: there is a handler but the contract has no such method; declare it in contract("${name}").`,
-      );
-    }
-  }
-  const needs = Object.entries(service.needs);
-  const hasDatabase = needs.some(([, need]) => need.kind === "database");
-  if (needs.filter(([, need]) => need.kind === "database").length > 1) {
-    problems.push(`${name}: needs: a service has one database of its own; use one database() and several tables.`);
-  }
-  for (const [field, need] of needs) {
-    if (reservedFields.has(field)) {
-      problems.push(`${name}: needs.${field}: the context already has "${field}"; choose another name.`);
-    }
-    if (need?.kind === undefined)
-      problems.push(
-        `${name}: needs.${field}: this is no need; use database(), cache(), secret(), setting(), tokens() or a contract.`,
-      );
-    if (need?.kind === "contract" && !operations.has(need.name)) {
-      problems.push(
-        `${name}: needs.${field}: nothing in the app provides "${need.name}"; add its service to app({ services }), or external(${need.name}, url).`,
-      );
-    }
-  }
-  if (Object.keys(own).length > 0 && !hasDatabase) {
-    problems.push(
-      `${name}: events: events are written in the transaction of the change they tell of; add a database() to "needs".`,
-    );
-  }
-  for (const [subscription, { event }] of Object.entries(service.subscriptions)) {
-    if (event?.kind !== "event" || !event.id) {
-      problems.push(
-        `${name}: subscriptions.${subscription}.event: this is no event; use one of a contract, such as orders.OrderPlaced.`,
-      );
-    } else if (!events.has(event.id)) {
-      problems.push(
-        `${name}: subscriptions.${subscription}.event: nothing in the app publishes "${event.id}"; add the service "${event.service}" to app({ services }).`,
-      );
-    } else if (!hasDatabase) {
-      problems.push(
-        `${name}: subscriptions.${subscription}: an event takes effect once because a database remembers it; add a database() to "needs".`,
-      );
-    }
-  }
-}
-
-/** Names that the context has of its own. */
-const reservedFields: ReadonlySet<string> = new Set([
-  "principal",
-  "deadline",
-  "signal",
-  "trace",
-  "idempotencyKey",
-  "caller",
-  "log",
-  "events",
-  "fail",
-  "tx",
-  "eventId",
-  "scope",
-  "constructor",
-]);
 
 function checkRoutes(operations: ReadonlyMap<string, ReadonlyMap<string, Operation>>, problems: string[]): void {
   const taken = new Map<string, string>();
