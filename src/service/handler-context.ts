@@ -26,37 +26,76 @@ export interface ContextParts {
 
 export type ContextFactory = (scope: CallScope, extra?: Readonly<Record<string, unknown>>) => object;
 
+/** Names that a need cannot have: the context, or every object, has them already. `then` would make it a promise. */
+export const reservedContextNames: ReadonlySet<string> = new Set([
+  "principal",
+  "deadline",
+  "signal",
+  "trace",
+  "idempotencyKey",
+  "caller",
+  "log",
+  "events",
+  "fail",
+  "tx",
+  "eventId",
+  "postpone",
+  "then",
+  ...Object.getOwnPropertyNames(Object.prototype),
+]);
+
 class HandlerContext {
-  readonly scope: CallScope;
+  readonly #scope: CallScope;
+  /** What was made for this call so far, each thing in its own place: two uses in one call give the same handle. */
+  #slots: unknown[] | undefined = undefined;
+
   constructor(scope: CallScope, extra: Readonly<Record<string, unknown>> | undefined) {
-    this.scope = scope;
+    this.#scope = scope;
     if (extra) Object.assign(this, extra);
   }
   get principal() {
-    return this.scope.principal;
+    return this.#scope.principal;
   }
   get deadline() {
-    return this.scope.deadline;
+    return this.#scope.deadline;
   }
   get signal() {
-    return this.scope.signal;
+    return this.#scope.signal;
   }
   get trace() {
-    return this.scope.trace;
+    return this.#scope.trace;
   }
   get idempotencyKey() {
-    return this.scope.idempotencyKey;
+    return this.#scope.idempotencyKey;
   }
   get caller() {
-    return this.scope.caller;
+    return this.#scope.caller;
+  }
+
+  /**
+   * A getter that keeps what it made. It keeps it in a place of its own, not in a property: all contexts of a method have
+   * one shape, whichever needs their handlers took.
+   */
+  static define(prototype: HandlerContext, slot: number, name: string, make: (scope: CallScope) => unknown): void {
+    Object.defineProperty(prototype, name, {
+      enumerable: true,
+      get(this: HandlerContext) {
+        this.#slots ??= [];
+        this.#slots[slot] ??= make(this.#scope);
+        return this.#slots[slot];
+      },
+    });
   }
 }
 
 export function compileContext(parts: ContextParts, operation?: Operation): ContextFactory {
   class Compiled extends HandlerContext {}
-  const prototype = Compiled.prototype;
-  define(prototype, "log", (context) => parts.log.with(context.scope.trace));
-  define(prototype, "events", (context) => ({
+  const { prototype } = Compiled;
+  let slotCount = 0;
+  const define = (name: string, make: (scope: CallScope) => unknown) =>
+    HandlerContext.define(prototype, slotCount++, name, make);
+  define("log", (scope) => parts.log.with(scope.trace));
+  define("events", (scope) => ({
     publish: (event: EventDefinition, payload: unknown, options?: { in?: Transaction }) => {
       if (!options?.in) {
         throw error("internal", "An event was published outside a transaction.", {
@@ -64,28 +103,15 @@ export function compileContext(parts: ContextParts, operation?: Operation): Cont
           detail: `${event.id}: pass the transaction of the change it tells of: events.publish(event, payload, { in: tx })`,
         });
       }
-      return parts.publish(event, payload, options.in, context.scope);
+      return parts.publish(event, payload, options.in, scope);
     },
   }));
   for (const [name, need] of Object.entries(parts.needs)) {
     if (need.kind === "value") Object.defineProperty(prototype, name, { value: need.value, enumerable: true });
-    else define(prototype, name, (context) => need.bind(context.scope));
+    else define(name, (scope) => need.bind(scope));
   }
   if (operation) Object.defineProperty(prototype, "fail", { value: compileFail(operation), enumerable: true });
   return (scope, extra) => new Compiled(scope, extra);
-}
-
-/** A getter that keeps what it made: two uses in one call give the same handle. */
-function define(prototype: HandlerContext, name: string, make: (context: HandlerContext) => unknown): void {
-  Object.defineProperty(prototype, name, {
-    enumerable: true,
-    configurable: true,
-    get(this: HandlerContext) {
-      const value = make(this);
-      Object.defineProperty(this, name, { value, enumerable: true });
-      return value;
-    },
-  });
 }
 
 function compileFail(operation: Operation): (name: string, message: string, options?: ErrorOptions) => never {

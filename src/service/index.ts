@@ -12,6 +12,7 @@ export { event } from "./event.ts";
 export type { ExternalService } from "./external.ts";
 export { external } from "./external.ts";
 export type { Publish, ResolvedNeed } from "./handler-context.ts";
+export { reservedContextNames } from "./handler-context.ts";
 export type { Link } from "./link.ts";
 export { createLocalLink } from "./link.ts";
 export type {
