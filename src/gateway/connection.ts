@@ -34,7 +34,11 @@ export class Connection {
     this.#newest = guest;
   }
 
-  leave(guest: Guest): void {
+  leave(guest: Guest, response: ServerResponse): void {
+    // An answer that has the connection is on its way, before anything written later. Kept, it would hold all of its
+    // request in memory until the next one: the collector copies that again and again. The last one of a connection stays.
+    const isOut = response.socket !== null || response.writableFinished;
+    if (this.lastResponse === response && isOut && response.shouldKeepAlive) this.lastResponse = undefined;
     if (guest.previousGuest) guest.previousGuest.nextGuest = guest.nextGuest;
     else if (this.#newest === guest) this.#newest = guest.nextGuest;
     if (guest.nextGuest) guest.nextGuest.previousGuest = guest.previousGuest;

@@ -243,7 +243,7 @@ export class Exchange implements Guest, AccessEntry {
     const { edge } = this;
     if (this.#isStreaming) edge.streams--;
     else edge.inFlight--;
-    this.#connection.leave(this);
+    this.#connection.leave(this, this.res);
     this.scope?.finish();
     this.durationMs = edge.clock.now() - this.startedAt;
     this.endpoint.observe(status, this.durationMs / 1000);
