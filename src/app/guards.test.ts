@@ -8,12 +8,15 @@ import { readExposition } from "../telemetry/testing.ts";
 import { createGuards } from "./guards.ts";
 
 const operations = compileOperations(
-  contract("stock", { methods: { look: method({ idempotent: true }), take: method({}) } }),
+  contract("stock", {
+    methods: { look: method({ idempotent: true }), take: method({}), pay: method({ idempotent: "keyed" }) },
+  }),
   [],
 );
 const look = operations.get("look");
 const take = operations.get("take");
-assert.ok(look && take);
+const pay = operations.get("pay");
+assert.ok(look && take && pay);
 
 function setUp() {
   const clock = createManualClock();
@@ -53,6 +56,23 @@ test("an idempotent method is tried again, another one is not", async () => {
   await pending;
   assert.deepEqual(attempts, { look: 3, take: 1 });
   assert.equal(await sampleOf("plinth_retries_total"), 2);
+});
+
+test("a method that honours keys is tried again for a call that carries one", async () => {
+  const { clock, guardOf } = setUp();
+  let attempts = 0;
+  const policed = guardOf("stock").policy(pay)(async () => {
+    attempts++;
+    throw error("unavailable", "away", { executed: "maybe" });
+  });
+  const deadline = clock.now() + 60_000;
+  const pending = Promise.allSettled([
+    policed({}, createTestScope({ deadline })),
+    policed({}, createTestScope({ deadline, idempotencyKey: "k" })),
+  ]);
+  await clock.advance(5000);
+  await pending;
+  assert.equal(attempts, 4);
 });
 
 test("a callee that keeps failing is left alone for a while, and the others are not", async () => {

@@ -59,9 +59,9 @@ export function createGuards(options: GuardOptions): (callee: string) => Guard {
     const around = [breaker.policy, bulkhead.policy, deadline({ clock })];
     const aroundStream = composeStreams([breaker.stream, bulkhead.stream, deadlineStream({ clock })]);
     return {
-      policy: ({ idempotent }) =>
+      policy: ({ idempotent, keyed }) =>
         compose([
-          retry({ idempotent, budget, clock, random: options.random, onRetry: () => retried.add() }),
+          retry({ idempotent, keyed, budget, clock, random: options.random, onRetry: () => retried.add() }),
           ...around,
         ]),
       stream: () => aroundStream,

@@ -65,10 +65,22 @@ for (const { name, options, fields, attempts } of [
     attempts: 2,
   },
   {
-    name: "repeats what may have happened if the call has a key",
-    options: {},
+    name: "repeats what may have happened if the method honours keys and the call has one",
+    options: { keyed: true },
     fields: { idempotencyKey: "k" },
     attempts: 2,
+  },
+  {
+    name: "does not repeat what may have happened if the call has a key that the method does not honour",
+    options: {},
+    fields: { idempotencyKey: "k" },
+    attempts: 1,
+  },
+  {
+    name: "does not repeat what may have happened if the method honours keys and the call has none",
+    options: { keyed: true },
+    fields: {},
+    attempts: 1,
   },
 ]) {
   test(name, async () => {
@@ -85,7 +97,7 @@ test("passes the idempotency key on to each attempt", async () => {
     keys.push(context.idempotencyKey);
     throw maybeRun();
   };
-  const outcome = assert.rejects(retry({ clock })(call)("x", scopeOn(clock, { idempotencyKey: "k" })));
+  const outcome = assert.rejects(retry({ clock, keyed: true })(call)("x", scopeOn(clock, { idempotencyKey: "k" })));
   await clock.advance(5000);
   await outcome;
   assert.deepEqual(keys, ["k", "k", "k"]);

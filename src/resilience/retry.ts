@@ -6,6 +6,8 @@ import type { RetryBudget } from "./retry-budget.ts";
 export interface RetryOptions {
   /** True when the method is declared so: doing it twice is as good as once. */
   readonly idempotent?: boolean;
+  /** True when the method is declared so: doing it twice with one idempotency key is as good as once. Default false. */
+  readonly keyed?: boolean;
   /** Attempts in all, the first one included. Default 3. */
   readonly attemptsMax?: number;
   /** The most to wait before the second attempt; doubles for each further one. Default 50 ms. */
@@ -23,7 +25,8 @@ export interface RetryOptions {
 /**
  * Tries again where that is safe and can help, and nowhere else.
  *
- * Safe: the work did not happen (`executed: "no"`), or the method is idempotent, or the call carries an idempotency key.
+ * Safe: the work did not happen (`executed: "no"`), or the method is idempotent, or it honours idempotency keys and the
+ * call carries one. A key alone proves nothing: any client can send one, and the handler may never look at it.
  * Can help: `unavailable`, `aborted`, and `resource_exhausted` with a time, unless the error says `retry: "never"`.
  *
  * The wait is random between 0 and 50 ms, doubled each time, at most 2 s (full jitter, AWS Builders' Library). A callee
@@ -37,7 +40,7 @@ export interface RetryOptions {
  * The first attempt has the caller's own context; each further one a child of it with its number in `attempt`.
  */
 export function retry(options: RetryOptions = {}): Policy {
-  const { budget, onRetry, idempotent = false, attemptsMax = 3 } = options;
+  const { budget, onRetry, idempotent = false, keyed = false, attemptsMax = 3 } = options;
   const clock = options.clock ?? systemClock;
   const random = options.random ?? systemRandom;
   const backoffMinMs = toMs(options.backoffMin ?? 50);
@@ -63,7 +66,8 @@ export function retry(options: RetryOptions = {}): Policy {
         const error = toPlinthError(thrown);
         maybeExecuted ||= error.executed !== "no";
         const waitMs = waitMsOf(error, attempt);
-        const worthIt = canRetry(error, context, idempotent) && !context.cancelled;
+        const worthIt =
+          canRetry(error, idempotent || (keyed && context.idempotencyKey !== undefined)) && !context.cancelled;
         const stop = !worthIt || attempt >= attemptsMax || isTooLong(error, waitMs, context);
         const refused = !stop && budget !== undefined && !budget.withdraw();
         if (stop || refused) throw attempt > 1 || refused ? final(error, maybeExecuted) : error;
@@ -75,14 +79,17 @@ export function retry(options: RetryOptions = {}): Policy {
   };
 }
 
-/** Whether another attempt is safe and can help. Says nothing of budget and deadline. */
-export function canRetry(error: PlinthError, context: CallContext, idempotent: boolean): boolean {
+/**
+ * Whether another attempt is safe and can help. `repeatable`: doing it twice is as good as once. Says nothing of budget
+ * and deadline.
+ */
+export function canRetry(error: PlinthError, repeatable: boolean): boolean {
   if (error.retry === "never") return false;
   const canHelp =
     error.code === "unavailable" ||
     error.code === "aborted" ||
     (error.code === "resource_exhausted" && typeof error.retry === "number");
-  return canHelp && (error.executed === "no" || idempotent || context.idempotencyKey !== undefined);
+  return canHelp && (error.executed === "no" || repeatable);
 }
 
 async function runAttempt<T>(

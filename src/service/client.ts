@@ -7,7 +7,7 @@ import type { StreamMethod, UnaryMethod } from "./method.ts";
 export interface CallOptions {
   /** Shorter than the default; never longer than what is left of the caller's own time. */
   readonly deadline?: Duration;
-  /** Makes a repeat harmless: the call may then be retried, and the callee sees the key. */
+  /** The callee sees it. Makes a repeat harmless where the method is `idempotent: "keyed"`: the call may then be retried. */
   readonly idempotencyKey?: string;
 }
 

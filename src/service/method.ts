@@ -35,8 +35,11 @@ export interface MethodOptions<Q extends Schema, R extends Schema, E extends Dec
   /** The answer. Default: none (204 over HTTP). */
   readonly response?: R;
   readonly errors?: E;
-  /** Calling twice is as good as once, so a lost answer may be retried. Default: true for GET, HEAD, PUT and DELETE routes. */
-  readonly idempotent?: boolean;
+  /**
+   * Calling twice is as good as once, so a lost answer may be retried. `"keyed"`: only a call that carries an idempotency
+   * key, which the handler remembers. Default: true for GET, HEAD, PUT and DELETE routes, otherwise false.
+   */
+  readonly idempotent?: boolean | "keyed";
   /** HTTP status of success. Default 200, or 204 without a response. */
   readonly status?: 200 | 201 | 202;
   /** The answer may be kept by clients and proxies for `ttl`: `Cache-Control`, `ETag` and conditional requests. GET only. */

@@ -67,7 +67,8 @@ test("a method's facts follow from its route unless it says otherwise", () => {
           bodyLimit: "2kb",
           errors: ["not_found"],
         }),
-        keyed: method({ idempotent: true }),
+        safe: method({ idempotent: true }),
+        keyed: method({ http: "PUT /b", idempotent: "keyed" }),
         list: stream({ http: "GET /list", item: t.Object({}) }),
         file: raw({ http: "GET /files/*" }),
       },
@@ -84,7 +85,14 @@ test("a method's facts follow from its route unless it says otherwise", () => {
   const post = operations.get("post");
   assert.deepEqual([post?.status, post?.deadlineMs, post?.bodyLimitBytes, post?.idempotent], [201, 2000, 2048, false]);
   assert.deepEqual([...(post?.errors ?? [])], [["NOT_FOUND", "not_found"]]);
-  assert.equal(operations.get("keyed")?.idempotent, true);
+  const repeats = (name: string) => [operations.get(name)?.idempotent, operations.get(name)?.keyed];
+  assert.deepEqual(
+    [repeats("safe"), repeats("keyed")],
+    [
+      [true, false],
+      [false, true],
+    ],
+  );
   assert.equal(operations.get("list")?.kind, "stream");
   assert.deepEqual(operations.get("file")?.route?.params, ["*"]);
 });

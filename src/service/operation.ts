@@ -20,7 +20,10 @@ export interface Operation {
   readonly access: Access;
   /** The method's own limit, or undefined for the default of whoever calls. */
   readonly deadlineMs: number | undefined;
+  /** Calling twice is as good as once. */
   readonly idempotent: boolean;
+  /** ... for calls with an idempotency key. */
+  readonly keyed: boolean;
   /** Declared errors: reason to code. */
   readonly errors: ReadonlyMap<string, string>;
   readonly bodyLimitBytes: number;
@@ -111,6 +114,7 @@ function compileOperation(
     access: options.access ?? "authenticated",
     deadlineMs,
     idempotent: isIdempotent(definition, route),
+    keyed: definition.kind === "unary" && definition.options.idempotent === "keyed",
     errors,
     bodyLimitBytes: bodyLimitBytes ?? bodyLimitDefault,
     status:
@@ -129,7 +133,8 @@ function responseOf(definition: AnyMethod): Schema | undefined {
 }
 
 function isIdempotent(definition: AnyMethod, route: Route | undefined): boolean {
-  if (definition.kind === "unary" && definition.options.idempotent !== undefined) return definition.options.idempotent;
+  const declared = definition.kind === "unary" ? definition.options.idempotent : undefined;
+  if (declared !== undefined) return declared === true;
   return route !== undefined && route.verb !== "POST" && route.verb !== "PATCH";
 }
 
