@@ -13,6 +13,7 @@ const boxes = contract("boxes", {
   methods: {
     fill: method({ request: Box, response: Box, access: "public" }),
     ping: method({ access: "public" }),
+    scope: method({ response: t.String(), access: "public" }),
     page: method({
       request: t.Object({ limit: t.Optional(t.Integer({ default: 20 })) }),
       response: t.Object({ limit: t.Integer() }),
@@ -34,6 +35,9 @@ function createClient(check: boolean) {
         return kept;
       },
       async ping() {},
+      async scope() {
+        return "wide";
+      },
       async page({ limit }) {
         return { limit: limit ?? -1 };
       },
@@ -123,6 +127,10 @@ test("a call of a call that is over, or out of time, is refused before it runs",
     bind(late).fill({ items: [] }),
     (thrown) => isError(thrown, "deadline_exceeded") && thrown.executed === "no",
   );
+});
+
+test("a method may have any name that its contract lets pass", async () => {
+  assert.equal(await createClient(true).bind().scope(), "wide");
 });
 
 test("a stream's items are copies too, and a method can be taken off its client", async () => {

@@ -25,9 +25,13 @@ export interface ClientOptions {
  */
 export function compileClient(options: ClientOptions): ClientFactory {
   class BoundClient {
-    readonly scope: CallScope;
+    /** Private, because every other name may be a method's. */
+    readonly #scope: CallScope;
     constructor(scope: CallScope) {
-      this.scope = scope;
+      this.#scope = scope;
+    }
+    static scopeOf(client: BoundClient): CallScope {
+      return client.#scope;
     }
   }
   for (const operation of options.operations.values()) {
@@ -37,7 +41,8 @@ export function compileClient(options: ClientOptions): ClientFactory {
       enumerable: true,
       // A getter that binds, so that `const { getProduct } = catalog` and passing a method on both work.
       get(this: BoundClient) {
-        return (request: unknown, callOptions?: CallOptions) => start(this.scope, request, callOptions);
+        const scope = BoundClient.scopeOf(this);
+        return (request: unknown, callOptions?: CallOptions) => start(scope, request, callOptions);
       },
     });
   }

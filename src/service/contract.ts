@@ -32,6 +32,9 @@ export interface AnyContract {
   readonly events: Readonly<Record<string, EventDefinition>>;
 }
 
+/** What is awaited is asked for `then`, what is made has a `constructor`. */
+const unusable: ReadonlySet<string> = new Set(["then", "constructor"]);
+
 /** Declares a contract. Its events are also its members: `catalog.PriceChanged`. */
 export function contract<const Name extends string, Ms extends Methods, Es extends EventDeclarations = {}>(
   name: Name,
@@ -46,6 +49,11 @@ export function contract<const Name extends string, Ms extends Methods, Es exten
   for (const methodName of Object.keys(definition.methods)) {
     if (!/^[a-z][a-zA-Z0-9]{0,62}$/.test(methodName)) {
       problems.push(`${name}.${methodName}: a method's name begins with a small letter, such as "getProduct".`);
+    }
+    if (unusable.has(methodName)) {
+      problems.push(
+        `${name}.${methodName}: a client with this method would not be a plain object; choose another name.`,
+      );
     }
   }
   const events: Record<string, EventDefinition> = {};

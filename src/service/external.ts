@@ -1,5 +1,6 @@
 import { StartError } from "../base/index.ts";
 import type { AnyContract } from "./contract.ts";
+import type { SecretNeed } from "./needs.ts";
 
 /**
  * An existing HTTP service, called through a contract: its routes say where each method goes. Callers cannot tell it from
@@ -10,20 +11,34 @@ export interface ExternalService<C extends AnyContract = AnyContract> {
   readonly contract: C;
   /** Base address, `http://` or `https://`. */
   readonly url: string;
-  /** Headers sent with each call, such as a key for the outside service. */
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: ExternalOptions["headers"] & {};
+  readonly served: boolean;
 }
 
-/** Provides `contract` by an HTTP service at `url`. Each of its methods needs an `http` route; events cannot come from it. */
+export interface ExternalOptions {
+  /** Sent with each call. A key for the outside service is a secret: `{ "x-key": secret("WAREHOUSE_KEY") }`. */
+  readonly headers?: Readonly<Record<string, string | SecretNeed>>;
+  /** The gateway serves the contract's routes too, by its access rules, and calls on with our headers. Default false. */
+  readonly served?: boolean;
+}
+
+/**
+ * Provides `contract` by an HTTP service at `url`. Each of its methods needs an `http` route; events cannot come from it.
+ * Its routes are the outside service's: our gateway serves them only when asked to (`served`).
+ */
 export function external<C extends AnyContract>(
   contract: C,
   url: string,
-  options: { readonly headers?: Readonly<Record<string, string>> } = {},
+  options: ExternalOptions = {},
 ): ExternalService<C> {
   const problems: string[] = [];
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
     problems.push(
       `external(${contract.name}): url: ${JSON.stringify(url)} is no address; write for example "https://shipping.internal".`,
+    );
+  } else if (new URL(url).username !== "" || new URL(url).password !== "") {
+    problems.push(
+      `external(${contract.name}): url: it holds a user or a password, which documents would show; put it into headers: { authorization: secret("…") }.`,
     );
   }
   for (const [name, method] of Object.entries(contract.methods)) {
@@ -41,5 +56,11 @@ export function external<C extends AnyContract>(
     );
   }
   if (problems.length > 0) throw new StartError("EXTERNAL_INVALID", problems);
-  return { kind: "external", contract, url: url.replace(/\/$/, ""), headers: options.headers ?? {} };
+  return {
+    kind: "external",
+    contract,
+    url: url.replace(/\/$/, ""),
+    headers: options.headers ?? {},
+    served: options.served ?? false,
+  };
 }

@@ -102,6 +102,9 @@ test("a contract refuses names that would not read well in routes, metrics and t
     () => contract("Cat-alog", { methods: {} }),
     (thrown) => thrown instanceof StartError && /such as "catalog"/.test(thrown.message),
   );
+  for (const name of ["then", "constructor"]) {
+    assert.throws(() => contract("catalog", { methods: { [name]: method({}) } }), /choose another name/);
+  }
   assert.throws(() => contract("catalog", { methods: { GetIt: method({}) } }), /catalog\.GetIt: a method's name/);
   assert.throws(
     () =>
