@@ -26,7 +26,8 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
     if (event.type !== "test:pass" && event.type !== "test:fail") continue;
     const { data } = event;
     const failed = event.type === "test:fail" && data.todo === undefined;
-    if (data.details.type === "suite" && !failed) continue;
+    // A suite says nothing of its own, unless it was skipped as a whole: then its tests are never heard of.
+    if (data.details.type === "suite" && !failed && data.skip === undefined) continue;
     const error = event.type === "test:fail" ? event.data.details.error : undefined;
     if (isOnlyAboutInner(error)) continue;
     const skipped = data.skip !== undefined || data.todo !== undefined;
