@@ -41,7 +41,8 @@ function createClient(check: boolean) {
       async page({ limit }) {
         return { limit: limit ?? -1 };
       },
-      async *each({ items }) {
+      async *each({ items }, context) {
+        seen.context = context as unknown as CallContext;
         yield* items;
       },
     },
@@ -118,6 +119,18 @@ test("without a word from anybody a call between services has five seconds", asy
   await bind(createTestScope({ deadline: systemClock.now() + 60_000 })).fill({ items: [] });
   const leftMs = (seen.context?.deadline ?? 0) - systemClock.now();
   assert.ok(leftMs > 3000 && leftMs <= 5000, `${leftMs} ms`);
+});
+
+test("without a word from anybody a stream has ten minutes, and never more than its parent", async () => {
+  const { seen, bind } = createClient(true);
+  for (const [parentMs, expectedMs] of [
+    [3_600_000, 600_000],
+    [60_000, 60_000],
+  ] as const) {
+    for await (const _item of bind(createTestScope({ deadline: systemClock.now() + parentMs })).each({ items: [] }));
+    const leftMs = (seen.context?.deadline ?? 0) - systemClock.now();
+    assert.ok(leftMs > expectedMs - 2000 && leftMs <= expectedMs, `${leftMs} ms`);
+  }
 });
 
 test("a call of a call that is over, or out of time, is refused before it runs", async () => {

@@ -6,6 +6,8 @@ import type { Operation } from "./operation.ts";
 
 /** How long a call between services may take when neither the method nor the caller says. */
 export const callDeadlineMs = 5_000;
+/** The same for a stream, whose items may be a long time coming. */
+const streamDeadlineMs = 600_000;
 
 /** What surrounds the calls of one caller to one contract. */
 export interface ClientOptions {
@@ -55,8 +57,9 @@ function childOf(
   options: ClientOptions,
   callOptions: CallOptions | undefined,
 ): CallScope {
+  const defaultMs = operation.kind === "stream" ? streamDeadlineMs : callDeadlineMs;
   const limitMs =
-    callOptions?.deadline === undefined ? (operation.deadlineMs ?? callDeadlineMs) : toMs(callOptions.deadline);
+    callOptions?.deadline === undefined ? (operation.deadlineMs ?? defaultMs) : toMs(callOptions.deadline);
   const now = options.clock.now();
   if (scope.cancelled) throw scope.cancelled;
   if (scope.deadline <= now) throw deadlineExceeded("no");

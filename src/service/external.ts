@@ -11,7 +11,7 @@ export interface ExternalService<C extends AnyContract = AnyContract> {
   readonly contract: C;
   /** Base address, `http://` or `https://`. */
   readonly url: string;
-  readonly headers: ExternalOptions["headers"] & {};
+  readonly headers: Readonly<Record<string, string | SecretNeed>>;
   readonly served: boolean;
 }
 

@@ -23,7 +23,7 @@ interface Declaration {
   readonly description?: string;
   /** Who may call. Default `"authenticated"`: a valid token is needed. */
   readonly access?: Access;
-  /** How long a call may take, the caller's own deadline permitting. Default: 10 s at the gateway, 5 s between services. */
+  /** How long a call may take, the caller's own deadline permitting. Default: 10 s at the gateway, 5 s between services; 10 min for a stream. */
   readonly deadline?: Duration;
   /** Largest request body over HTTP. Default 1 MiB. */
   readonly bodyLimit?: Size;
