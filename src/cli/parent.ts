@@ -19,15 +19,13 @@ export function hasParent(): boolean {
   return process.env[parentVariable] === "1" && process.send !== undefined;
 }
 
-/** Tells the parent, and stops with it: an orphan would keep its ports from the next one. */
 export function tellParent(addresses: Addresses): void {
   process.send?.({ plinth: "ready", addresses } satisfies ReadyMessage);
 }
 
+/** Stops when the parent is gone: an orphan would keep its ports from the next one. */
 export function stopWithParent(): void {
   process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
-  // To be told must not keep a process alive that is through.
-  process.channel?.unref();
 }
 
 /**
