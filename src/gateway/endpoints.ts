@@ -23,14 +23,15 @@ export interface EndpointParts {
 }
 
 export function addRoutes(routes: readonly GatewayRoute[], parts: EndpointParts): void {
-  for (const { operation, call, stream } of routes) {
+  for (const { operation, call, stream, parsesAgain = false } of routes) {
     const { route, id, kind } = operation;
     if (!route) continue;
     const admit = compileAdmission(id, operation.access, parts.verifier);
+    const settings = parsesAgain ? { ...parts.settings, parsesAgain } : parts.settings;
     let serve: Endpoint["serve"];
-    if (kind === "stream" && stream) serve = compileStreaming(operation, route, stream, admit, parts.settings);
-    else if (kind === "raw" && call) serve = compileRaw(operation, call, admit, parts.settings);
-    else if (kind === "unary" && call) serve = compileUnary(operation, route, call, admit, parts.settings);
+    if (kind === "stream" && stream) serve = compileStreaming(operation, route, stream, admit, settings);
+    else if (kind === "raw" && call) serve = compileRaw(operation, call, admit, settings);
+    else if (kind === "unary" && call) serve = compileUnary(operation, route, call, admit, settings);
     else {
       const missing = kind === "stream" ? "stream" : "call";
       throw wrongGateway("ROUTE_INVALID", `${id}: nothing was given that answers it; pass its ${missing}.`);

@@ -7,4 +7,9 @@ export interface GatewayRoute {
   /** For unary methods, and raw ones (`RawRequest` to `RawResponse`). */
   readonly call?: Call | undefined;
   readonly stream?: StreamCall | undefined;
+  /**
+   * What answers it checks and transforms the request itself, such as another process: a request whose schema transforms
+   * is handed over as it came, once it has been checked. Default false.
+   */
+  readonly parsesAgain?: boolean;
 }

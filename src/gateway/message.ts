@@ -1,3 +1,4 @@
+import type { Compiled } from "../schema/index.ts";
 import { compileStrings } from "../schema/index.ts";
 import type { Operation, Route } from "../service/index.ts";
 import { requireJson } from "./content-type.ts";
@@ -23,7 +24,11 @@ export interface MessageReader {
   fromBody(exchange: Exchange, body: Buffer): unknown;
 }
 
-export function compileMessage(operation: Operation, route: Route, jsonDepth: number): MessageReader {
+export function compileMessage(
+  operation: Operation,
+  route: Route,
+  { jsonDepth, parsesAgain = false }: { readonly jsonDepth: number; readonly parsesAgain?: boolean },
+): MessageReader {
   const { request } = operation;
   const schema = request.jsonSchema;
   const takesBody = route.verb === "POST" || route.verb === "PUT" || route.verb === "PATCH";
@@ -31,13 +36,14 @@ export function compileMessage(operation: Operation, route: Route, jsonDepth: nu
   const convert = compileStrings(schema);
   const needsBody = takesBody && (schema.required ?? []).some((name) => !params.includes(name));
   const hasParams = params.length > 0;
+  const parse = parsesAgain && !request.native ? checked(request) : request.parse;
 
   return {
     takesBody,
     fromQuery(exchange) {
       requireNoBody(exchange);
       if (exchange.query !== "") addQuery(exchange.params, exchange.query, params);
-      return request.parse(convert(exchange.params));
+      return parse(convert(exchange.params));
     },
     checkHeaders({ req, headers }) {
       const length = headers["content-length"];
@@ -56,8 +62,16 @@ export function compileMessage(operation: Operation, route: Route, jsonDepth: nu
         const fields = convert(exchange.params);
         for (const name of params) (value as Record<string, unknown>)[name] = fields[name];
       }
-      return request.parse(value);
+      return parse(value);
     },
+  };
+}
+
+/** Refuses what does not fit, and leaves the transforming to the other end: twice is once too often. */
+function checked(request: Compiled): (value: unknown) => unknown {
+  return (value) => {
+    request.parse(value);
+    return value;
   };
 }
 

@@ -34,7 +34,7 @@ export function compileStreaming(
   admit: Admission,
   settings: StreamSettings,
 ): (exchange: Exchange) => void {
-  const message = compileMessage(operation, route, settings.jsonDepth);
+  const message = compileMessage(operation, route, settings);
   const deadlineMs = operation.deadlineMs ?? settings.streamDeadlineMs;
   const formats = { ndjson: ndjson(settings.headers), events: events(settings.headers) };
   const { bodyLimitBytes } = operation;

@@ -15,6 +15,8 @@ import { acceptsJson } from "./negotiation.ts";
 export interface EndpointSettings {
   readonly deadlineMs: number;
   readonly jsonDepth: number;
+  /** Of the route. */
+  readonly parsesAgain?: boolean;
   readonly headers: ReadonlyMap<string, string>;
   readonly compression: Compression | undefined;
 }
@@ -30,7 +32,7 @@ export function compileUnary(
   admit: Admission,
   settings: EndpointSettings,
 ): (exchange: Exchange) => void {
-  const message = compileMessage(operation, route, settings.jsonDepth);
+  const message = compileMessage(operation, route, settings);
   const deadlineMs = operation.deadlineMs ?? settings.deadlineMs;
   const { bodyLimitBytes } = operation;
   const reply = compileReply(operation, settings);
