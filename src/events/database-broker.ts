@@ -25,6 +25,8 @@ export interface DatabaseBrokerOptions {
   readonly lease?: Duration;
   /** How long messages are kept that every subscription is done with. Default one day. */
   readonly retention?: Duration;
+  /** False: `open` finds its tables made, by whoever may change the database. Default true. */
+  readonly migrates?: boolean;
   readonly crashPoint?: CrashPoint;
 }
 
@@ -95,7 +97,7 @@ export function createDatabaseBroker(options: DatabaseBrokerOptions): Broker {
       ordered: true,
     },
     async open() {
-      await migrateBroker(database);
+      if (options.migrates ?? true) await migrateBroker(database);
       if (!database.flags.multipleProcesses) await tables.expireOthers(processId);
       poller.start();
       sweeper.start();
