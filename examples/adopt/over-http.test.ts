@@ -14,7 +14,7 @@ describe("an existing HTTP service called through a contract", () => {
   let token: string;
   before(async () => {
     old = await startWarehouse();
-    shop = await startTestApp(overHttp(old.url), { environment });
+    shop = await startTestApp(overHttp(old.url), { environment: { ...environment, WAREHOUSE_KEY: "forklift" } });
     token = await signIn(shop.url);
   });
   beforeEach(() => {

@@ -9,7 +9,7 @@ import type { Lifecycle, ManagementServer } from "../lifecycle/index.ts";
 import { createLifecycle, createManagementServer } from "../lifecycle/index.ts";
 import type { RpcServer, RpcTls } from "../rpc/index.ts";
 import { createRpcServer } from "../rpc/index.ts";
-import type { Need, Publish, ServiceDefinition } from "../service/index.ts";
+import type { ExternalService, Need, Publish, ServiceDefinition } from "../service/index.ts";
 import type { TextDestination } from "../telemetry/index.ts";
 import type { App } from "./app.ts";
 import { membersOf } from "./app.ts";
@@ -26,7 +26,7 @@ import {
 } from "./components.ts";
 import type { Eventing } from "./eventing.ts";
 import { createEventing } from "./eventing.ts";
-import { createNeeds, requireSecrets } from "./needs.ts";
+import { createNeeds, requireSecrets, resolveHeaders } from "./needs.ts";
 import type { Peers } from "./peers.ts";
 import { createPeers } from "./peers.ts";
 import type { Settings } from "./settings.ts";
@@ -76,7 +76,8 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
   const services = definition.services.filter(
     (service): service is ServiceDefinition => service.kind === "service" && members.has(service.contract.name),
   );
-  requireSecrets(services, environment);
+  const externals = definition.services.filter((service): service is ExternalService => service.kind === "external");
+  requireSecrets([...services, ...externals.filter((each) => isCalled(each, services, members))], environment);
   const signals = createSignals({ ...options, name });
   const stores = await createStores({
     databaseUrl: settings.databaseUrl ?? `pglite:${encodeURI(`${settings.dataFolder}/database`)}`,
@@ -100,6 +101,8 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
     clock,
     random,
     log: signals.log,
+    check: settings.mode !== "production",
+    headersOf: (service) => resolveHeaders(service, environment, signals.log),
   });
   const wiring = createWiring(process, events?.eventing, peers);
   const gateway = members.has("gateway") ? createEdge(process, wiring) : undefined;
@@ -155,8 +158,10 @@ function createEvents(parts: ProcessParts): { readonly broker: Broker; readonly 
   if (!parts.services.some(hasEvents)) return undefined;
   const { log } = parts.signals;
   const crashPoint = crashPointsFromEnvironment(parts.environment);
-  const broker = createDatabaseBroker({ database: stores.databaseOf("plinth_broker"), clock, random, log, crashPoint });
   const { databaseOf } = stores;
+  const database = databaseOf("plinth_broker");
+  const migrates = parts.settings.migrateAtStart;
+  const broker = createDatabaseBroker({ database, migrates, clock, random, log, crashPoint });
   return {
     broker,
     eventing: createEventing({ broker, clock, random, log, crashPoint, inbox: parts.inbox, databaseOf }),
@@ -232,6 +237,15 @@ function hasNeed(service: ServiceDefinition, kind: Need["kind"]): boolean {
   return Object.values(service.needs).some((need) => need.kind === kind);
 }
 
+/** Whether this process calls an outside service. */
+function isCalled(external: ExternalService, services: readonly ServiceDefinition[], members: ReadonlySet<string>) {
+  if (external.served && members.has("gateway")) return true;
+  const { name } = external.contract;
+  return services.some(({ needs }) =>
+    Object.values(needs).some((need) => need.kind === "contract" && need.name === name),
+  );
+}
+
 function hasEvents(service: ServiceDefinition): boolean {
   return Object.keys(service.contract.events).length > 0 || Object.keys(service.subscriptions).length > 0;
 }
@@ -242,15 +256,15 @@ const refusePublish: Publish = async (event) => {
 
 /** The app's own key, where this process signs tokens or has a route that asks for one. */
 async function tokenKeysFor(
-  { operations }: CheckedApp,
+  { app, served }: CheckedApp,
   services: readonly ServiceDefinition[],
   members: ReadonlySet<string>,
   settings: Settings,
 ): Promise<TokenKeys | undefined> {
   const signs = services.some((service) => hasNeed(service, "tokens"));
-  const asks = [...operations.values()].some((service) =>
-    [...service.values()].some((operation) => operation.route && operation.access !== "public"),
-  );
+  const asks =
+    served.some((operation) => operation.access !== "public") ||
+    (app.gateway.mounts ?? []).some((mount) => (mount.access ?? "authenticated") !== "public");
   if (!signs && !(members.has("gateway") && asks)) return undefined;
   if (settings.tokenKey !== undefined) return createTokenKeys({ secret: settings.tokenKey });
   if (settings.mode === "production") {

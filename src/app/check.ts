@@ -12,6 +12,8 @@ export interface CheckedApp {
   readonly app: App;
   /** By service name, then method name. */
   readonly operations: ReadonlyMap<string, ReadonlyMap<string, Operation>>;
+  /** What the gateway serves: every method with a route, of outside services where they say so. */
+  readonly served: readonly Operation[];
   readonly events: ReadonlyMap<string, EventDefinition>;
 }
 
@@ -37,25 +39,26 @@ export function checkApp(definition: App): CheckedApp {
   for (const service of definition.services) {
     if (service.kind === "service") checkService(service, operations, events, problems);
   }
-  checkRoutes(operations, problems);
+  const served = definition.services.flatMap((service) =>
+    service.kind === "service" || service.served
+      ? [...(operations.get(service.contract.name)?.values() ?? [])].filter(({ route }) => route)
+      : [],
+  );
+  checkRoutes(served, problems);
   checkPlacement(definition, problems);
   if (problems.length > 0) throw new StartError("APP_INVALID", problems);
-  return { app: definition, operations, events };
+  return { app: definition, operations, served, events };
 }
 
-function checkRoutes(operations: ReadonlyMap<string, ReadonlyMap<string, Operation>>, problems: string[]): void {
+function checkRoutes(served: readonly Operation[], problems: string[]): void {
   const taken = new Map<string, string>();
-  for (const service of operations.values()) {
-    for (const { id, route } of service.values()) {
-      if (!route) continue;
-      const shape = `${route.verb} ${route.path.replaceAll(/:[^/]+/g, ":").replace(/(.)\/$/, "$1")}`;
-      const other = taken.get(shape);
-      if (other) {
-        problems.push(
-          `${id}: http: "${route.verb} ${route.path}" is also the route of ${other}; change one of the two.`,
-        );
-      } else taken.set(shape, id);
-    }
+  for (const { id, route } of served) {
+    if (!route) continue;
+    const shape = `${route.verb} ${route.path.replaceAll(/:[^/]+/g, ":").replace(/(.)\/$/, "$1")}`;
+    const other = taken.get(shape);
+    if (other) {
+      problems.push(`${id}: http: "${route.verb} ${route.path}" is also the route of ${other}; change one of the two.`);
+    } else taken.set(shape, id);
   }
 }
 

@@ -45,6 +45,8 @@ export function migrationComponent(
   return {
     name: "migrations",
     needs: ["database"],
+    // As long as one statement of a step may take: an index on a large table is built, not given up.
+    startTimeoutMs: 600_000,
     async start() {
       if (settings.migrateAtStart) {
         for (const service of services) await migrateService(service, stores);

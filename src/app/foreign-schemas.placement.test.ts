@@ -23,6 +23,18 @@ const notes = contract("notes", {
     }),
     find: method({ http: "GET /notes/:text", request: Line, response: Line, access: "public" }),
     list: stream({ http: "GET /notes", item: Line, access: "public" }),
+    shift: method({
+      http: "POST /notes/:at/shift",
+      request: z.object({ at: z.string().transform(Number), by: z.string().transform((by) => `${by}!`) }),
+      response: z.object({ at: z.number(), by: z.string() }),
+      access: "public",
+    }),
+    shifts: stream({
+      http: "GET /shifts",
+      request: z.object({ from: z.string().transform(Number) }),
+      item: z.object({ from: z.number() }),
+      access: "public",
+    }),
     heard: method({ response: z.object({ texts: z.array(z.string()) }), access: "public" }),
   },
   events: { NoteAdded: event({ key: "text", payload: z.object({ text: z.string(), size: z.number() }) }) },
@@ -57,6 +69,12 @@ const definition = app({
         async *list() {
           yield { text: "one" };
           yield { text: "two" };
+        },
+        async shift({ at, by }) {
+          return { at: at + 1, by };
+        },
+        async *shifts({ from }) {
+          yield { from: from + 1 };
         },
         async heard() {
           return { texts: heard };
@@ -97,6 +115,11 @@ for (const placement of ["process", "groups"] as const) {
       assert.deepEqual(pointers.sort(), ["/tags/0", "/text"]);
       assert.deepEqual(await (await fetch(`${running.url}/notes/abc`)).json(), { text: "abc" });
       assert.equal((await fetch(`${running.url}/notes/a`)).status, 422);
+      // What transforms does so once, wherever the callee lives.
+      assert.deepEqual(await post("/notes/41/shift", { by: "me" }), { status: 200, json: { at: 42, by: "me!" } });
+      assert.deepEqual(await running.client(notes).shift({ at: "1", by: "us" }), { at: 2, by: "us!" });
+      assert.equal((await post("/notes/41/shift", { by: 7 })).status, 422);
+      assert.equal(await (await fetch(`${running.url}/shifts?from=6`)).text(), '{"from":7}\n');
       const lines = (await (await fetch(`${running.url}/notes`)).text()).trim().split("\n");
       assert.deepEqual(
         lines.map((line) => JSON.parse(line).text),

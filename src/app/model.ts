@@ -1,6 +1,6 @@
 import type { JsonSchema } from "../base/index.ts";
 import { compile } from "../schema/index.ts";
-import type { Operation, ServiceDefinition } from "../service/index.ts";
+import type { ExternalService, Operation, ServiceDefinition } from "../service/index.ts";
 import { scopesOf } from "../service/index.ts";
 import type { App } from "./app.ts";
 import { groupsOf } from "./app.ts";
@@ -48,6 +48,7 @@ export interface ModelNeed {
 export interface ModelMethod {
   readonly name: string;
   readonly kind: Operation["kind"];
+  /** Where the gateway serves it; null where it does not. */
   readonly http: { readonly verb: string; readonly path: string; readonly params: readonly string[] } | null;
   readonly access: "public" | "authenticated" | "scoped";
   readonly scopes: readonly string[];
@@ -72,7 +73,8 @@ export function buildModel(definition: App): Model {
 }
 
 /** The Model of an app that has been checked. */
-export function modelOf({ app: definition, operations }: CheckedApp): Model {
+export function modelOf({ app: definition, operations, served }: CheckedApp): Model {
+  const isServed = new Set(served);
   return {
     plinth: 1,
     name: definition.name,
@@ -80,14 +82,16 @@ export function modelOf({ app: definition, operations }: CheckedApp): Model {
     services: definition.services.map((service) => ({
       name: service.contract.name,
       external: service.kind === "external" ? service.url : null,
-      methods: [...(operations.get(service.contract.name)?.values() ?? [])].map(toModelMethod),
+      methods: [...(operations.get(service.contract.name)?.values() ?? [])].map((operation) =>
+        toModelMethod(operation, isServed.has(operation)),
+      ),
       events: Object.values(service.contract.events).map((event) => ({
         name: event.name,
         key: event.options.key,
         payload: compile(event.options.payload).jsonSchema,
         description: event.options.description ?? null,
       })),
-      needs: service.kind === "service" ? needsOf(service) : [],
+      needs: service.kind === "service" ? needsOf(service) : headerNeedsOf(service),
       subscriptions:
         service.kind === "service"
           ? Object.entries(service.subscriptions).map(([name, { event }]) => ({ name, event: event.id }))
@@ -109,14 +113,21 @@ function needsOf(service: ServiceDefinition): ModelNeed[] {
   }));
 }
 
-function toModelMethod(operation: Operation): ModelMethod {
+/** The keys that an outside service is called with. */
+function headerNeedsOf({ headers }: ExternalService): ModelNeed[] {
+  return Object.entries(headers).flatMap(([name, value]) =>
+    typeof value === "string" ? [] : [{ name, kind: value.kind, target: value.name }],
+  );
+}
+
+function toModelMethod(operation: Operation, isServed: boolean): ModelMethod {
   const { definition, access, route, kind } = operation;
   const { options } = definition;
   const slo = definition.kind === "unary" ? definition.options.slo : undefined;
   return {
     name: operation.name,
     kind,
-    http: route ?? null,
+    http: isServed && route ? route : null,
     access: typeof access === "string" ? access : "scoped",
     scopes: scopesOf(access),
     summary: options.summary ?? null,

@@ -1,7 +1,9 @@
 import type { Clock, Random } from "../base/index.ts";
 import type { HttpClient, RpcClient, RpcTls } from "../rpc/index.ts";
 import { createHttpClient, createRpcClient } from "../rpc/index.ts";
-import type { Link, Operation } from "../service/index.ts";
+import type { Compiled, Schema } from "../schema/index.ts";
+import { compile } from "../schema/index.ts";
+import type { ExternalService, Link, Operation } from "../service/index.ts";
 import type { Logger } from "../telemetry/index.ts";
 import type { App } from "./app.ts";
 import { groupsOf } from "./app.ts";
@@ -27,6 +29,9 @@ export interface PeersOptions {
   readonly tls: RpcTls | undefined;
   readonly clock: Clock;
   readonly random: Random;
+  /** Requests to outside services are checked against their schemas. */
+  readonly check: boolean;
+  headersOf(service: ExternalService): Readonly<Record<string, string>>;
   readonly log: Logger;
 }
 
@@ -53,15 +58,21 @@ export function createPeers(options: PeersOptions): Peers {
     return client;
   };
 
+  const outsideClient = (service: ExternalService): HttpClient => {
+    const { name } = service.contract;
+    const known = outside.get(name);
+    if (known) return known;
+    const headers = options.headersOf(service);
+    const client = createHttpClient({ baseUrl: service.url, headers: () => headers, clock });
+    outside.set(name, client);
+    return client;
+  };
+
   return {
     linkTo(operation) {
       const service = checked.app.services.find((each) => each.contract.name === operation.service);
       if (service?.kind === "external") {
-        const client =
-          outside.get(operation.service) ??
-          createHttpClient({ baseUrl: service.url, headers: () => service.headers, clock });
-        outside.set(operation.service, client);
-        return toHttpLink(client, operation);
+        return toHttpLink(outsideClient(service), operation, options.check);
       }
       const client = groupClient(groupOf(checked.app, operation.service));
       if (operation.kind === "stream") return { call: undefined, stream: client.stream(operation.id) };
@@ -82,12 +93,30 @@ function groupOf(definition: App, service: string): string {
   throw new Error(`assertion failed: ${service} is in no group`);
 }
 
-function toHttpLink(client: HttpClient, operation: Operation): Link {
+function toHttpLink(client: HttpClient, operation: Operation, check: boolean): Link {
   const { route, response } = operation;
   if (!route) throw new Error(`assertion failed: ${operation.id} has no route`);
-  const target = { id: operation.id, verb: route.verb, path: route.path, idempotent: operation.idempotent };
+  const target = { id: operation.id, verb: route.verb, path: route.path };
   const parse = response ? response.parse : () => undefined;
-  return operation.kind === "stream"
-    ? { call: undefined, stream: client.stream(target, parse) }
-    : { call: client.call(target, parse), stream: undefined };
+  const take = compileTake(operation.request, check);
+  if (operation.kind === "stream") {
+    const stream = client.stream(target, parse);
+    return { call: undefined, stream: (request, context) => stream(take(request), context) };
+  }
+  const call = client.call(target, parse);
+  return { call: async (request, context) => call(take(request), context), stream: undefined };
+}
+
+/** What leaves for outside is what the contract declares, and nothing else. */
+function compileTake(request: Compiled, check: boolean): (message: unknown) => unknown {
+  if (request.native) {
+    const fillsIn = JSON.stringify(request.jsonSchema).includes('"default":');
+    return check || fillsIn ? request.parse : request.copy;
+  }
+  // The outside service takes what the schema takes, not what it makes of it.
+  const { copy } = compile(request.jsonSchema as unknown as Schema);
+  return (message) => {
+    request.parse(message);
+    return copy(message as never);
+  };
 }

@@ -12,7 +12,11 @@ import { createManualClock, isError, StartError } from "../base/index.ts";
 import { t } from "../schema/index.ts";
 import { contract, database, method, service, stream } from "../service/index.ts";
 import { app } from "./app.ts";
+import { migrationComponent } from "./components.ts";
 import { createRuntime } from "./runtime.ts";
+import { sampleApp } from "./sample.fixture.ts";
+import type { Settings } from "./settings.ts";
+import type { Stores } from "./stores.ts";
 import { startTestApp } from "./testing.ts";
 import { developmentTokenKey } from "./token-key.ts";
 
@@ -131,6 +135,34 @@ test("a development key that cannot be read names its file", async () => {
     assert.match(thrown.message, /unusable\/token-key\.pem .*set PLINTH_TOKEN_KEY/);
     return true;
   });
+});
+
+test("migrations have as long as their longest statement, and none are made where PLINTH_MIGRATE is off", async () => {
+  const stores = {} as Stores;
+  assert.equal(migrationComponent([], stores, {} as Settings, undefined).startTimeoutMs, 600_000);
+  const runtime = await createRuntime(sampleApp, {
+    environment: { ...environment, SAMPLE_KEY: "a key", PLINTH_MIGRATE: "false" },
+    settings: { ...free, databaseUrl: "pglite:memory:unmigrated" },
+    management: false,
+  });
+  // What is published would go nowhere: the broker's own tables are migrations too.
+  await assert.rejects(runtime.start());
+});
+
+test("a mount that asks for a token has the app's key, even where no method asks for one", async () => {
+  const open = contract("open", { methods: { look: method({ http: "GET /look", access: "public" }) } });
+  const definition = app({
+    name: "mounted",
+    services: [service(open, { methods: { async look() {} } })],
+    gateway: { mounts: [{ path: "/old", handler: (_req, res) => void res.end("old") }] },
+  });
+  const running = await startTestApp(definition, { settings: { dataFolder: folder } });
+  try {
+    assert.equal((await fetch(`${running.url}/look`)).status, 204);
+    assert.equal((await fetch(`${running.url}/old`)).status, 401);
+  } finally {
+    await running.stop();
+  }
 });
 
 test("a group that cannot start takes the others with it: nothing of the test app goes on listening", async () => {

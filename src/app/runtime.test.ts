@@ -5,9 +5,9 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { isError, StartError } from "../base/index.ts";
+import { StartError } from "../base/index.ts";
 import { t } from "../schema/index.ts";
-import { contract, external, method, service } from "../service/index.ts";
+import { contract, method, service } from "../service/index.ts";
 import { createMemoryDestination } from "../telemetry/testing.ts";
 import { app } from "./app.ts";
 import type { RuntimeOptions } from "./runtime.ts";
@@ -195,48 +195,6 @@ test("pages are made from the Model and served", async () => {
   const { gateway } = await runtime.start();
   assert.equal(await (await fetch(`${gateway}/docs`)).text(), "hello");
   await runtime.stop();
-});
-
-test("an external service is called through its contract, and its problems come back as errors", async () => {
-  const parcels = contract("parcels", {
-    methods: {
-      quote: method({
-        http: "GET /quotes/:country",
-        request: t.Object({ country: t.String(), grams: t.Integer() }),
-        response: t.Object({ cents: t.Integer() }),
-        errors: ["not_found"],
-        access: "public",
-      }),
-      book: method({ http: "POST /parcels", request: t.Object({ to: t.String() }), access: "public" }),
-    },
-  });
-  const seen: string[] = [];
-  const outside = createServer((req, res) => {
-    seen.push(`${req.method} ${req.url} ${req.headers["x-key"]}`);
-    if (req.url?.startsWith("/quotes/GB"))
-      return void res.setHeader("content-type", "application/json").end('{"cents":450,"internal":1}');
-    if (req.method === "POST") return void res.writeHead(204).end();
-    res.writeHead(404, { "content-type": "application/problem+json" });
-    res.end(JSON.stringify({ status: 404, title: "Not Found", reason: "NOT_FOUND", detail: "no such country" }));
-  });
-  await new Promise<void>((resolve) => outside.listen(0, "127.0.0.1", resolve));
-  const url = `http://127.0.0.1:${(outside.address() as AddressInfo).port}`;
-  const definition = app({
-    name: "shipping",
-    services: [external(parcels, url, { headers: { "x-key": "k" } }), ...helloApp.services],
-  });
-  const running = await startTestApp(definition);
-  try {
-    assert.deepEqual(await running.client(parcels).quote({ country: "GB", grams: 5 }), { cents: 450 });
-    assert.equal(await running.client(parcels).book({ to: "GB" }), undefined);
-    await assert.rejects(running.client(parcels).quote({ country: "XX", grams: 5 }), (thrown) =>
-      isError(thrown, "not_found"),
-    );
-    assert.deepEqual(seen, ["GET /quotes/GB?grams=5 k", "POST /parcels k", "GET /quotes/XX?grams=5 k"]);
-  } finally {
-    await running.stop();
-    outside.close();
-  }
 });
 
 test("a failure inside is logged once with its trace, and a declared secret never", async () => {

@@ -24,7 +24,7 @@ import { createGuards } from "./guards.ts";
  */
 export interface Wiring {
   readonly units: ReadonlyMap<string, ServiceUnit>;
-  /** Every method with a route, wherever it lives. */
+  /** Every method that the gateway serves, wherever it lives. */
   routes(): readonly GatewayRoute[];
   /** What other processes may call here. */
   rpcMethods(): readonly (RpcMethod & { call?: Call; stream?: StreamCall })[];
@@ -92,7 +92,7 @@ export function wire(options: WiringOptions): Wiring {
   return {
     units,
     client,
-    routes: () => [...allOperations(checked)].flatMap((operation) => (operation.route ? [toRoute(operation)] : [])),
+    routes: () => checked.served.map(toRoute),
     rpcMethods: () =>
       [...units.values()].flatMap((unit) =>
         [...unit.operations.values()].map((operation) => toRpcMethod(operation, unit)),
@@ -105,15 +105,12 @@ export function wire(options: WiringOptions): Wiring {
     const guard = guardOf(operation.service);
     return {
       operation,
+      parsesAgain: !here,
       // The gateway ends a request at its deadline by itself: what stays here needs nothing around it.
       ...(call && { call: here ? call : guard.policy(operation)(call) }),
       ...(stream && { stream: (here ? deadlineStream({ clock }) : guard.stream())(stream) }),
     };
   }
-}
-
-function* allOperations(checked: CheckedApp): Iterable<Operation> {
-  for (const service of checked.operations.values()) yield* service.values();
 }
 
 function unitOptions(
