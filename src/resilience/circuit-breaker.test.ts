@@ -113,6 +113,20 @@ test("does not count a call that came too late, nor dilutes its window with what
   assert.equal(breaker.callCount, 0);
 });
 
+test("does not count what the callee passes on from further down, but what it says of itself", async () => {
+  const { breaker, set, askMany } = setUp();
+  for (const code of ["unavailable", "deadline_exceeded"] as const) {
+    set(error(code, "further down", { executed: "yes", retry: "never" }));
+    await askMany(25);
+  }
+  set(error("unavailable", "further down", { executed: "yes", retry: 3000 }));
+  await askMany(25);
+  assert.deepEqual([breaker.state, breaker.callCount], ["closed", 0]);
+  set(error("unavailable", "my database is away", { executed: "maybe", retry: "never" }));
+  await askMany(25);
+  assert.equal(breaker.state, "open");
+});
+
 test("counts an unknown exception, also one thrown at once", async () => {
   const { breaker, scope } = setUp();
   const call = breaker.policy(() => {

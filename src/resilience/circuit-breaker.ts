@@ -1,6 +1,6 @@
 import type { Clock, Duration, ErrorCode, PlinthError, Policy } from "../base/index.ts";
 import { systemClock, toMs, toPlinthError } from "../base/index.ts";
-import { circuitOpen } from "./errors.ts";
+import { circuitOpen, isPassedOn } from "./errors.ts";
 import { gatedStream } from "./gated-stream.ts";
 import type { StreamPolicy } from "./policy.ts";
 import { RatioWindow } from "./ratio-window.ts";
@@ -29,7 +29,8 @@ export interface CircuitBreakerOptions {
  *
  * Counted as failures are `unavailable`, `deadline_exceeded`, `internal`, `unknown` and `data_loss`. Any other answer
  * shows that the callee works, also when it is a refusal. Not counted at all: a caller that went away or came too late,
- * and `resource_exhausted`, which says neither. A refused call gets `unavailable`, reason `CIRCUIT_OPEN`,
+ * `resource_exhausted`, which says neither, and what the callee passes on of a failure further down, which has a breaker
+ * of its own there. A refused call gets `unavailable`, reason `CIRCUIT_OPEN`,
  * `executed: "no"`, and in `retry` the milliseconds until the next probe.
  *
  * It keeps no timer: `open` turns into `half-open` with the first call after its time. A probe that does not come back
@@ -208,8 +209,10 @@ class Breaker implements CircuitBreaker {
 }
 
 function outcomeOf(thrown: unknown): Outcome {
-  const { code, executed } = toPlinthError(thrown);
+  const error = toPlinthError(thrown);
+  const { code, executed } = error;
   if (code === "cancelled" || code === "resource_exhausted") return "neutral";
   if (code === "deadline_exceeded" && executed === "no") return "neutral";
+  if ((code === "unavailable" || code === "deadline_exceeded") && isPassedOn(error)) return "neutral";
   return failureCodes.has(code) ? "failure" : "success";
 }

@@ -25,6 +25,14 @@ export function bulkheadFull(name: string, concurrentMax: number): PlinthError {
   });
 }
 
+/**
+ * True for a failure that the callee had from others and lets through: its handler ran (`executed: "yes"`), and it says
+ * that the call is not to be repeated at once, which a handler that speaks for itself does not.
+ */
+export function isPassedOn(error: PlinthError): boolean {
+  return error.executed === "yes" && error.retry !== "safe";
+}
+
 /** The same refusal, for a call that never began. */
 export function notExecuted(reason: PlinthError): PlinthError {
   if (reason.executed === "no") return reason;

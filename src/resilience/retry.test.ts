@@ -126,6 +126,11 @@ for (const { name, make, attempts } of [
     attempts: 1,
   },
   { name: "leaves an unknown exception alone", make: () => new TypeError("bug"), attempts: 1 },
+  {
+    name: "leaves alone what the callee passes on, although it names a time",
+    make: () => error("unavailable", "further down", { retry: 10, executed: "yes" }),
+    attempts: 1,
+  },
   { name: "leaves deadline_exceeded alone", make: () => error("deadline_exceeded", "late"), attempts: 1 },
 ]) {
   test(name, async () => {

@@ -1,6 +1,6 @@
 import type { CallContext, Clock, Duration, PlinthError, Policy, Random } from "../base/index.ts";
 import { systemClock, systemRandom, toMs, toPlinthError } from "../base/index.ts";
-import { withChanges } from "./errors.ts";
+import { isPassedOn, withChanges } from "./errors.ts";
 import type { RetryBudget } from "./retry-budget.ts";
 
 export interface RetryOptions {
@@ -27,7 +27,8 @@ export interface RetryOptions {
  *
  * Safe: the work did not happen (`executed: "no"`), or the method is idempotent, or it honours idempotency keys and the
  * call carries one. A key alone proves nothing: any client can send one, and the handler may never look at it.
- * Can help: `unavailable`, `aborted`, and `resource_exhausted` with a time, unless the error says `retry: "never"`.
+ * Can help: `unavailable`, `aborted`, and `resource_exhausted` with a time, unless the error says `retry: "never"`
+ * or the callee passes it on: it was retried there.
  *
  * The wait is random between 0 and 50 ms, doubled each time, at most 2 s (full jitter, AWS Builders' Library). A callee
  * that names a time is given that time first; if that is longer than `backoffMax` or than the deadline, the error goes to
@@ -84,7 +85,7 @@ export function retry(options: RetryOptions = {}): Policy {
  * and deadline.
  */
 export function canRetry(error: PlinthError, repeatable: boolean): boolean {
-  if (error.retry === "never") return false;
+  if (error.retry === "never" || isPassedOn(error)) return false;
   const canHelp =
     error.code === "unavailable" ||
     error.code === "aborted" ||

@@ -3,6 +3,7 @@ import { deadlineExceeded, toMs } from "../base/index.ts";
 import type { CallOptions, ClientFactory } from "./client.ts";
 import type { Link } from "./link.ts";
 import type { Operation } from "./operation.ts";
+import { noteFromOther } from "./passed-on.ts";
 
 /** How long a call between services may take when neither the method nor the caller says. */
 export const callDeadlineMs = 5_000;
@@ -73,6 +74,8 @@ function startCall(operation: Operation, options: ClientOptions) {
     const scope = childOf(parent, operation, options, callOptions);
     try {
       return await call(request ?? {}, scope);
+    } catch (thrown) {
+      throw noteFromOther(thrown);
     } finally {
       scope.finish();
     }
@@ -90,6 +93,8 @@ function startStream(operation: Operation, options: ClientOptions) {
     const scope = childOf(parent, operation, options, callOptions);
     try {
       yield* stream(request ?? {}, scope);
+    } catch (thrown) {
+      throw noteFromOther(thrown);
     } finally {
       scope.finish();
     }

@@ -12,6 +12,8 @@ import { createUnit } from "./unit.ts";
 export interface TestUnitOptions {
   /** Each need of the service, as a plain value: a fake client, a database, a text. */
   readonly needs?: Readonly<Record<string, unknown>>;
+  /** Needs that are made for each call, such as a real client. */
+  readonly bound?: Readonly<Record<string, (scope: CallScope) => unknown>>;
   readonly checkResponses?: boolean;
   readonly publish?: UnitOptions["publish"];
   readonly log?: Logger;
@@ -25,6 +27,7 @@ export function createTestUnit(definition: ServiceDefinition, options: TestUnitO
   if (problems.length > 0) throw new StartError("CONTRACT_INVALID", problems);
   const needs: Record<string, ResolvedNeed> = {};
   for (const [name, value] of Object.entries(options.needs ?? {})) needs[name] = { kind: "value", value };
+  for (const [name, bind] of Object.entries(options.bound ?? {})) needs[name] = { kind: "bound", bind };
   return createUnit(definition, {
     operations,
     needs,

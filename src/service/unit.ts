@@ -9,6 +9,7 @@ import type { ContextParts } from "./handler-context.ts";
 import { compileContext } from "./handler-context.ts";
 import type { RawResponse } from "./method.ts";
 import type { Operation } from "./operation.ts";
+import { isFromOther, passOn } from "./passed-on.ts";
 import type { ServiceDefinition } from "./service.ts";
 
 /**
@@ -228,17 +229,11 @@ function toDeclared(operation: Operation, thrown: unknown, { log }: UnitOptions,
   if (scope.cancelled && (thrown === scope.cancelled || (thrown as Error)?.name === "AbortError"))
     return scope.cancelled;
   if (thrown instanceof PlinthError) {
+    const isPlatforms = transparent.has(thrown.code);
+    // Declared or not: a failure that another service had is told as one.
+    if (isPlatforms && isFromOther(thrown)) return passOn(thrown);
     if (operation.errors.get(thrown.reason) === thrown.code) return thrown;
-    if (transparent.has(thrown.code)) {
-      return error(thrown.code, thrown.message, {
-        reason: thrown.reason,
-        ...(thrown.details && { details: thrown.details }),
-        detail: thrown.detail,
-        cause: thrown.cause,
-        retry: typeof thrown.retry === "number" ? thrown.retry : "never",
-        executed: "maybe",
-      });
-    }
+    if (isPlatforms) return passOn(thrown);
   }
   const failure =
     thrown instanceof PlinthError && thrown.code === "internal"
