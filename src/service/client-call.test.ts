@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
 import type { CallContext } from "../base/index.ts";
 import { isError, systemClock } from "../base/index.ts";
 import { t } from "../schema/index.ts";
@@ -19,13 +20,14 @@ const boxes = contract("boxes", {
       response: t.Object({ limit: t.Integer() }),
       access: "public",
     }),
+    silent: stream({ item: t.String(), access: "public" }),
     each: stream({ request: Box, item: t.Object({ name: t.String() }), access: "public" }),
   },
 });
 
 /** A client of a service whose handlers show what they got. */
 function createClient(check: boolean) {
-  const seen: { context?: CallContext; received?: { items: { name: string }[] } } = {};
+  const seen: { context?: CallContext; cleaned?: string; received?: { items: { name: string }[] } } = {};
   const kept: { items: { name: string }[] } = { items: [{ name: "kept" }] };
   const definition = service(boxes, {
     methods: {
@@ -40,6 +42,14 @@ function createClient(check: boolean) {
       },
       async page({ limit }) {
         return { limit: limit ?? -1 };
+      },
+      async *silent(_request, { signal }) {
+        try {
+          yield "first";
+          await new Promise((resolve) => signal.addEventListener("abort", resolve));
+        } finally {
+          seen.cleaned = signal.aborted ? "after an abort" : "in order";
+        }
       },
       async *each({ items }, context) {
         seen.context = context as unknown as CallContext;
@@ -157,4 +167,37 @@ test("a stream's items are copies too, and a method can be taken off its client"
   }
   assert.deepEqual(names, ["a", "b"]);
   assert.equal(source.items[0]?.name, "a");
+});
+
+test("a stream can be left while it waits, and its callee hears of it", async () => {
+  const { seen, bind } = createClient(true);
+  const reader = bind().silent()[Symbol.asyncIterator]();
+  assert.deepEqual(await reader.next(), { done: false, value: "first" });
+  const waiting = reader.next();
+  assert.deepEqual(await reader.return?.(), { done: true, value: undefined });
+  assert.deepEqual(await waiting, { done: true, value: undefined });
+  assert.deepEqual(await reader.next(), { done: true, value: undefined });
+  await turn();
+  assert.equal(seen.cleaned, "after an abort");
+});
+
+test("a stream that is left between two items has cleaned up when the loop is over", async () => {
+  const { seen, bind } = createClient(true);
+  for await (const _item of bind().silent()) break;
+  assert.equal(seen.cleaned, "in order");
+});
+
+test("a stream does not begin before its reader asks, nor when the reader leaves first", async () => {
+  const { seen, bind } = createClient(true);
+  const reader = bind().each({ items: [] })[Symbol.asyncIterator]();
+  await reader.return?.();
+  assert.deepEqual(await reader.next(), { done: true, value: undefined });
+  assert.equal(seen.context, undefined);
+});
+
+test("a stream whose request is wrong is refused with its first item", async () => {
+  const each = createClient(true)
+    .bind()
+    .each({ items: [{ name: 7 }] } as never);
+  await assert.rejects(each[Symbol.asyncIterator]().next(), (thrown) => isError(thrown, "VALIDATION_FAILED"));
 });

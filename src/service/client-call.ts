@@ -1,6 +1,7 @@
-import type { Call, CallScope, Clock, Policy, StreamCall } from "../base/index.ts";
-import { deadlineExceeded, toMs } from "../base/index.ts";
+import type { Call, CallScope, Clock, PlinthError, Policy, StreamCall } from "../base/index.ts";
+import { deadlineExceeded, error, toMs } from "../base/index.ts";
 import type { CallOptions, ClientFactory } from "./client.ts";
+import { lazyStream } from "./lazy-stream.ts";
 import type { Link } from "./link.ts";
 import type { Operation } from "./operation.ts";
 import { noteFromOther } from "./passed-on.ts";
@@ -85,18 +86,21 @@ function startCall(operation: Operation, options: ClientOptions) {
 function startStream(operation: Operation, options: ClientOptions) {
   const link = options.link(operation);
   const stream = options.streamPolicy(operation)(link.stream as StreamCall);
-  return async function* (
-    parent: CallScope,
-    request: unknown,
-    callOptions: CallOptions | undefined,
-  ): AsyncGenerator<unknown> {
-    const scope = childOf(parent, operation, options, callOptions);
-    try {
-      yield* stream(request ?? {}, scope);
-    } catch (thrown) {
-      throw noteFromOther(thrown);
-    } finally {
-      scope.finish();
-    }
+  return (parent: CallScope, request: unknown, callOptions: CallOptions | undefined): AsyncIterable<unknown> => {
+    let scope: CallScope | undefined;
+    return lazyStream({
+      open() {
+        scope = childOf(parent, operation, options, callOptions);
+        return stream(request ?? {}, scope);
+      },
+      give: (item) => item,
+      fail: noteFromOther,
+      onLeave: () => scope?.cancel(streamLeft()),
+      onEnd: () => scope?.finish(),
+    });
   };
+}
+
+function streamLeft(): PlinthError {
+  return error("cancelled", "The caller left the stream.", { reason: "STREAM_LEFT" });
 }

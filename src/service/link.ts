@@ -1,4 +1,5 @@
 import type { Call, JsonSchema, StreamCall } from "../base/index.ts";
+import { lazyStream } from "./lazy-stream.ts";
 import type { Operation } from "./operation.ts";
 
 /**
@@ -28,11 +29,7 @@ export function createLocalLink(
   const { call, stream } = serve;
   return {
     call: call && (async (message, context) => give(await call(take(message), context))),
-    stream:
-      stream &&
-      async function* (message, context) {
-        for await (const item of stream(take(message), context)) yield give(item);
-      },
+    stream: stream && ((message, context) => lazyStream({ open: () => stream(take(message), context), give })),
   };
 }
 
