@@ -27,9 +27,12 @@ function setUp() {
     random: createSeededRandom(7),
     log: createLogger({ level: "silent" }),
   });
-  const sampleOf = async (name: string): Promise<number | undefined> => {
+  const sampleOf = async (name: string, labels: Record<string, string> = {}): Promise<number | undefined> => {
     const { families } = readExposition((await metrics.render()).body, "prometheus");
-    return [...families.values()].flatMap((family) => family.samples).find((sample) => sample.name === name)?.value;
+    const samples = [...families.values()].flatMap((family) => family.samples);
+    return samples.find(
+      (sample) => sample.name === name && Object.entries(labels).every(([key, value]) => sample.labels[key] === value),
+    )?.value;
   };
   const scope = () => createTestScope({ deadline: clock.now() + 60_000 });
   return { clock, guardOf, sampleOf, scope };
@@ -84,4 +87,37 @@ test("a callee that keeps failing is left alone for a while, and the others are 
   await assert.rejects(sick({}, scope()), (thrown) => isError(thrown, "CIRCUIT_OPEN") && thrown.executed === "no");
   assert.equal(await sampleOf("plinth_breaker_state"), 2);
   assert.equal(await guardOf("pricing").policy(take)(async () => 1)({}, scope()), 1);
+});
+
+test("streams that stay open take no call's place, and refusals are counted for both", async () => {
+  const { clock, guardOf, sampleOf, scope } = setUp();
+  const guard = guardOf("stock");
+  const watching = guard.stream()(async function* () {
+    yield 1;
+    await new Promise(() => {});
+  });
+  const readers = Array.from({ length: 300 }, () => watching({}, scope())[Symbol.asyncIterator]());
+  for (const reader of readers) assert.deepEqual(await reader.next(), { value: 1, done: false });
+  assert.equal(await guard.policy(take)(async () => "served")({}, scope()), "served");
+  assert.equal(await sampleOf("plinth_bulkhead_running", { kind: "stream" }), 300);
+
+  let release = () => {};
+  const gate = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const held = guard.policy(take)(() => gate);
+  const running = Array.from({ length: 256 }, () => held({}, scope()));
+  const waiting = Array.from({ length: 257 }, () => held({}, scope()));
+  const refused = Promise.allSettled(waiting);
+  // A refusal was never executed, so it is tried again, as far as the budget goes.
+  await clock.advance(10_000);
+  release();
+  await Promise.all(running);
+  for (const outcome of await refused) {
+    assert.ok(outcome.status === "rejected" && isError(outcome.reason, "BULKHEAD_FULL"));
+  }
+  const refusals = await sampleOf("plinth_bulkhead_refused_total", { kind: "call" });
+  assert.ok(refusals !== undefined && refusals >= 257, String(refusals));
+  assert.ok(((await sampleOf("plinth_retries_refused_total")) ?? 0) > 0);
+  assert.equal(await sampleOf("plinth_bulkhead_refused_total", { kind: "stream" }), 0);
 });

@@ -1,5 +1,5 @@
 import type { Clock, Policy, Random } from "../base/index.ts";
-import type { BreakerState, StreamPolicy } from "../resilience/index.ts";
+import type { BreakerState, Bulkhead, StreamPolicy } from "../resilience/index.ts";
 import {
   compose,
   composeStreams,
@@ -14,8 +14,9 @@ import type { Operation } from "../service/index.ts";
 import type { Logger, Metrics } from "../telemetry/index.ts";
 
 /**
- * What stands around the calls from this process to one callee: one retry budget, one breaker and one bulkhead, shared
- * by all who call it here, so that a sick callee takes its own share and not the process.
+ * What stands around the calls from this process to one callee: one retry budget, one breaker, and one bulkhead each for
+ * calls (256) and streams (5000), shared by all who call it here, so that a sick callee takes its own share and not the
+ * process, and streams that stay open for minutes take no call's place.
  */
 export interface Guard {
   policy(operation: Operation): Policy;
@@ -29,6 +30,9 @@ export interface GuardOptions {
   readonly log: Logger;
 }
 
+/** As many as the gateway lets in. */
+const streamsMax = 5000;
+
 const stateValue: Readonly<Record<BreakerState, number>> = { closed: 0, "half-open": 1, open: 2 };
 
 /** Answers the guard of a callee, always the same one. */
@@ -38,9 +42,12 @@ export function createGuards(options: GuardOptions): (callee: string) => Guard {
   const state = metrics.gauge("plinth_breaker_state", "Circuit breaker of a callee: 0 closed, 1 half-open, 2 open.", [
     "callee",
   ]);
-  const running = metrics.gauge("plinth_bulkhead_running", "Calls that a callee holds now.", ["callee"]);
-  const refused = metrics.gauge("plinth_bulkhead_queued", "Calls that wait for a callee.", ["callee"]);
+  const measureBulkhead = createBulkheadMeasure(metrics);
   const retries = metrics.counter("plinth_retries_total", "Attempts after the first.", ["callee"]);
+  const unretried = metrics.counter("plinth_retries_refused_total", "Attempts that the retry budget refused.", [
+    "callee",
+  ]);
+  const broken = metrics.counter("plinth_breaker_refused_total", "Calls that an open breaker refused.", ["callee"]);
 
   const createGuard = (callee: string): Guard => {
     const breaker = createCircuitBreaker({
@@ -49,15 +56,18 @@ export function createGuards(options: GuardOptions): (callee: string) => Guard {
       onChange: (now, before) => options.log.warn({ callee, from: before, to: now }, `breaker of ${callee}: ${now}`),
     });
     const bulkhead = createBulkhead({ name: callee, clock });
+    const streams = createBulkhead({ name: callee, concurrentMax: streamsMax, queueMax: 0, clock });
     const budget = createRetryBudget({ clock });
     const retried = retries.with({ callee });
     metrics.collect(() => {
       state.with({ callee }).set(stateValue[breaker.state]);
-      running.with({ callee }).set(bulkhead.runningCount);
-      refused.with({ callee }).set(bulkhead.queuedCount);
+      broken.with({ callee }).advanceTo(breaker.refusedCount);
+      unretried.with({ callee }).advanceTo(budget.refusedCount);
+      measureBulkhead(bulkhead, "call");
+      measureBulkhead(streams, "stream");
     });
     const around = [breaker.policy, bulkhead.policy, deadline({ clock })];
-    const aroundStream = composeStreams([breaker.stream, bulkhead.stream, deadlineStream({ clock })]);
+    const aroundStream = composeStreams([breaker.stream, streams.stream, deadlineStream({ clock })]);
     return {
       policy: ({ idempotent, keyed }) =>
         compose([
@@ -72,5 +82,18 @@ export function createGuards(options: GuardOptions): (callee: string) => Guard {
     const guard = guards.get(callee) ?? createGuard(callee);
     guards.set(callee, guard);
     return guard;
+  };
+}
+
+function createBulkheadMeasure(metrics: Metrics): (bulkhead: Bulkhead, kind: "call" | "stream") => void {
+  const labels = ["callee", "kind"] as const;
+  const running = metrics.gauge("plinth_bulkhead_running", "Calls and streams that a callee holds now.", labels);
+  const queued = metrics.gauge("plinth_bulkhead_queued", "Calls that wait for a callee.", labels);
+  const refused = metrics.counter("plinth_bulkhead_refused_total", "Calls that found a callee's places taken.", labels);
+  return (bulkhead, kind) => {
+    const of = { callee: bulkhead.name, kind };
+    running.with(of).set(bulkhead.runningCount);
+    queued.with(of).set(bulkhead.queuedCount);
+    refused.with(of).advanceTo(bulkhead.refusedCount);
   };
 }

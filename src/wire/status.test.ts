@@ -31,6 +31,11 @@ test("a body that breaks the schema is 422, another invalid argument 400", () =>
   assert.equal(httpStatusOf(error("invalid_argument", "x", { reason: "toString" })), 400);
 });
 
+test("a callee without a free place is our trouble: 503, where too many requests are the caller's: 429", () => {
+  assert.equal(httpStatusOf(error("resource_exhausted", "x", { reason: "BULKHEAD_FULL" })), 503);
+  assert.equal(httpStatusOf(error("resource_exhausted", "x")), 429);
+});
+
 test("an HttpError keeps its exact status and headers", () => {
   const refused = new HttpError(405, "unimplemented", "Use GET.", { headers: { allow: "GET" } });
   assert.equal(httpStatusOf(refused), 405);
