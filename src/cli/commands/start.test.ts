@@ -6,6 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { newId } from "../../base/index.ts";
+import engine from "../../engines/postgres/index.ts";
 import { startProcess } from "../process.fixture.ts";
 import { hello, repository, run, workshop } from "../terminal.fixture.ts";
 
@@ -184,4 +186,35 @@ describe("several processes", () => {
     assert.equal(pids.size, 2);
     assert.equal(await app.end(), 0);
   });
+});
+
+const postgres = process.env.PLINTH_TEST_POSTGRES_URL;
+
+test("several workers share one Postgres", {
+  skip: postgres ? false : 'PLINTH_TEST_POSTGRES_URL is not set: eval "$(scripts/engines.sh up postgres)"',
+}, async () => {
+  const driver = engine.ports.database?.(new URL(postgres ?? ""));
+  assert.ok(driver);
+  const name = `plinth_cli_${newId().replaceAll("-", "")}`;
+  await driver.open();
+  const administer = async (text: string) => {
+    const session = await driver.acquire({ schema: "public", timeoutMs: 10_000 });
+    await session.query(text, [], { timeoutMs: 30_000 });
+    session.release();
+  };
+  await administer(`create database ${name}`);
+  try {
+    const url = new URL(postgres ?? "");
+    url.pathname = `/${name}`;
+    const app = startProcess(["start", "--app", workshop, "--workers", "2"], {
+      cwd,
+      environment: { ...free, DATABASE_URL: url.href },
+    });
+    const [, gateway = ""] = await app.find(/worker 2\).*\n +API +(http:\S+)\n/);
+    assert.equal(JSON.parse(await readText(`${gateway}/tools/saw`)).name, "Saw");
+    assert.equal(await app.end(), 0);
+  } finally {
+    await administer(`drop database ${name} with (force)`);
+    await driver.close();
+  }
 });
