@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import type { CallContext } from "../base/index.ts";
-import { isError, systemClock } from "../base/index.ts";
+import { error, isError, systemClock } from "../base/index.ts";
 import { t } from "../schema/index.ts";
 import type { Client } from "./index.ts";
 import { compileClient, compileOperations, contract, createLocalLink, method, service, stream } from "./index.ts";
@@ -140,6 +140,37 @@ test("without a word from anybody a stream has ten minutes, and never more than 
     for await (const _item of bind(createTestScope({ deadline: systemClock.now() + parentMs })).each({ items: [] }));
     const leftMs = (seen.context?.deadline ?? 0) - systemClock.now();
     assert.ok(leftMs > expectedMs - 2000 && leftMs <= expectedMs, `${leftMs} ms`);
+  }
+});
+
+test("whatever goes wrong with a call comes as a rejection, and its scope is let go", async () => {
+  const operations = compileOperations(boxes, []);
+  const given: CallContext[] = [];
+  for (const call of [
+    (_request: unknown, context: CallContext): Promise<unknown> => {
+      given.push(context);
+      throw new Error("at once");
+    },
+    async (_request: unknown, context: CallContext) => {
+      given.push(context);
+      throw new Error("at once");
+    },
+  ]) {
+    const factory = compileClient({
+      caller: "packer",
+      operations,
+      link: () => ({ call, stream: undefined }),
+      policy: () => (next) => next,
+      streamPolicy: () => (next) => next,
+      clock: systemClock,
+    });
+    const scope = createTestScope();
+    const client = factory(scope) as unknown as Client<typeof boxes>;
+    await assert.rejects(client.ping(), /at once/);
+    scope.cancel(error("cancelled", "gone"));
+    assert.equal(given.pop()?.cancelled, undefined);
+    await assert.rejects(client.ping(), { code: "cancelled" });
+    await assert.rejects(client.ping(undefined, { deadline: "soon" as never }), /no duration/);
   }
 });
 

@@ -71,14 +71,26 @@ function childOf(
 function startCall(operation: Operation, options: ClientOptions) {
   const link = options.link(operation);
   const call: Call = options.policy(operation)(link.call as Call);
-  return async (parent: CallScope, request: unknown, callOptions: CallOptions | undefined): Promise<unknown> => {
-    const scope = childOf(parent, operation, options, callOptions);
+  // Not an async function: each call would pay for its frame.
+  return (parent: CallScope, request: unknown, callOptions: CallOptions | undefined): Promise<unknown> => {
+    let scope: CallScope;
     try {
-      return await call(request ?? {}, scope);
+      scope = childOf(parent, operation, options, callOptions);
     } catch (thrown) {
-      throw noteFromOther(thrown);
-    } finally {
+      // The caller's own time is over: that is no failure of another's.
+      return Promise.reject(thrown);
+    }
+    const fail = (thrown: unknown): never => {
       scope.finish();
+      throw noteFromOther(thrown);
+    };
+    try {
+      return call(request ?? {}, scope).then((answer) => {
+        scope.finish();
+        return answer;
+      }, fail);
+    } catch (thrown) {
+      return Promise.reject(thrown).catch(fail);
     }
   };
 }
@@ -94,7 +106,7 @@ function startStream(operation: Operation, options: ClientOptions) {
         return stream(request ?? {}, scope);
       },
       give: (item) => item,
-      fail: noteFromOther,
+      fail: (thrown) => (scope ? noteFromOther(thrown) : thrown),
       onLeave: () => scope?.cancel(streamLeft()),
       onEnd: () => scope?.finish(),
     });

@@ -28,8 +28,21 @@ export function createLocalLink(
   const give = response ? response.copy : returnNothing;
   const { call, stream } = serve;
   return {
-    call: call && (async (message, context) => give(await call(take(message), context))),
+    call: call && chain(take, call, give),
     stream: stream && ((message, context) => lazyStream({ open: () => stream(take(message), context), give })),
+  };
+}
+
+/** Not an async function: each call would pay for its frame. */
+function chain(take: (message: any) => unknown, call: Call, give: (answer: any) => unknown): Call {
+  return (message, context) => {
+    let request: unknown;
+    try {
+      request = take(message);
+    } catch (thrown) {
+      return Promise.reject(thrown);
+    }
+    return call(request, context).then(give);
   };
 }
 
