@@ -2,7 +2,7 @@ import type { Addresses, App } from "../app/index.ts";
 import { createRuntime } from "../app/index.ts";
 import { systemClock } from "../base/index.ts";
 import type { Environment } from "../config/index.ts";
-import { pagesOf } from "./pages.ts";
+import { pagesOf } from "../generators/index.ts";
 import { hasParent, stopWithParent, tellParent } from "./parent.ts";
 import type { Screen, Terminal } from "./terminal.ts";
 
@@ -17,7 +17,7 @@ export async function serve(app: App, options: ServeOptions, terminal: Terminal)
   const runtime = await createRuntime(app, {
     group: options.group,
     environment: options.environment,
-    pages: pagesOf(app),
+    pages: pagesOf,
     ...(options.port !== undefined && { settings: { port: options.port } }),
   });
   // Before the start: a signal may come while it is under way.

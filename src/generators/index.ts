@@ -2,5 +2,6 @@
 
 export type { GeneratedFile, Generator } from "./generator.ts";
 export { toOpenApi } from "./openapi/openapi.ts";
+export { pagesOf } from "./pages.ts";
 export { exampleOf } from "./reference/example.ts";
 export { toReferencePage } from "./reference/page.ts";
