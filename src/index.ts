@@ -1,6 +1,10 @@
 /** The public face of Plinth: everything that an app is written with. */
+import type { App, Runtime, RuntimeOptions } from "./app/index.ts";
+import { createRuntime as createPlainRuntime } from "./app/index.ts";
+import { pagesOf } from "./generators/index.ts";
+
 export type { Addresses, App, AppOptions, GatewayOptions, Runtime, RuntimeOptions } from "./app/index.ts";
-export { app, createRuntime } from "./app/index.ts";
+export { app } from "./app/index.ts";
 export type { Clock, Duration, ErrorCode, Principal, Random, Size, Trace } from "./base/index.ts";
 export { isError, newId, PlinthError, StartError } from "./base/index.ts";
 export type { Cache } from "./cache/index.ts";
@@ -34,3 +38,12 @@ export {
   stream,
   tokens,
 } from "./service/index.ts";
+
+/**
+ * Puts a process of an app together, or one group of it; nothing is opened before `start`. Where it listens itself it
+ * serves the API reference at `/docs` and the OpenAPI document at `/openapi.json`, unless the app says `docs: false` or
+ * `options.pages` has others; mounted in another app it leaves those paths to that one.
+ */
+export function createRuntime(definition: App, options: RuntimeOptions = {}): Promise<Runtime> {
+  return createPlainRuntime(definition, options.listen === false ? options : { pages: pagesOf, ...options });
+}

@@ -55,7 +55,7 @@ export interface RuntimeOptions {
   readonly environment?: Environment;
   /** Settings that hold whatever the environment says. */
   readonly settings?: Partial<Settings>;
-  /** Documents that the gateway serves: the API reference, the OpenAPI document. */
+  /** Documents that the gateway serves, unless the app says `docs: false`. */
   readonly pages?: (model: Model) => readonly Page[];
   /** False: nothing listens for HTTP; the gateway is there as `handler` only. Default true. */
   readonly listen?: boolean;
@@ -86,7 +86,7 @@ export async function createRuntime(definition: App, options: RuntimeOptions = {
     secrets,
     clock,
     random: options.random ?? systemRandom,
-    pages: options.pages?.(model) ?? [],
+    pages: definition.gateway.docs === false ? [] : (options.pages?.(model) ?? []),
     listen: options.listen ?? true,
     doubles: options.doubles ?? {},
     inbox: options.inbox ?? true,
