@@ -32,6 +32,8 @@ test("fields, limits, errors and a command to try are shown", () => {
   assert.match(page, /characters at most 10/);
   assert.match(page, /THING_FROZEN/);
   assert.match(page, /curl -X PUT -H &#34;Authorization: Bearer \$TOKEN&#34;/);
+  assert.match(page, /&#34;\$API\/things\//);
+  assert.doesNotMatch(page, /localhost/);
 });
 
 test("an example of a schema is its own example, its default, or the least that fits", () => {

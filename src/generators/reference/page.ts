@@ -126,7 +126,7 @@ function errorTable(method: ModelMethod): string {
   return html`<table><caption>Errors</caption><thead><tr><th scope="col">Reason</th><th scope="col">Code</th></tr></thead><tbody>${raw(rows.join(""))}</tbody></table>`;
 }
 
-/** A command that can be pasted: the gateway's own address is the default one. */
+/** A command that can be pasted where `$API` is the address of the gateway, and `$TOKEN` a token. */
 function curlOf(method: ModelMethod): string {
   const { verb, path } = method.http ?? { verb: "GET", path: "/" };
   const request = (method.request ? exampleOf(method.request) : {}) as Record<string, unknown>;
@@ -146,7 +146,7 @@ function curlOf(method: ModelMethod): string {
     );
   }
   const suffix = withoutBody && query.size > 0 ? `?${query}` : "";
-  return `${lines.join(" ")} "http://localhost:8080${filled}${suffix}"`;
+  return `${lines.join(" ")} "$API${filled}${suffix}"`;
 }
 
 class Safe {
