@@ -36,11 +36,6 @@ test("a callee without a free place is our trouble: 503, where too many requests
   assert.equal(httpStatusOf(error("resource_exhausted", "x")), 429);
 });
 
-test("a service that is full is 503, a quota that is used up 429", () => {
-  assert.equal(httpStatusOf(error("resource_exhausted", "x", { reason: "BULKHEAD_FULL" })), 503);
-  assert.equal(httpStatusOf(error("resource_exhausted", "x")), 429);
-});
-
 test("an HttpError keeps its exact status and headers", () => {
   const refused = new HttpError(405, "unimplemented", "Use GET.", { headers: { allow: "GET" } });
   assert.equal(httpStatusOf(refused), 405);

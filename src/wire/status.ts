@@ -6,8 +6,6 @@ import { HttpError } from "./http-error.ts";
 const statusByReason: Readonly<Record<string, number>> = {
   // The body was understood, but breaks the schema (RFC 9110, 15.5.21).
   VALIDATION_FAILED: 422,
-  // Not this client asked too often, as 429 would say: we are busy.
-  BULKHEAD_FULL: 503,
   // It is our callee that has no place left, not our caller that asked too often.
   BULKHEAD_FULL: 503,
 };
