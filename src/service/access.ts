@@ -34,6 +34,19 @@ export function compileAccess(access: Access): AccessCheck | undefined {
   };
 }
 
+/** True for an access rule; what is written without types may be anything. */
+export function isAccess(value: unknown): value is Access {
+  if (value === "public" || value === "authenticated") return true;
+  if (typeof value !== "object" || value === null || Object.keys(value).join() !== "scope") return false;
+  const { scope } = value as { readonly scope: unknown };
+  return Array.isArray(scope) ? scope.length > 0 && scope.every(isScope) : isScope(scope);
+}
+
+/** A scope is one word: a token lists its scopes with spaces between (RFC 6749, 3.3). */
+function isScope(value: unknown): boolean {
+  return typeof value === "string" && /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(value);
+}
+
 /** The scopes that an access rule asks for; empty when none. */
 export function scopesOf(access: Access): readonly string[] {
   if (typeof access === "string") return [];

@@ -2,6 +2,7 @@ import { isErrorCode, toBytes, toMs } from "../base/index.ts";
 import type { Compiled, Schema } from "../schema/index.ts";
 import { compile, t } from "../schema/index.ts";
 import type { Access } from "./access.ts";
+import { isAccess } from "./access.ts";
 import type { AnyContract } from "./contract.ts";
 import type { AnyMethod, DeclaredErrors, HttpVerb } from "./method.ts";
 
@@ -100,6 +101,11 @@ function compileOperation(
   }
   if (deadlineMs === 0) problems.push(`${id}: deadline: 0 leaves no time at all; write for example "2s".`);
   if (route && request && kind !== "raw") checkParameters(id, route, request, problems);
+  if (options.access !== undefined && !isAccess(options.access)) {
+    problems.push(
+      `${id}: access: ${JSON.stringify(options.access)} is no access rule; write "public", "authenticated", { scope: "orders:read" } or { scope: ["orders:read", "orders:write"] }.`,
+    );
+  }
   const errors = compileErrors(id, kind === "raw" ? [] : definition.options.errors, problems);
   if (!request) return undefined;
   return {
@@ -138,6 +144,7 @@ function isIdempotent(definition: AnyMethod, route: Route | undefined): boolean 
   return route !== undefined && route.verb !== "POST" && route.verb !== "PATCH";
 }
 
+const segmentPattern = /^(?:\*|:[A-Za-z_][A-Za-z0-9_]*|[A-Za-z0-9._~-]+)$/;
 const routePattern = /^(GET|HEAD|POST|PUT|PATCH|DELETE) (\/\S*)$/;
 
 function parseRoute(id: string, http: string, problems: string[]): Route | undefined {
@@ -151,10 +158,20 @@ function parseRoute(id: string, http: string, problems: string[]): Route | undef
   const path = match[2] as string;
   if (path.includes("?") || path.includes("#")) {
     problems.push(`${id}: http: leave the query out of ${JSON.stringify(http)}; it comes from the request's fields.`);
+    return undefined;
   }
-  const params = path
-    .split("/")
-    .flatMap((part) => (part.startsWith(":") ? [part.slice(1)] : part === "*" ? ["*"] : []));
+  const segments = path.split("/").slice(1);
+  // The last one is empty in "/" and in "/a/".
+  const odd = segments.find(
+    (segment, index) => !segmentPattern.test(segment) && !(segment === "" && index === segments.length - 1),
+  );
+  if (odd !== undefined) {
+    problems.push(
+      `${id}: http: ${JSON.stringify(odd)} is no part of a path; a part is plain text (letters, digits, ". _ ~ -"), ":name" or "*": write ":id", not "{id}".`,
+    );
+    return undefined;
+  }
+  const params = segments.flatMap((part) => (part.startsWith(":") ? [part.slice(1)] : part === "*" ? ["*"] : []));
   if (new Set(params).size !== params.length) problems.push(`${id}: http: a parameter is named twice in "${path}".`);
   return { verb: match[1] as HttpVerb, path, params };
 }
