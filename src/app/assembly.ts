@@ -10,7 +10,7 @@ import { createLifecycle, createManagementServer } from "../lifecycle/index.ts";
 import type { RpcServer, RpcTls } from "../rpc/index.ts";
 import { createRpcServer } from "../rpc/index.ts";
 import type { ExternalService, Need, Publish, ServiceDefinition } from "../service/index.ts";
-import type { TextDestination } from "../telemetry/index.ts";
+import type { Logger, TextDestination } from "../telemetry/index.ts";
 import type { App } from "./app.ts";
 import { membersOf } from "./app.ts";
 import type { CheckedApp } from "./check.ts";
@@ -26,6 +26,7 @@ import {
 } from "./components.ts";
 import type { Eventing } from "./eventing.ts";
 import { createEventing } from "./eventing.ts";
+import { measureProcess } from "./measures.ts";
 import { createNeeds, requireSecrets, resolveHeaders } from "./needs.ts";
 import type { Peers } from "./peers.ts";
 import { createPeers } from "./peers.ts";
@@ -70,7 +71,7 @@ export interface Assembly {
 
 export async function assemble(checked: CheckedApp, options: AssemblyOptions): Promise<Assembly> {
   const { app: definition } = checked;
-  const { settings, clock, random, group, environment } = options;
+  const { settings, clock, group, environment } = options;
   const members = membersOf(definition, group);
   const name = group === undefined ? definition.name : `${definition.name}/${group}`;
   const services = definition.services.filter(
@@ -79,46 +80,31 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
   const externals = definition.services.filter((service): service is ExternalService => service.kind === "external");
   requireSecrets([...services, ...externals.filter((each) => isCalled(each, services, members))], environment);
   const signals = createSignals({ ...options, name });
-  const stores = await createStores({
-    databaseUrl: settings.databaseUrl ?? `pglite:${encodeURI(`${settings.dataFolder}/database`)}`,
-    cacheUrl: settings.cacheUrl,
-    needsDatabase: services.some((service) => hasNeed(service, "database")),
-    needsCache: services.some((service) => hasNeed(service, "cache")),
-    applicationName: name,
-    clock,
-    random,
-    log: signals.log,
-  });
+  const stores = await createProcessStores(services, options, { name, log: signals.log });
   const keys = await tokenKeysFor(checked, services, members, settings);
   const process: ProcessParts = { ...options, definition, checked, members, name, services, signals, stores, keys };
   const events = createEvents(process);
-  const peers = createPeers({
-    checked,
-    name,
-    addressesOf: (other) => settings.addresses?.get(other) ?? [`${definition.name}-${other}:7000`],
-    secret: () => requireRpcSecret(settings, name),
-    tls: rpcTls(settings),
-    clock,
-    random,
-    log: signals.log,
-    check: settings.mode !== "production",
-    headersOf: (service) => resolveHeaders(service, environment, signals.log),
-  });
+  const peers = createProcessPeers(process);
   const wiring = createWiring(process, events?.eventing, peers);
   const gateway = members.has("gateway") ? createEdge(process, wiring) : undefined;
+  // A group of its own is called by the others; a process that holds everything is called by nobody.
+  const rpc = group !== undefined && services.length > 0 ? createRpc(process, wiring) : undefined;
+  const { metrics } = signals;
+  measureProcess(metrics, { stores, peers, rpc });
   const ports: Ports = {};
   const inner = [
     telemetryComponent(signals),
     ...storeComponents(stores),
     ...(stores.database ? [migrationComponent(services, stores, settings, events?.broker)] : []),
     peersComponent(peers),
-    ...(events ? eventComponents({ definition, services: services.filter(hasEvents), ...events, wiring }) : []),
+    ...(events
+      ? eventComponents({ definition, services: services.filter(hasEvents), ...events, wiring, stores, metrics })
+      : []),
   ];
   const needs = inner.map((component) => component.name);
   const components = [
     ...inner,
-    // A group of its own is called by the others; a process that holds everything is called by nobody.
-    ...(group !== undefined && services.length > 0 ? [rpcComponent(createRpc(process, wiring), needs, ports)] : []),
+    ...(rpc ? [rpcComponent(rpc, needs, ports)] : []),
     ...(gateway ? [gatewayComponent(gateway, { needs, ports, listen: options.listen })] : []),
   ];
   // The quiet period is the gateway's own: it alone knows when new work stopped coming.
@@ -151,6 +137,46 @@ interface ProcessParts extends AssemblyOptions {
   readonly signals: Signals;
   readonly stores: Stores;
   readonly keys: TokenKeys | undefined;
+}
+
+function createProcessStores(
+  services: readonly ServiceDefinition[],
+  { settings, clock, random }: AssemblyOptions,
+  { name, log }: { readonly name: string; readonly log: Logger },
+): Promise<Stores> {
+  return createStores({
+    databaseUrl: settings.databaseUrl ?? `pglite:${encodeURI(`${settings.dataFolder}/database`)}`,
+    cacheUrl: settings.cacheUrl,
+    needsDatabase: services.some((service) => hasNeed(service, "database")),
+    needsCache: services.some((service) => hasNeed(service, "cache")),
+    applicationName: name,
+    clock,
+    random,
+    log,
+  });
+}
+
+function createProcessPeers({
+  definition,
+  checked,
+  name,
+  settings,
+  environment,
+  signals,
+  ...parts
+}: ProcessParts): Peers {
+  return createPeers({
+    checked,
+    name,
+    addressesOf: (other) => settings.addresses?.get(other) ?? [`${definition.name}-${other}:7000`],
+    secret: () => requireRpcSecret(settings, name),
+    tls: rpcTls(settings),
+    clock: parts.clock,
+    random: parts.random,
+    log: signals.log,
+    check: settings.mode !== "production",
+    headersOf: (service) => resolveHeaders(service, environment, signals.log),
+  });
 }
 
 function createEvents(parts: ProcessParts): { readonly broker: Broker; readonly eventing: Eventing } | undefined {

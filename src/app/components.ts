@@ -1,12 +1,15 @@
 import { migrate } from "../database/index.ts";
 import type { Broker } from "../events/index.ts";
-import { migrateEvents } from "../events/index.ts";
+import { deadLetters, migrateEvents } from "../events/index.ts";
 import type { Gateway } from "../gateway/index.ts";
 import type { Component } from "../lifecycle/index.ts";
 import type { RpcServer } from "../rpc/index.ts";
 import type { ServiceDefinition } from "../service/index.ts";
+import type { Metrics } from "../telemetry/index.ts";
 import type { App } from "./app.ts";
 import type { Eventing } from "./eventing.ts";
+import type { MeasuredEvents } from "./measures.ts";
+import { measureEvents } from "./measures.ts";
 import type { Peers } from "./peers.ts";
 import type { Settings } from "./settings.ts";
 import type { Signals } from "./signals.ts";
@@ -80,9 +83,12 @@ export interface EventParts {
   readonly broker: Broker;
   readonly eventing: Eventing;
   readonly wiring: Wiring;
+  readonly stores: Stores;
+  readonly metrics: Metrics;
 }
 
-export function eventComponents({ definition, services, broker, eventing, wiring }: EventParts): Component[] {
+export function eventComponents(parts: EventParts): Component[] {
+  const { definition, services, broker, eventing, wiring } = parts;
   const relays = services.filter((service) => Object.keys(service.contract.events).length > 0).map(eventing.relayOf);
   const consumers = services.flatMap((service) => {
     const unit = wiring.units.get(service.contract.name);
@@ -112,7 +118,28 @@ export function eventComponents({ definition, services, broker, eventing, wiring
       quiesce: () => void drainConsumers(),
       drain: drainConsumers,
     },
+    eventMeasuresComponent(parts, { broker, relays, consumers }),
   ];
+}
+
+/** While the database is open: what is measured is asked of it. */
+function eventMeasuresComponent(
+  { services, stores, metrics }: EventParts,
+  measured: Omit<MeasuredEvents, "letters">,
+): Component {
+  const subscribers = services.filter((service) => Object.keys(service.subscriptions).length > 0);
+  const letters = new Map(
+    subscribers.map(({ contract }) => [contract.name, deadLetters(stores.databaseOf(contract.name))]),
+  );
+  let stop = () => {};
+  return {
+    name: "event measures",
+    needs: ["relays", "consumers"],
+    start() {
+      stop = measureEvents(metrics, { ...measured, letters });
+    },
+    stop: () => stop(),
+  };
 }
 
 /** The same answer to every caller. */
@@ -138,7 +165,7 @@ function subscriptionsOf(definition: App) {
 export function rpcComponent(rpc: RpcServer, needs: readonly string[], ports: Ports): Component {
   return {
     name: "rpc",
-    needs: [...needs],
+    needs,
     async start() {
       ports.rpc = (await rpc.start()).port;
     },

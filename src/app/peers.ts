@@ -1,5 +1,5 @@
 import type { Clock, Random } from "../base/index.ts";
-import type { HttpClient, RpcClient, RpcTls } from "../rpc/index.ts";
+import type { HttpClient, RpcClient, RpcClientState, RpcTls } from "../rpc/index.ts";
 import { createHttpClient, createRpcClient } from "../rpc/index.ts";
 import type { Compiled, Schema } from "../schema/index.ts";
 import { compile } from "../schema/index.ts";
@@ -16,6 +16,8 @@ import { toRpcSignature } from "./wiring.ts";
  */
 export interface Peers {
   linkTo(operation: Operation): Link;
+  /** How the connections are, by group. */
+  states(): readonly (readonly [group: string, state: RpcClientState])[];
   close(): Promise<void>;
 }
 
@@ -82,6 +84,7 @@ export function createPeers(options: PeersOptions): Peers {
         stream: undefined,
       };
     },
+    states: () => [...groups].map(([group, client]) => [group, client.state]),
     async close() {
       await Promise.all([...groups.values(), ...outside.values()].map((client) => client.close()));
     },

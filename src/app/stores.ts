@@ -16,6 +16,8 @@ export interface Stores {
   /** The drivers that somebody asked for, to be opened before and closed after everything else. */
   readonly database: DatabaseDriver | undefined;
   readonly cache: CacheDriver | undefined;
+  /** By service: those that somebody asked for. */
+  readonly caches: ReadonlyMap<string, Cache>;
   databaseOf(service: string): Database;
   cacheOf(service: string): Cache;
 }
@@ -40,6 +42,7 @@ export async function createStores(options: StoresOptions): Promise<Stores> {
   return {
     database,
     cache,
+    caches,
     databaseOf(service) {
       const known = databases.get(service);
       if (known) return known;
