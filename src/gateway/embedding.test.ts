@@ -354,3 +354,18 @@ test("raw methods: plain HTTP in and out", async () => {
     assert.equal(answer.headers["set-cookie"], undefined);
   }
 });
+
+test("a raw method may set several cookies, and none with a line break", async () => {
+  const cookies = { good: ["a=1; Path=/", "b=2"], bad: ["a=1", "b\r\nx: y"] };
+  const gateway = testGateway({
+    in: {
+      method: raw({ http: "POST /in/:how", access: "public" }),
+      handle: ({ params }) => ({ headers: { "Set-Cookie": cookies[params.how as keyof typeof cookies] } }),
+    },
+  });
+  ends.push(() => gateway.stop());
+  const { port } = await gateway.start();
+  const { text } = await talk(port, request("POST /in/good"), { answers: 1 });
+  assert.match(text, /set-cookie: a=1; Path=\/\r\nset-cookie: b=2\r\n/);
+  assert.equal((await ask(port, request("POST /in/bad"))).status, 500);
+});

@@ -82,9 +82,11 @@ function headOf(id: string, answer: RawResponse, defaults: ReadonlyMap<string, s
     const value = given[name];
     if (!isHeaderName(lower)) throw invalid(id, `${JSON.stringify(name)} is no header name`);
     if (isReservedHeader(lower)) throw invalid(id, `the header "${lower}" is the server's own to set`);
-    if (typeof value !== "string" || !isHeaderValue(value))
-      throw invalid(id, `the header "${lower}" has a value that HTTP cannot carry`);
-    head.push(lower, value);
+    for (const each of Array.isArray(value) ? value : [value]) {
+      if (typeof each !== "string" || !isHeaderValue(each))
+        throw invalid(id, `the header "${lower}" has a value that HTTP cannot carry`);
+      head.push(lower, each);
+    }
     seen.add(lower);
   }
   for (const [name, value] of defaults) if (!seen.has(name)) head.push(name, value);

@@ -57,6 +57,8 @@ export interface StreamOptions<Q extends Schema, I extends Schema, E extends Dec
 
 export interface RawOptions extends Declaration {
   readonly http: HttpRoute;
+  /** Calling twice is as good as once, so a lost answer may be retried. Default false, whatever the route. */
+  readonly idempotent?: boolean;
 }
 
 export interface UnaryMethod<
@@ -106,7 +108,8 @@ export interface RawRequest {
 export interface RawResponse {
   /** Default 200. */
   readonly status?: number;
-  readonly headers?: Readonly<Record<string, string>>;
+  /** Several values are sent as one header each: `"set-cookie": ["a=1", "b=2"]`. */
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
   /** A string is sent as UTF-8. */
   readonly body?: string | Uint8Array;
 }

@@ -90,6 +90,7 @@ test("a method's facts follow from its route unless it says otherwise", () => {
         slash: method({ http: "GET /a.b/c_d~e-f/", access: { scope: ["orders:read", "b"] } }),
         list: stream({ http: "GET /list", item: t.Object({}) }),
         file: raw({ http: "GET /files/*" }),
+        upload: raw({ http: "POST /files/*", idempotent: true }),
       },
     }),
     problems,
@@ -112,6 +113,7 @@ test("a method's facts follow from its route unless it says otherwise", () => {
       [false, true],
     ],
   );
+  assert.deepEqual([operations.get("file")?.idempotent, operations.get("upload")?.idempotent], [false, true]);
   assert.equal(operations.get("list")?.kind, "stream");
   assert.deepEqual(operations.get("file")?.route?.params, ["*"]);
 });

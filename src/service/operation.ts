@@ -56,7 +56,7 @@ export const rawRequestSchema: Schema = t.Object({
 });
 export const rawResponseSchema: Schema = t.Object({
   status: t.Integer(),
-  headers: t.Record(t.String(), t.String()),
+  headers: t.Record(t.String(), t.Union([t.String(), t.Array(t.String())])),
   body: t.Bytes(),
 });
 
@@ -139,6 +139,7 @@ function responseOf(definition: AnyMethod): Schema | undefined {
 }
 
 function isIdempotent(definition: AnyMethod, route: Route | undefined): boolean {
+  if (definition.kind === "raw") return definition.options.idempotent === true;
   const declared = definition.kind === "unary" ? definition.options.idempotent : undefined;
   if (declared !== undefined) return declared === true;
   return route !== undefined && route.verb !== "POST" && route.verb !== "PATCH";

@@ -4,10 +4,12 @@ import * as z from "zod";
 import type { Principal } from "../base/index.ts";
 import { CallScope, error, isError, PlinthError, servicePrincipal } from "../base/index.ts";
 import { Redeliver } from "../events/index.ts";
-import { t } from "../schema/index.ts";
+import { compile, t } from "../schema/index.ts";
 import { createLogger } from "../telemetry/index.ts";
 import { createMemoryDestination } from "../telemetry/testing.ts";
+import { compileCodec, Reader, Writer } from "../wire/index.ts";
 import { contract, event, method, raw, service, stream } from "./index.ts";
+import { rawResponseSchema } from "./operation.ts";
 import { createTestScope, createTestUnit } from "./testing.ts";
 
 const user: Principal = { kind: "user", subject: "u1", scopes: ["things:read"], claims: {} };
@@ -238,6 +240,17 @@ test("a raw answer has a status, headers and bytes", async () => {
   )) as { status: number; body: Uint8Array };
   assert.equal(answer.status, 200);
   assert.equal(new TextDecoder().decode(answer.body), "got 3");
+});
+
+test("a raw answer may have several headers of one name, also between processes", () => {
+  const schema = compile(rawResponseSchema);
+  const answer = { status: 200, headers: { "set-cookie": ["a=1", "b=2"], "x-one": "1" }, body: new Uint8Array(1) };
+  assert.deepEqual(schema.violations(answer), []);
+  assert.deepEqual(schema.copy(answer), answer);
+  const codec = compileCodec(schema.outputJsonSchema);
+  const writer = new Writer();
+  codec.encode(answer, writer);
+  assert.deepEqual((codec.decode(new Reader(writer.take())) as typeof answer).headers, answer.headers);
 });
 
 test("a subscription gets the payload and the event's id", async () => {

@@ -199,7 +199,7 @@ const utf8 = new TextEncoder();
 
 interface RawAnswer {
   readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: NonNullable<RawResponse["headers"]>;
   readonly body: Uint8Array;
 }
 
