@@ -39,10 +39,11 @@ export function checkApp(definition: App): CheckedApp {
   for (const service of definition.services) {
     if (service.kind === "service") checkService(service, operations, events, problems);
   }
-  const served = definition.services.flatMap((service) =>
-    service.kind === "service" || service.served
-      ? [...(operations.get(service.contract.name)?.values() ?? [])].filter(({ route }) => route)
-      : [],
+  const hidden = new Set(
+    definition.services.flatMap((each) => (each.kind === "external" && !each.served ? [each.contract.name] : [])),
+  );
+  const served = [...operations].flatMap(([name, methods]) =>
+    hidden.has(name) ? [] : [...methods.values()].filter(({ route }) => route),
   );
   checkRoutes(served, problems);
   checkPlacement(definition, problems);

@@ -7,6 +7,7 @@ import type {
   ServiceDefinition,
   SubscriptionOptions,
 } from "../service/index.ts";
+import { reservedContextNames } from "../service/index.ts";
 import { toSchemaName } from "./stores.ts";
 
 /** The part of `checkApp` that looks at one service: its contract, handlers, needs and subscriptions. */
@@ -81,7 +82,7 @@ function checkNeeds(
     problems.push(`${name}: needs: a service has one database of its own; use one database() and several tables.`);
   }
   for (const [field, need] of needs) {
-    if (reservedFields.has(field)) {
+    if (reservedContextNames.has(field)) {
       problems.push(`${name}: needs.${field}: the context already has "${field}"; choose another name.`);
     }
     if (need?.kind === undefined)
@@ -144,27 +145,3 @@ function checkSubscriptionOptions(where: string, options: SubscriptionOptions, p
     }
   }
 }
-
-/** Names that the context has of its own. */
-const reservedFields: ReadonlySet<string> = new Set([
-  "principal",
-  "deadline",
-  "signal",
-  "trace",
-  "idempotencyKey",
-  "caller",
-  "log",
-  "events",
-  "fail",
-  "tx",
-  "eventId",
-  "postpone",
-  "scope",
-  // Of every object, or of every promise: a context that has them is taken for something else.
-  "constructor",
-  "then",
-  "toString",
-  "valueOf",
-  "hasOwnProperty",
-  "__proto__",
-]);
