@@ -155,12 +155,18 @@ function toRpcMethod(operation: Operation, unit: ServiceUnit): RpcMethod & { cal
   const call = unit.calls.get(operation.name);
   const stream = unit.streams.get(operation.name);
   const { parse } = operation.request;
+  // The edge of the process: whatever the other side checked, it is checked here again.
+  const serve: Call | undefined =
+    call &&
+    (operation.response
+      ? (request, context) => call(parse(request), context)
+      : async (request, context) => {
+          await call(parse(request), context);
+          return null;
+        });
   return {
     ...toRpcSignature(operation),
-    // The edge of the process: whatever the other side checked, it is checked here again.
-    ...(call && {
-      call: async (request: unknown, context) => (await call(parse(request), context)) ?? null,
-    }),
+    ...(serve && { call: serve }),
     ...(stream && { stream: (request: unknown, context) => stream(parse(request), context) }),
   };
 }
