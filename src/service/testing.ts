@@ -1,7 +1,7 @@
 /** For proof only: a service at work with nothing around it but what the test gives. */
 import type { CallScope, Clock, ScopeFields } from "../base/index.ts";
 import { anonymous, CallScope as Scope, StartError, systemClock } from "../base/index.ts";
-import type { Logger } from "../telemetry/index.ts";
+import type { Logger, Metrics, Tracer } from "../telemetry/index.ts";
 import { createLogger, createMetrics, createTracer } from "../telemetry/index.ts";
 import type { ResolvedNeed } from "./handler-context.ts";
 import { compileOperations } from "./operation.ts";
@@ -17,6 +17,8 @@ export interface TestUnitOptions {
   readonly checkResponses?: boolean;
   readonly publish?: UnitOptions["publish"];
   readonly log?: Logger;
+  readonly tracer?: Tracer;
+  readonly metrics?: Metrics;
   readonly clock?: Clock;
 }
 
@@ -35,8 +37,8 @@ export function createTestUnit(definition: ServiceDefinition, options: TestUnitO
     log: options.log ?? createLogger({ level: "silent" }),
     checkResponses: options.checkResponses ?? true,
     clock: options.clock ?? systemClock,
-    tracer: createTracer(),
-    metrics: createMetrics(),
+    tracer: options.tracer ?? createTracer(),
+    metrics: options.metrics ?? createMetrics(),
   });
 }
 

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as z from "zod";
-import type { Principal } from "../base/index.ts";
+import type { Call, Principal, StreamCall } from "../base/index.ts";
 import { CallScope, error, isError, PlinthError, servicePrincipal } from "../base/index.ts";
 import { Redeliver } from "../events/index.ts";
+import { retry } from "../resilience/index.ts";
 import { compile, t } from "../schema/index.ts";
-import { createLogger } from "../telemetry/index.ts";
+import { createLogger, createTracer } from "../telemetry/index.ts";
 import { createMemoryDestination } from "../telemetry/testing.ts";
 import { compileCodec, Reader, Writer } from "../wire/index.ts";
 import { contract, event, method, raw, service, stream } from "./index.ts";
@@ -142,6 +143,29 @@ test("another service's own error is not passed off as ours", async () => {
     throw error("not_found", "no such price", { reason: "PRICE_UNKNOWN" });
   });
   assert.equal((await failure(call(unit, "get", { id: "a" }))).code, "internal");
+});
+
+test("the attempts of a call lie beside each other in its trace, not under one another", async () => {
+  const tracer = createTracer({ sampleRatio: 1 });
+  let attempts = 0;
+  const unit = createUnitOf(
+    () => {
+      if (++attempts < 3) throw error("unavailable", "not yet", { executed: "no", retry: 1 });
+      return { id: "a" };
+    },
+    { tracer },
+  );
+  const root = tracer.start("caller");
+  const scope = createTestScope({ trace: root });
+  await retry({ idempotent: true })(unit.calls.get("get") as Call)({ id: "a" }, scope);
+  for await (const _item of (unit.streams.get("count") as StreamCall)({ to: 1 }, scope));
+  assert.equal(scope.trace, root);
+  root.end();
+  const parents = tracer
+    .spans()
+    .filter(({ name }) => name.startsWith("things."))
+    .map(({ parentSpanId }) => parentSpanId);
+  assert.deepEqual(parents, Array(4).fill(root.spanId));
 });
 
 test("a platform error passes through, but says that work happened and must not be retried further up", async () => {

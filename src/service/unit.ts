@@ -112,6 +112,7 @@ function serveCall(operation: Operation, handler: Handler, options: UnitOptions,
     if (scope.cancelled) throw scope.cancelled;
     check?.(scope.principal);
     const startedAt = clock.now();
+    const outer = scope.trace;
     const span = startSpan(tracer, id, scope);
     try {
       const answer = await handler(request, contextOf(scope));
@@ -124,6 +125,9 @@ function serveCall(operation: Operation, handler: Handler, options: UnitOptions,
       span?.end(failure.code === "internal" || failure.code === "unknown" ? "error" : "ok");
       observe(startedAt, failure.code);
       throw failure;
+    } finally {
+      // The next attempt of the caller has the same scope, or a child of it: it does not hang under this one.
+      scope.trace = outer;
     }
   };
 }
@@ -147,6 +151,7 @@ function serveStream(operation: Operation, handler: Handler, options: UnitOption
     if (scope.cancelled) throw scope.cancelled;
     check?.(scope.principal);
     const startedAt = options.clock.now();
+    const outer = scope.trace;
     const span = startSpan(options.tracer, operation.id, scope);
     let code = "cancelled";
     try {
@@ -162,6 +167,7 @@ function serveStream(operation: Operation, handler: Handler, options: UnitOption
     } finally {
       span?.end(code === "internal" ? "error" : "ok");
       observe(startedAt, code);
+      scope.trace = outer;
     }
   };
 }
