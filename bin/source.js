@@ -41,10 +41,11 @@ export async function useSource() {
   if (!meansSource()) register("./source-hooks.js", import.meta.url);
 }
 
-/** From now on this process can import TypeScript. Leaves a mark for the rest of the program. */
+/** From now on this process can import TypeScript. Leaves a mark for the rest of the program: `src/cli/typescript.ts`. */
 export async function useTypeScript() {
   const mark = Symbol.for("plinth.typescript");
-  if (globalThis[mark]) return;
+  const flags = [...process.execArgv, process.env.NODE_OPTIONS ?? ""];
+  if (globalThis[mark] || flags.some((flag) => /(?:^|[\s=/])tsx(?:$|[\s/])/.test(flag))) return;
   globalThis[mark] = true;
   const { register: registerTypeScript } = await import("tsx/esm/api");
   registerTypeScript();

@@ -106,6 +106,19 @@ test("an engine that does not answer is a failure with the setting's name", asyn
   );
 });
 
+test("a cache is in memory, or answers, or is a failure with the setting's name", async () => {
+  const groups = join(import.meta.dirname, "../fixtures/groups.ts");
+  const memory = await doctor({}, groups);
+  assert.deepEqual(memory.find("cache"), ["ok: in the memory of each process (CACHE_URL is not set)"]);
+  assert.equal(memory.find("port").length, 3, "a group is called at a port of its own");
+  const [nobody] = await freePorts(1);
+  const silent = await doctor({ CACHE_URL: `redis://127.0.0.1:${nobody}` }, groups);
+  assert.equal(silent.code, 1);
+  assert.match(silent.find("cache")[0] ?? "", /^fail: CACHE_URL: /);
+  const redis = process.env.PLINTH_TEST_REDIS_URL;
+  if (redis) assert.deepEqual((await doctor({ CACHE_URL: redis }, groups)).find("cache"), ["ok: CACHE_URL answers"]);
+});
+
 test("everything wrong is told at once: settings, and an app that is not there", async () => {
   const { code, find } = await doctor({ PORT: "x", PLINTH_LOG: "loud" }, "gone.ts");
   assert.equal(code, 1);

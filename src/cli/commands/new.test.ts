@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
@@ -28,6 +28,16 @@ function install(folder: string): void {
     assert.match(from, /^file:\.\.\//);
     symlinkSync(join(folder, from.slice("file:".length)), join(folder, "node_modules", name));
   }
+}
+
+/** What the compiler says about the app's own files. */
+function typeErrors(folder: string): string[] {
+  const tsc = join(folder, "node_modules/typescript/bin/tsc");
+  const { stdout } = spawnSync(process.execPath, [tsc, "-p", folder, "--pretty", "false"], {
+    cwd: folder,
+    encoding: "utf8",
+  });
+  return stdout.split("\n").filter((line) => /^\w/.test(line));
 }
 
 describe("a new app", () => {
@@ -63,7 +73,10 @@ describe("a new app", () => {
   });
 
   test("passes its own check of types", () => {
-    execFileSync(join(folder, "node_modules/typescript/bin/tsc"), ["-p", folder], { stdio: "pipe" });
+    assert.deepEqual(typeErrors(folder), []);
+    writeFileSync(join(folder, "wrong.ts"), 'import { app } from "plinth";\napp({ nam: "x" });\n');
+    assert.match(typeErrors(folder).join("\n"), /^wrong\.ts\(2,7\): error TS2353/, "it would notice");
+    rmSync(join(folder, "wrong.ts"));
   });
 
   test("is served, keeps its data over a restart, and is well in every way", async () => {
@@ -93,7 +106,7 @@ describe("a new app", () => {
     const blocks = read("first/README.md").matchAll(/```ts\n\/\/ (\S+)\n([\s\S]*?)```/g);
     mkdirSync(join(folder, "reminders"));
     for (const [, path = "", text = ""] of blocks) writeFileSync(join(folder, path), text);
-    execFileSync(join(folder, "node_modules/typescript/bin/tsc"), ["-p", folder], { stdio: "pipe" });
+    assert.deepEqual(typeErrors(folder), []);
     const routes = startProcess(["routes"], { cwd: folder });
     assert.equal(await routes.ended, 0);
     assert.match(routes.text(), /POST +\/reminders +reminders\.remind +public/);

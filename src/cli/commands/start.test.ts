@@ -117,6 +117,7 @@ describe("several processes", () => {
     const app = startProcess(["start", "--app", groups, "--split"], { cwd, environment: free });
     const [, url = ""] = await app.find(/ready pair \(front\).*\n +API +(http:\S+)\n/);
     await app.find(/ready pair \(back\)/);
+    assert.match(app.text(), /note: each process has a cache of its own, .*set CACHE_URL=redis:/);
     const { pid, back } = await calls(url);
     assert.equal(new Set([pid, back, app.child.pid]).size, 3);
     process.kill(back, "SIGKILL");
