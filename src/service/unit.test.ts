@@ -6,7 +6,7 @@ import { CallScope, error, isError, PlinthError, servicePrincipal } from "../bas
 import { Redeliver } from "../events/index.ts";
 import { retry } from "../resilience/index.ts";
 import { compile, t } from "../schema/index.ts";
-import { createLogger, createTracer } from "../telemetry/index.ts";
+import { createLogger, createMetrics, createTracer } from "../telemetry/index.ts";
 import { createMemoryDestination } from "../telemetry/testing.ts";
 import { compileCodec, Reader, Writer } from "../wire/index.ts";
 import { contract, event, method, raw, service, stream } from "./index.ts";
@@ -275,6 +275,32 @@ test("a raw answer may have several headers of one name, also between processes"
   const writer = new Writer();
   codec.encode(answer, writer);
   assert.deepEqual((codec.decode(new Reader(writer.take())) as typeof answer).headers, answer.headers);
+});
+
+test("an event taken has a span of its own and is measured, by how it ended", async () => {
+  const [tracer, metrics] = [createTracer({ sampleRatio: 1 }), createMetrics()];
+  const unit = createUnitOf(
+    (id) => {
+      if (id.startsWith("bad")) throw new Error("broken");
+    },
+    { tracer, metrics },
+  );
+  const handle = unit.subscriptions.get("note");
+  assert.ok(handle);
+  const root = tracer.start("publisher");
+  const scope = createTestScope({ trace: root });
+  for (const id of ["good", "later", "bad"])
+    await handle({ id }, { scope, tx: undefined, eventId: "e" }).catch(() => {});
+  assert.equal(scope.trace, root);
+  const spans = tracer.spans().map(({ name, kind, status, parentSpanId }) => [name, kind, status, parentSpanId]);
+  assert.deepEqual(
+    spans,
+    ["ok", "ok", "error"].map((status) => ["things.on:note", "consumer", status, root.spanId]),
+  );
+  const { body } = await metrics.render();
+  for (const code of ["ok", "postponed", "internal"]) {
+    assert.match(body, new RegExp(`duration_seconds_count\\{service="things",method="on:note",code="${code}"\\} 1`));
+  }
 });
 
 test("a subscription gets the payload and the event's id", async () => {

@@ -1,9 +1,9 @@
 import type { Call, CallScope, Clock, Duration, StreamCall } from "../base/index.ts";
-import { assert, error, PlinthError, toMs } from "../base/index.ts";
+import { assert, error, PlinthError, toMs, toPlinthError } from "../base/index.ts";
 import type { Transaction } from "../database/index.ts";
 import { Redeliver } from "../events/index.ts";
 import type { Compiled } from "../schema/index.ts";
-import type { Metrics, Span, Tracer } from "../telemetry/index.ts";
+import type { Metrics, Span, SpanKind, Tracer } from "../telemetry/index.ts";
 import { compileAccess } from "./access.ts";
 import type { ContextParts } from "./handler-context.ts";
 import { compileContext } from "./handler-context.ts";
@@ -56,11 +56,40 @@ export function createUnit(definition: ServiceDefinition, options: UnitOptions):
   const subscriptions = new Map<string, SubscriptionCall>();
   const contextOf = compileContext(options);
   for (const [name, subscription] of Object.entries(definition.subscriptions)) {
-    subscriptions.set(name, async (payload, { scope, tx, eventId }) => {
-      await subscription.handle(payload, contextOf(scope, { tx, eventId, postpone }));
-    });
+    const serve: SubscriptionCall = (payload, { scope, tx, eventId }) =>
+      subscription.handle(payload, contextOf(scope, { tx, eventId, postpone }));
+    subscriptions.set(name, serveSubscription(definition.contract.name, name, serve, options, measure));
   }
   return { name: definition.contract.name, operations: options.operations, calls, streams, subscriptions };
+}
+
+/** One event taken: its span and its measure, under the method name `on:NAME`. What fails is judged by who delivers. */
+function serveSubscription(
+  service: string,
+  name: string,
+  serve: SubscriptionCall,
+  { tracer, clock }: UnitOptions,
+  measure: Measure,
+): SubscriptionCall {
+  const observe = measure(service, `on:${name}`);
+  const id = `${service}.on:${name}`;
+  return async (payload, delivery) => {
+    const { scope } = delivery;
+    const startedAt = clock.now();
+    const outer = scope.trace;
+    const span = startSpan(tracer, id, scope, "consumer");
+    let code = "ok";
+    try {
+      await serve(payload, delivery);
+    } catch (thrown) {
+      code = thrown instanceof Redeliver ? "postponed" : toPlinthError(thrown).code;
+      throw thrown;
+    } finally {
+      span?.end(code === "ok" || code === "postponed" ? "ok" : "error");
+      observe(startedAt, code);
+      scope.trace = outer;
+    }
+  };
 }
 
 const postponeMsMax = 24 * 3_600_000;
@@ -73,7 +102,7 @@ function postpone(delay: Duration): never {
 
 type Handler = (request: any, context: any) => unknown;
 /** Notes the end of a call: how long it took and how it ended. */
-type Measure = (operation: Operation) => (startedAt: number, code: string) => void;
+type Measure = (service: string, method: string) => (startedAt: number, code: string) => void;
 
 const buckets = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
@@ -84,10 +113,10 @@ function createMeasure({ metrics, clock }: UnitOptions): Measure {
     ["service", "method", "code"],
     buckets,
   );
-  return (operation) => {
+  return (service, method) => {
     const handles = new Map<string, { observe(value: number): void }>();
     const handleOf = (code: string) => {
-      const handle = histogram.with({ service: operation.service, method: operation.name, code });
+      const handle = histogram.with({ service, method, code });
       handles.set(code, handle);
       return handle;
     };
@@ -104,7 +133,7 @@ function serveCall(operation: Operation, handler: Handler, options: UnitOptions,
   const contextOf = compileContext(options, operation);
   const finishResponse = compileResponse(operation, options.checkResponses);
   const { tracer, clock } = options;
-  const observe = measure(operation);
+  const observe = measure(operation.service, operation.name);
   const { id } = operation;
 
   return async (request: unknown, context) => {
@@ -133,9 +162,9 @@ function serveCall(operation: Operation, handler: Handler, options: UnitOptions,
 }
 
 /** A span of its own where the trace is recorded, or begins here. In a trace that is not, the parent's ids do as well. */
-function startSpan(tracer: Tracer, name: string, scope: CallScope): Span | undefined {
+function startSpan(tracer: Tracer, name: string, scope: CallScope, kind: SpanKind = "server"): Span | undefined {
   if (scope.trace && !scope.trace.sampled) return undefined;
-  const span = tracer.start(name, scope.trace, "server");
+  const span = tracer.start(name, scope.trace, kind);
   scope.trace = span;
   return span;
 }
@@ -144,7 +173,7 @@ function serveStream(operation: Operation, handler: Handler, options: UnitOption
   const check = compileAccess(operation.access);
   const contextOf = compileContext(options, operation);
   const finishItem = compileResponse(operation, options.checkResponses);
-  const observe = measure(operation);
+  const observe = measure(operation.service, operation.name);
 
   return async function* (request: unknown, context) {
     const scope = context as CallScope;
