@@ -75,7 +75,7 @@ describe("a new app", () => {
   test("passes its own check of types", () => {
     assert.deepEqual(typeErrors(folder), []);
     writeFileSync(join(folder, "wrong.ts"), 'import { app } from "plinth";\napp({ nam: "x" });\n');
-    assert.match(typeErrors(folder).join("\n"), /^wrong\.ts\(2,7\): error TS2353/, "it would notice");
+    assert.match(typeErrors(folder).join("\n"), /^wrong\.ts\(2,7\): error TS\d+: .*nam/, "it would notice");
     rmSync(join(folder, "wrong.ts"));
   });
 
