@@ -60,7 +60,7 @@ export async function migrate(
     await lock(session, database, chosen.lockTimeoutMs, options.clock ?? systemClock);
     try {
       await prepare(session, database.schema);
-      const pending = pendingOf(steps, await appliedOf(session, chosen.set), chosen.ahead, database.schema);
+      const pending = pendingOf(steps, await appliedOf(session, chosen.set), chosen.ahead, database);
       await session.sql`select set_config('statement_timeout', ${String(chosen.statementTimeoutMs)}, false)`;
       await session.sql`select set_config('lock_timeout', ${String(chosen.tableLockTimeoutMs)}, false)`;
       for (const step of pending) await apply(session, step, chosen.set, database.schema);
@@ -87,7 +87,7 @@ export async function planMigrations(
   const applied = table?.found
     ? await database.session((session) => appliedOf(session, options.set ?? settings.set))
     : [];
-  return pendingOf(steps, applied, options.ahead ?? "refuse", database.schema).map(({ number, name }) => ({
+  return pendingOf(steps, applied, options.ahead ?? "refuse", database).map(({ number, name }) => ({
     number,
     name,
   }));
@@ -149,9 +149,14 @@ function pendingOf(
   steps: readonly Step[],
   applied: readonly Applied[],
   ahead: "refuse" | "allow",
-  schema: string,
+  { schema, flags }: Pick<Database, "schema" | "flags">,
 ): readonly Step[] {
+  const embedded = !flags.multipleProcesses;
   const problems: { reason: string; text: string }[] = [];
+  // The remedy for production is not the one for an afternoon of trying things out.
+  const startAfresh = embedded
+    ? "; or, if the data may be lost, delete the folder of the embedded database (.plinth/database)"
+    : "";
   const byNumber = new Map(steps.map((step) => [step.number, step]));
   for (const row of applied) {
     const step = byNumber.get(row.number);
@@ -159,10 +164,10 @@ function pendingOf(
     if (!step || step.name !== row.name) {
       if (!step && row.number > steps.length && ahead === "allow") continue;
       const found = step ? `; ${step.where} has its number` : "";
-      const text = `migration ${row.name} was ${when}, and its file is missing${found}: restore it from version control`;
+      const text = `migration ${row.name} was ${when}, and its file is missing${found}: restore it from version control${startAfresh}`;
       problems.push({ reason: "MIGRATION_MISSING", text });
     } else if (step.checksum !== row.checksum) {
-      const text = `migration ${step.where} was edited after it was ${when}: undo the edit, and put the change into a new migration`;
+      const text = `migration ${step.where} was edited after it was ${when}: undo the edit, and put the change into a new migration${startAfresh}`;
       problems.push({ reason: "MIGRATION_EDITED", text });
     }
   }

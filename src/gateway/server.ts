@@ -175,14 +175,14 @@ function startError(cause: NodeJS.ErrnoException, host: string, port: number): E
   if (cause.code === "EADDRINUSE") {
     return wrongGateway(
       "PORT_IN_USE",
-      `gateway: port ${port} on ${host} is in use by another process; stop that process, or set another port.`,
+      `gateway: port ${port} on ${host} is in use by another process; stop that process, or set PORT (--port) to another one; 0 takes any that is free.`,
       cause,
     );
   }
   if (cause.code === "EACCES") {
     return wrongGateway(
       "PORT_FORBIDDEN",
-      `gateway: port ${port} on ${host} may not be used by this user; set a port above 1023.`,
+      `gateway: port ${port} on ${host} may not be used by this user; set PORT (--port) to one above 1023.`,
       cause,
     );
   }
