@@ -5,6 +5,7 @@ import { t } from "../schema/index.ts";
 import { cache, contract, database, event, external, method, service } from "../service/index.ts";
 import { app, groupsOf, membersOf } from "./app.ts";
 import { checkApp } from "./check.ts";
+import { createRuntime } from "./runtime.ts";
 
 const orders = contract("orders", {
   methods: { place: method({ http: "POST /orders", request: t.Object({ id: t.String() }) }) },
@@ -229,4 +230,29 @@ test("groups follow the placement; without one there is a single group; an unkno
     /no group "front" in "shop"; its placement has "edge", "back"/,
   );
   assert.deepEqual([...groupsOf(app({ name: "shop", services: [stockService] }))], [["all", ["stock", "gateway"]]]);
+});
+
+test("starting a process checks its app once", async () => {
+  let reads = 0;
+  const methods = new Proxy(
+    { reserve: method({ access: "public" }) },
+    {
+      ownKeys(target) {
+        reads++;
+        return Reflect.ownKeys(target);
+      },
+    },
+  );
+  const counted = app({
+    name: "counted",
+    services: [service(contract("counted", { methods }), { methods: { async reserve() {} } })],
+  });
+  const readsOf = async (work: () => unknown): Promise<number> => {
+    const before = reads;
+    await work();
+    return reads - before;
+  };
+  const once = await readsOf(() => checkApp(counted));
+  const environment = { NODE_ENV: "test", PLINTH_LOG: "silent" };
+  assert.equal(await readsOf(() => createRuntime(counted, { environment })), once);
 });
