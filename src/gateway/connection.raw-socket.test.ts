@@ -294,7 +294,7 @@ test("a port in use stops the start, with the port and the remedy", async () => 
   await assert.rejects(open({}, { port }), (thrown) => {
     assert.ok(thrown instanceof StartError);
     assert.equal(thrown.reason, "PORT_IN_USE");
-    assert.match(thrown.message, new RegExp(`port ${port} on 127.0.0.1 is in use.*set another port`));
+    assert.match(thrown.message, new RegExp(`port ${port} on 127.0.0.1 is in use.*set PORT`));
     return true;
   });
 });
