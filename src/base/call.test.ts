@@ -87,6 +87,20 @@ describe("a call's scope", () => {
     scope.cancel(gone);
   });
 
+  test("hears each of its listeners once, and one that was taken back not at all", () => {
+    const scope = scopeOn();
+    const heard: string[] = [];
+    const first = () => heard.push("first");
+    scope.onCancel(first);
+    scope.onCancel(first);
+    const forgetSecond = scope.onCancel(() => heard.push("second"));
+    scope.onCancel(() => heard.push("third"));
+    forgetSecond();
+    forgetSecond();
+    scope.cancel(gone);
+    assert.deepEqual(heard, ["first", "third"]);
+  });
+
   test("a listener that throws keeps no other from hearing, and its error is not lost", async () => {
     const scope = scopeOn();
     let heard = false;
@@ -186,6 +200,42 @@ describe("a child of a scope", () => {
     const child = parent.child();
     assert.equal(child.cancelled, gone);
     assert.equal(child.deadlineSlot, -1);
+  });
+
+  test("hears of the end in the order in which it was made, also when some are finished before", () => {
+    const parent = scopeOn();
+    const heard: number[] = [];
+    const children = [0, 1, 2, 3, 4].map((number) => {
+      const child = parent.child();
+      child.onCancel(() => heard.push(number));
+      return child;
+    });
+    for (const number of [2, 0, 4]) children[number]?.finish();
+    parent.child().onCancel(() => heard.push(5));
+    parent.cancel(gone);
+    assert.deepEqual(heard, [1, 3, 5]);
+  });
+
+  test("that is finished when a sibling ends, or makes another one, breaks no list", () => {
+    const parent = scopeOn();
+    const [first, second, third] = [parent.child(), parent.child(), parent.child()];
+    let late: CallScope | undefined;
+    first.onCancel(() => {
+      second.finish();
+      first.finish();
+      late = parent.child();
+    });
+    parent.cancel(gone);
+    assert.deepEqual([second.cancelled, third.cancelled, late?.cancelled], [undefined, gone, gone]);
+  });
+
+  test("of a finished parent is let go, and may finish after it", () => {
+    const parent = scopeOn();
+    const [first, second] = [parent.child(), parent.child()];
+    parent.finish();
+    first.finish();
+    parent.cancel(gone);
+    assert.equal(second.cancelled, undefined);
   });
 
   test("that is finished is let go by its parent", () => {

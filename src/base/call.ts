@@ -111,8 +111,15 @@ export class CallScope implements CallContext, DeadlineEntry {
 
   readonly #deadlines: Deadlines;
   #controller: AbortController | undefined = undefined;
-  #listeners: Set<(reason: PlinthError) => void> | undefined = undefined;
-  #detach: (() => void) | undefined = undefined;
+  /** The only listener, as most calls have one; from the second on, all are in the set. */
+  #listener: CancelListener | undefined = undefined;
+  #listeners: Set<CancelListener> | undefined = undefined;
+  // Children hang in a list that runs through them, so that a call costs its parent no closure and no set.
+  #parent: CallScope | undefined = undefined;
+  #previous: CallScope | undefined = undefined;
+  #next: CallScope | undefined = undefined;
+  #firstChild: CallScope | undefined = undefined;
+  #lastChild: CallScope | undefined = undefined;
 
   constructor(fields: ScopeFields) {
     this.principal = fields.principal;
@@ -137,21 +144,33 @@ export class CallScope implements CallContext, DeadlineEntry {
     if (this.cancelled) return;
     this.cancelled = reason;
     this.#deadlines.remove(this);
-    const listeners = this.#listeners;
+    if (this.#listener) tell(this.#listener, reason);
+    if (this.#listeners) for (const listener of this.#listeners) tell(listener, reason);
+    this.#listener = undefined;
     this.#listeners = undefined;
-    if (listeners) for (const listener of listeners) tell(listener, reason);
+    while (this.#firstChild) {
+      const child = this.#firstChild;
+      child.#leave();
+      child.cancel(reason);
+    }
     this.#controller?.abort(reason);
   }
 
-  onCancel(listener: (reason: PlinthError) => void): () => void {
+  onCancel(listener: CancelListener): () => void {
     if (this.cancelled) {
       tell(listener, this.cancelled);
       return () => {};
     }
-    this.#listeners ??= new Set();
-    const listeners = this.#listeners;
-    listeners.add(listener);
-    return () => void listeners.delete(listener);
+    if (this.#listeners) this.#listeners.add(listener);
+    else if (this.#listener === undefined) this.#listener = listener;
+    else {
+      this.#listeners = new Set([this.#listener, listener]);
+      this.#listener = undefined;
+    }
+    return () => {
+      if (this.#listener === listener) this.#listener = undefined;
+      else this.#listeners?.delete(listener);
+    };
   }
 
   child(changes: ScopeChanges = {}): CallScope {
@@ -164,15 +183,37 @@ export class CallScope implements CallContext, DeadlineEntry {
       attempt: changes.attempt ?? 1,
       deadlines: this.#deadlines,
     });
-    child.#detach = this.onCancel((reason) => child.cancel(reason));
+    if (this.cancelled) child.cancel(this.cancelled);
+    else this.#adopt(child);
     return child;
   }
 
   finish(): void {
     this.#deadlines.remove(this);
-    this.#detach?.();
-    this.#detach = undefined;
+    if (this.#parent) this.#leave();
+    while (this.#firstChild) this.#firstChild.#leave();
+    this.#listener = undefined;
     this.#listeners = undefined;
+  }
+
+  #adopt(child: CallScope): void {
+    child.#parent = this;
+    child.#previous = this.#lastChild;
+    if (this.#lastChild) this.#lastChild.#next = child;
+    else this.#firstChild = child;
+    this.#lastChild = child;
+  }
+
+  /** Off the list of its parent, which it has. */
+  #leave(): void {
+    const parent = this.#parent as CallScope;
+    if (this.#previous) this.#previous.#next = this.#next;
+    else parent.#firstChild = this.#next;
+    if (this.#next) this.#next.#previous = this.#previous;
+    else parent.#lastChild = this.#previous;
+    this.#parent = undefined;
+    this.#previous = undefined;
+    this.#next = undefined;
   }
 
   onDeadline(): void {
@@ -180,7 +221,9 @@ export class CallScope implements CallContext, DeadlineEntry {
   }
 }
 
-function tell(listener: (reason: PlinthError) => void, reason: PlinthError): void {
+type CancelListener = (reason: PlinthError) => void;
+
+function tell(listener: CancelListener, reason: PlinthError): void {
   try {
     listener(reason);
   } catch (thrown) {
