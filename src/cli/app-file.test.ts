@@ -84,7 +84,7 @@ test("a file that fails while it loads says where", async () => {
 
 test("what the definitions refuse is told as they tell it", async () => {
   const folder = folderWith({
-    "app.ts": `import { contract } from ${JSON.stringify(new URL("../index.ts", import.meta.url).href)}; contract("A b", { methods: {} });`,
+    "app.ts": `import { contract } from ${JSON.stringify(import.meta.resolve("plinth"))}; contract("A b", { methods: {} });`,
   });
   const { reason, message } = await refusal(() => loadApp(join(folder, "app.ts")));
   assert.equal(reason, "CONTRACT_INVALID");

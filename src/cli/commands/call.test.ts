@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { startTestApp, type TestApp } from "../../testing.ts";
+import { startTestApp, type TestApp } from "plinth/testing";
 import workshopApp from "../fixtures/workshop/app.ts";
 import { run, workshop } from "../terminal.fixture.ts";
 
