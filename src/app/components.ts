@@ -108,6 +108,8 @@ export function eventComponents(parts: EventParts): Component[] {
       // What is committed meanwhile stays in the outbox, for the next process or the next start.
       quiesce: () => void drainRelays(),
       drain: drainRelays,
+      // After a start that failed there is no drain; nothing may go on looking for work then.
+      stop: drainRelays,
     },
     {
       name: "consumers",
@@ -117,6 +119,7 @@ export function eventComponents(parts: EventParts): Component[] {
       },
       quiesce: () => void drainConsumers(),
       drain: drainConsumers,
+      stop: drainConsumers,
     },
     eventMeasuresComponent(parts, { broker, relays, consumers }),
   ];

@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { StartError } from "../base/index.ts";
 import { t } from "../schema/index.ts";
 import { contract, method, service } from "../service/index.ts";
@@ -231,4 +232,24 @@ test("a failure inside is logged once with its trace, and a declared secret neve
 
 test("a service's schema is its name as SQL writes names", () => {
   assert.equal(toSchemaName("orderHistory"), "order_history");
+});
+
+test("after a start that failed nothing goes on looking for work", async () => {
+  const other = createServer();
+  await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
+  const { port } = other.address() as AddressInfo;
+  const destination = createMemoryDestination();
+  const runtime = await createRuntime(sampleApp, {
+    environment: { ...environment, PLINTH_LOG: "info", DATABASE_URL: "pglite:memory:failed-start" },
+    settings: { ...free, port },
+    management: false,
+    destination,
+  });
+  await assert.rejects(runtime.start(), { reason: "PORT_IN_USE" });
+  await sleep(400);
+  other.close();
+  assert.deepEqual(
+    destination.records.filter((record) => record.level === "warn" || record.level === "error"),
+    [],
+  );
 });

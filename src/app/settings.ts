@@ -112,10 +112,12 @@ const spec = {
   },
   accessLogSample: {
     variable: "PLINTH_ACCESS_LOG",
-    setting: ratio({
-      default: 0.01,
-      description: "the share of ordinary requests that is logged; errors and slow ones always are",
-    }),
+    setting: optional(
+      ratio({
+        description:
+          "the share of ordinary requests that is logged (unset: each in development, 1 % otherwise); errors and slow ones always are",
+      }),
+    ),
   },
   traceSample: {
     variable: "PLINTH_TRACE",

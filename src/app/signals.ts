@@ -36,8 +36,9 @@ export function createSignals({ settings, secrets, name, clock, random, destinat
   // Silence is for both logs: lines of requests are lines too.
   const chosen = settings.logLevel === "silent" ? nowhere : destination;
   const output = chosen ? { destination: chosen } : {};
-  const log = createLogger({ level: settings.logLevel, service: name, redactor, clock, ...output });
-  const sample = settings.accessLogSample;
+  const log = createLogger({ level: settings.logLevel, fields: { app: name }, redactor, clock, ...output });
+  // Whoever develops wants to see each request.
+  const sample = settings.accessLogSample ?? (settings.mode === "development" ? 1 : 0.01);
   const accessLog = createAccessLog({ service: name, sample, redactor, clock, random, ...output });
   const metrics = createMetrics({ clock });
   const tracer = createTracer({ sampleRatio: settings.traceSample, clock, random });

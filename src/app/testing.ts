@@ -1,6 +1,7 @@
 /** For tests of apps: the whole app, or a part, started in the test's own process, with fakes where the test says so. */
 import { createServer } from "node:net";
 import { newId } from "../base/index.ts";
+import { generateTokenSecret } from "../gateway/index.ts";
 import type { AnyContract, Client } from "../service/index.ts";
 import type { App } from "./app.ts";
 import { groupsOf, wholeGroup } from "./app.ts";
@@ -32,6 +33,7 @@ export async function startTestApp(definition: App, options: TestAppOptions = {}
   const split = options.placement === "groups" && definition.placement !== undefined;
   const groups = split ? [...groupsOf(definition).keys()] : [wholeGroup];
   const ports = await freePorts(groups.length);
+  const tokenKey = generateTokenSecret();
   const memory = `pglite:memory:${newId()}`;
   const runtimes = await Promise.all(
     groups.map((group, i) =>
@@ -44,6 +46,8 @@ export async function startTestApp(definition: App, options: TestAppOptions = {}
           port: 0,
           databaseUrl: options.environment?.DATABASE_URL ?? memory,
           rpcSecret: "a secret for tests alone",
+          // One for all groups, and no file left behind.
+          tokenKey: options.environment?.PLINTH_TOKEN_KEY ?? tokenKey,
           rpcPort: ports[i] as number,
           addresses: new Map(groups.map((name, j) => [name, [`127.0.0.1:${ports[j]}`]])),
           ...options.settings,
