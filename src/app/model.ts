@@ -61,6 +61,8 @@ export interface ModelMethod {
   readonly status: number;
   readonly errors: readonly { readonly reason: string; readonly code: string }[];
   readonly idempotent: boolean;
+  /** Idempotent where the call carries an idempotency key. */
+  readonly keyed: boolean;
   readonly deadlineMs: number | null;
   readonly bodyLimitBytes: number;
   readonly cache: { readonly ttlMs: number; readonly private: boolean } | null;
@@ -137,6 +139,7 @@ function toModelMethod(operation: Operation, isServed: boolean): ModelMethod {
     status: operation.status,
     errors: [...operation.errors].map(([reason, code]) => ({ reason, code })),
     idempotent: operation.idempotent,
+    keyed: operation.keyed,
     deadlineMs: operation.deadlineMs ?? null,
     bodyLimitBytes: operation.bodyLimitBytes,
     cache: operation.cache ?? null,

@@ -28,6 +28,8 @@ export const checkout = contract("checkout", {
   methods: {
     placeOrder: method({
       http: "POST /orders",
+      // One order for each Idempotency-Key.
+      idempotent: "keyed",
       summary: "Buys what is in the cart",
       description:
         "With an Idempotency-Key the same order sent twice is bought once, and the second answer is that of the first. " +

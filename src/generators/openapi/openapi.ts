@@ -50,6 +50,7 @@ function toOperation(service: string, method: ModelMethod, path: string): Node {
     responses: toResponses(method),
     security: method.access === "public" ? [] : [{ token: [...method.scopes] }],
     "x-plinth-idempotent": method.idempotent,
+    ...(method.keyed && { "x-plinth-idempotency-key": true }),
     ...(method.deadlineMs !== null && { "x-plinth-deadline-ms": method.deadlineMs }),
     ...(method.slo && { "x-plinth-slo": method.slo as Node }),
   };
