@@ -1,6 +1,6 @@
 import { systemClock } from "../base/index.ts";
 import type { ExitCode } from "../lifecycle/index.ts";
-import { tellReady } from "./serve.ts";
+import { tellAllReady } from "./serve.ts";
 import type { Member } from "./supervisor.ts";
 import { createSupervisor, MemberFailed } from "./supervisor.ts";
 import type { Terminal } from "./terminal.ts";
@@ -31,9 +31,7 @@ export async function runMembers(members: readonly Member[], options: MembersOpt
     }
   });
   try {
-    for (const [member, addresses] of await supervisor.start()) {
-      tellReady(`${name} (${member})`, addresses, hasDocs, err);
-    }
+    tellAllReady(name, await supervisor.start(), hasDocs, err);
   } catch (thrown) {
     if (!(thrown instanceof MemberFailed)) throw thrown;
     err.write(`${err.style("red", "error:")} ${thrown.message}\n`);

@@ -31,10 +31,30 @@ export async function serve(app: App, options: ServeOptions, terminal: Terminal)
   }
 }
 
-/** Where it listens, and how long that took from the start of the process: the clock begins there. */
+/** That it serves, since how long after the start of this process (the clock begins there), and where it listens. */
 export function tellReady(name: string, addresses: Addresses, hasDocs: boolean, screen: Screen): void {
+  screen.write(`${readyIn(name, screen)}\n${addressLines(addresses, hasDocs, "  ", screen)}`);
+}
+
+/** The same of several processes, by their names. */
+export function tellAllReady(
+  name: string,
+  members: ReadonlyMap<string, Addresses>,
+  hasDocs: boolean,
+  screen: Screen,
+): void {
+  const each = [...members].map(([member, addresses]) => {
+    return `  ${screen.style("bold", member)}\n${addressLines(addresses, hasDocs, "    ", screen)}`;
+  });
+  screen.write(`${readyIn(name, screen)}, ${members.size} processes\n${each.join("")}`);
+}
+
+function readyIn(name: string, screen: Screen): string {
+  return `${screen.style("green", "ready")} ${screen.style("bold", name)} in ${(systemClock.now() / 1000).toFixed(2)} s`;
+}
+
+function addressLines(addresses: Addresses, hasDocs: boolean, indent: string, screen: Screen): string {
   const { gateway, rpc, management } = addresses;
-  const seconds = (systemClock.now() / 1000).toFixed(2);
   const lines = [
     ["API", gateway],
     ["reference", gateway !== undefined && hasDocs ? `${gateway}/docs` : undefined],
@@ -42,6 +62,7 @@ export function tellReady(name: string, addresses: Addresses, hasDocs: boolean, 
     ["probes and metrics", management],
   ].filter((line): line is [string, string] => line[1] !== undefined);
   const width = Math.max(0, ...lines.map(([title]) => title.length));
-  screen.write(`${screen.style("green", "ready")} ${screen.style("bold", name)} in ${seconds} s\n`);
-  for (const [title, address] of lines) screen.write(`  ${title.padEnd(width)}  ${screen.style("cyan", address)}\n`);
+  return lines
+    .map(([title, address]) => `${indent}${title.padEnd(width)}  ${screen.style("cyan", address)}\n`)
+    .join("");
 }

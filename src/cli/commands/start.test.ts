@@ -115,8 +115,8 @@ describe("several processes", () => {
 
   test("--split runs each group in a process of its own, which find each other, and starts a crashed one again", async () => {
     const app = startProcess(["start", "--app", groups, "--split"], { cwd, environment: free });
-    const [, url = ""] = await app.find(/ready pair \(front\).*\n +API +(http:\S+)\n/);
-    await app.find(/ready pair \(back\)/);
+    const [, url = ""] = await app.find(/^ {2}front\n +API +(http:\S+)\n/m);
+    await app.find(/ready pair in \d+\.\d\d s, 2 processes\n/);
     assert.match(app.text(), /note: each process has a cache of its own, .*set CACHE_URL=redis:/);
     const { pid, back } = await calls(url);
     assert.equal(new Set([pid, back, app.child.pid]).size, 3);
@@ -157,7 +157,7 @@ describe("several processes", () => {
 
   test("children of a supervisor that was killed stop by themselves", async () => {
     const app = startProcess(["start", "--app", groups, "--split"], { cwd, environment: free });
-    const [, url = ""] = await app.find(/ready pair \(front\).*\n +API +(http:\S+)\n/);
+    const [, url = ""] = await app.find(/^ {2}front\n +API +(http:\S+)\n/m);
     const { pid, back } = await calls(url);
     app.child.kill("SIGKILL");
     await app.ended;
@@ -174,8 +174,8 @@ describe("several processes", () => {
 
   test("--workers runs as many processes behind one port, each with probes of its own", async () => {
     const app = startProcess(["start", "--app", groups, "--workers", "2"], { cwd, environment: free });
-    const [, url = ""] = await app.find(/ready pair \(worker 1\).*\n +API +(http:\S+)\n/);
-    const [, second = ""] = await app.find(/ready pair \(worker 2\).*\n +API +(http:\S+)\n/);
+    const [, url = ""] = await app.find(/worker 1\n +API +(http:\S+)\n/);
+    const [, second = ""] = await app.find(/worker 2\n +API +(http:\S+)\n/);
     assert.equal(url, second);
     const probes = [...app.text().matchAll(/probes and metrics +(\S+)/g)].map((match) => match[1]);
     assert.equal(new Set(probes).size, 2);
@@ -211,7 +211,7 @@ test("several workers share one Postgres", {
       cwd,
       environment: { ...free, DATABASE_URL: url.href },
     });
-    const [, gateway = ""] = await app.find(/worker 2\).*\n +API +(http:\S+)\n/);
+    const [, gateway = ""] = await app.find(/worker 2\n +API +(http:\S+)\n/);
     assert.equal(JSON.parse(await readText(`${gateway}/tools/saw`)).name, "Saw");
     assert.equal(await app.end(), 0);
   } finally {
