@@ -17,7 +17,7 @@ export default defineCommand({
     const { systemClock } = await import("../../base/index.ts");
     const file = findAppFile(terminal.cwd, flags.app);
     const dev = startDev({ file, port: flags.port, clock: systemClock, terminal });
-    await untilSignal();
+    await untilSignal(systemClock);
     await dev.stop();
     return 0;
   },
