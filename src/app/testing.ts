@@ -46,8 +46,10 @@ export async function startTestApp(definition: App, options: TestAppOptions = {}
           port: 0,
           databaseUrl: options.environment?.DATABASE_URL ?? memory,
           rpcSecret: "a secret for tests alone",
-          // One for all groups, and no file left behind.
-          tokenKey: options.environment?.PLINTH_TOKEN_KEY ?? tokenKey,
+          // One for all groups, and no file left behind. A test with a data folder keeps its key there.
+          ...(options.settings?.dataFolder === undefined && {
+            tokenKey: options.environment?.PLINTH_TOKEN_KEY ?? tokenKey,
+          }),
           rpcPort: ports[i] as number,
           addresses: new Map(groups.map((name, j) => [name, [`127.0.0.1:${ports[j]}`]])),
           ...options.settings,
