@@ -87,7 +87,7 @@ async function replay(boxes: DeadLetterBoxes, ids: readonly string[], flags: Dea
   const count = await forEachService(letters, (service, those) => boxes.of(service).replay(those));
   tellCount(
     { replayed: count },
-    `asked for the replay of ${count}; a running app takes it up at once`,
+    `asked for the replay of ${count}; a running app takes it up at once, another one when it starts`,
     flags,
     terminal,
   );

@@ -23,8 +23,10 @@ function linesOf(thrown: unknown): readonly string[] {
 export function textOf(error: PlinthError): string {
   const code = error.reason === error.code.toUpperCase() ? error.code : `${error.code} ${error.reason}`;
   const violations = Array.isArray(error.details?.violations) ? error.details.violations : [];
-  // The message tells the first one already.
-  const lines = violations.slice(1).map(({ pointer, message }: { pointer: string; message: string }) => {
+  // The message tells the first one already. What a service's own answer broke is told to nobody but its developer.
+  const broken = (error.detail as { violations?: unknown } | undefined)?.violations;
+  const untold = [...violations.slice(1), ...(Array.isArray(broken) ? broken : [])];
+  const lines = untold.map(({ pointer, message }: { pointer: string; message: string }) => {
     return `  ${pointer === "" ? "(the whole)" : pointer} ${message}`;
   });
   const cause = error.cause instanceof Error && error.cause.message !== "" ? [`  because: ${error.cause.message}`] : [];

@@ -138,11 +138,17 @@ test("an undeclared error becomes internal, tells nothing, and is logged once wi
   assert.match(JSON.stringify(records[0]), /line 7/);
 });
 
-test("another service's own error is not passed off as ours", async () => {
-  const unit = createUnitOf(() => {
-    throw error("not_found", "no such price", { reason: "PRICE_UNKNOWN" });
-  });
+test("another service's own error is not passed off as ours, and the log says what to do about it", async () => {
+  const destination = createMemoryDestination();
+  const unit = createUnitOf(
+    () => {
+      throw error("not_found", "no such price", { reason: "PRICE_UNKNOWN" });
+    },
+    { log: createLogger({ destination, format: "json" }) },
+  );
   assert.equal((await failure(call(unit, "get", { id: "a" }))).code, "internal");
+  const [record] = destination.records.filter((each) => each.operation === "things.get");
+  assert.match(String(record?.advice), /"PRICE_UNKNOWN"; catch it, or declare it in "errors" of things\.get/);
 });
 
 test("the attempts of a call lie beside each other in its trace, not under one another", async () => {

@@ -274,6 +274,14 @@ function toDeclared(operation: Operation, thrown: unknown, { log }: UnitOptions,
     thrown instanceof PlinthError && thrown.code === "internal"
       ? thrown
       : error("internal", "Something went wrong on our side.", { cause: thrown, executed: "maybe" });
-  log.with(scope.trace).error({ operation: operation.id, err: thrown }, `${operation.id} failed`);
+  const fields = { operation: operation.id, err: thrown, ...(failure !== thrown && adviceOn(operation, thrown)) };
+  log.with(scope.trace).error(fields, `${operation.id} failed`);
   return failure;
+}
+
+/** For whoever reads the log: why an error that somebody raised on purpose went out as `internal`. */
+function adviceOn(operation: Operation, thrown: unknown): { readonly advice: string } | undefined {
+  if (!(thrown instanceof PlinthError)) return undefined;
+  const whose = isFromOther(thrown) ? "a service that it called failed" : "it failed";
+  return { advice: `${whose} with "${thrown.reason}"; catch it, or declare it in "errors" of ${operation.id}` };
 }
