@@ -35,7 +35,7 @@ import type { Signals } from "./signals.ts";
 import { createSignals } from "./signals.ts";
 import type { Stores } from "./stores.ts";
 import { createStores } from "./stores.ts";
-import { developmentTokenKey } from "./token-key.ts";
+import { tokenSecretOf } from "./token-key.ts";
 import type { Wiring } from "./wiring.ts";
 import { wire } from "./wiring.ts";
 
@@ -295,14 +295,7 @@ async function tokenKeysFor(
     served.some((operation) => operation.access !== "public") ||
     (app.gateway.mounts ?? []).some((mount) => (mount.access ?? "authenticated") !== "public");
   if (!signs && !(members.has("gateway") && asks)) return undefined;
-  if (settings.tokenKey !== undefined) return createTokenKeys({ secret: settings.tokenKey });
-  if (settings.mode === "production") {
-    throw new StartError(
-      "TOKEN_KEY_MISSING",
-      "PLINTH_TOKEN_KEY: it is not set, so no token can be signed or checked; set it to a private P-256 key (openssl ecparam -genkey -name prime256v1 -noout makes one).",
-    );
-  }
-  return createTokenKeys({ secret: await developmentTokenKey(settings.dataFolder) });
+  return createTokenKeys({ secret: await tokenSecretOf(settings) });
 }
 
 function requireRpcSecret(settings: Settings, name: string): string {

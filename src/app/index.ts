@@ -11,3 +11,4 @@ export type { Settings } from "./settings.ts";
 export { describeProcessSettings, readProcessSettings } from "./settings.ts";
 export type { Stores } from "./stores.ts";
 export { createStores } from "./stores.ts";
+export { tokenSecretOf } from "./token-key.ts";

@@ -2,6 +2,17 @@ import { link, mkdir, open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { newId, StartError } from "../base/index.ts";
 import { generateTokenSecret } from "../gateway/index.ts";
+import type { Settings } from "./settings.ts";
+
+/** The app's own key, as text: what is set, or in development the one beside the data. StartError TOKEN_KEY_MISSING. */
+export async function tokenSecretOf(settings: Pick<Settings, "tokenKey" | "mode" | "dataFolder">): Promise<string> {
+  if (settings.tokenKey !== undefined) return settings.tokenKey;
+  if (settings.mode !== "production") return developmentTokenKey(settings.dataFolder);
+  throw new StartError(
+    "TOKEN_KEY_MISSING",
+    "PLINTH_TOKEN_KEY: it is not set, so no token can be signed or checked; set it to a private P-256 key (openssl ecparam -genkey -name prime256v1 -noout makes one).",
+  );
+}
 
 /**
  * The app's own key in development: made once, kept beside the data, readable by its owner alone, so that tokens stay

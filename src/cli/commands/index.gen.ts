@@ -13,4 +13,5 @@ export const commands = {
   routes: () => import("./routes.ts"),
   start: () => import("./start.ts"),
   test: () => import("./test.ts"),
+  token: () => import("./token.ts"),
 } as const;
