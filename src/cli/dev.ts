@@ -161,6 +161,11 @@ function readyText(
 ): string {
   const ready = `${err.style("green", "ready")} in ${seconds} s`;
   if (changed !== undefined) return `${ready} after ${changed}\n`;
-  const where = [gateway, management].filter((address) => address !== undefined);
-  return `${ready}${where.map((address) => ` · ${err.style("cyan", address)}`).join("")} · waiting for changes\n`;
+  const where = [
+    ["API", gateway],
+    ["reference", gateway && `${gateway}/docs`],
+    ["probes and metrics", management],
+  ] as const;
+  const shown = where.flatMap(([what, address]) => (address ? [` · ${what} ${err.style("cyan", address)}`] : []));
+  return `${ready}${shown.join("")} · waiting for changes\n`;
 }

@@ -154,8 +154,12 @@ async function databaseFindings(
   if (!database) return [];
   const folder = resolve(cwd, join(settings.dataFolder, "database"));
   const isEmbedded = settings.databaseUrl === undefined;
+  const level = isEmbedded && settings.mode === "production" ? "warn" : "ok";
+  const caution = level === "warn" ? "; it does not survive a loss of power: set DATABASE_URL to a Postgres" : "";
   if (isEmbedded && !existsSync(folder)) {
-    return [{ what: "database", level: "ok", text: `embedded; the first start makes it in ${settings.dataFolder}` }];
+    return [
+      { what: "database", level, text: `embedded; the first start makes it in ${settings.dataFolder}${caution}` },
+    ];
   }
   try {
     await database.open();
@@ -164,9 +168,9 @@ async function databaseFindings(
     const isOpen = thrown instanceof StartError && thrown.reason === "DATA_DIRECTORY_IN_USE";
     return [{ what: "database", level: isOpen ? "warn" : "fail", text: problemsOf(thrown).join(" ") }];
   }
-  const where = isEmbedded ? `embedded, in ${settings.dataFolder}` : `${database.name} answers`;
+  const where = isEmbedded ? `embedded, in ${settings.dataFolder}${caution}` : `${database.name} answers`;
   try {
-    return [{ what: "database", level: "ok", text: where }, await migrationFinding(app, stores, settings)];
+    return [{ what: "database", level, text: where }, await migrationFinding(app, stores, settings)];
   } finally {
     await database.close();
   }

@@ -23,7 +23,9 @@ describe("dev", { concurrency: false }, () => {
     writeFileSync(join(folder, "package.json"), '{"type":"module"}');
     writeFileSync(file, source);
     dev = startProcess(["dev"], { cwd: folder, environment });
-    [, url = ""] = await dev.find(/ready in \d+\.\d\d s · (http:\S+) · http:\S+ · waiting for changes\n/);
+    [, url = ""] = await dev.find(
+      /ready in \d+\.\d\d s · API (http:\S+) · reference http:\S+\/docs · probes and metrics http:\S+ · waiting for changes\n/,
+    );
   });
 
   test("serves the app", async () => {

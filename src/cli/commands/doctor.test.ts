@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import pglite from "../../engines/pglite/index.ts";
+import { generateTokenSecret } from "../../gateway/index.ts";
 import type { Report } from "../doctor.ts";
 import { nodeFinding } from "../doctor.ts";
 import { freePorts } from "../ports.ts";
@@ -130,6 +131,11 @@ test("what a start in production would refuse is told before", async () => {
   const { code, find } = await doctor({ NODE_ENV: "production" });
   assert.equal(code, 1);
   assert.match(find("start")[0] ?? "", /^fail: PLINTH_TOKEN_KEY: it is not set/);
+});
+
+test("the embedded database in production is a warning, with what it does not survive", async () => {
+  const { find } = await doctor({ NODE_ENV: "production", PLINTH_TOKEN_KEY: generateTokenSecret() });
+  assert.match(find("database")[0] ?? "", /^warn: embedded.*does not survive a loss of power: set DATABASE_URL/);
 });
 
 test("a Node that is too old is a failure", () => {
