@@ -1,6 +1,7 @@
 import type { Bench, BenchOptions } from "../bench.ts";
-import type { Load, LoadRequest } from "../load/load.ts";
+import type { Load } from "../load/load.ts";
 import { findLoad } from "../load/load.ts";
+import type { LoadRequest } from "../load/measurement.ts";
 import { canPin, cpuUs } from "../program.ts";
 import { measureInRounds, type Sample, type Table } from "../rounds.ts";
 import { type EdgeCandidate, origin, startCandidate } from "./candidate.ts";

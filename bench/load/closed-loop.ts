@@ -1,6 +1,6 @@
 import { connect, type Socket } from "node:net";
 import { announce } from "../child.ts";
-import type { LoadOptions, LoadRequest, LoadResult } from "./load.ts";
+import type { LoadOptions, LoadRequest, LoadResult } from "./measurement.ts";
 
 /** A load generator over plain sockets: no client library, no object for each request. */
 const { request, connections, seconds } = JSON.parse(process.argv[2] ?? "") as LoadOptions;

@@ -1,5 +1,5 @@
 import { startProgram } from "../program.ts";
-import type { LoadOptions, LoadResult } from "./load.ts";
+import type { LoadOptions, LoadResult } from "./measurement.ts";
 
 /** Runs `closed-loop.ts` as a program, so that it can have a core of its own. */
 export async function runOwn({ core, ...work }: LoadOptions): Promise<LoadResult> {

@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { workFolder } from "../build.ts";
 import { onCore } from "../program.ts";
-import type { LoadOptions, LoadRequest, LoadResult } from "./load.ts";
+import type { LoadOptions, LoadRequest, LoadResult } from "./measurement.ts";
 
 const run = promisify(execFile);
 
