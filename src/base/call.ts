@@ -3,6 +3,7 @@ import { systemClock } from "./clock.ts";
 import type { DeadlineEntry, Deadlines } from "./deadlines.ts";
 import { createDeadlines } from "./deadlines.ts";
 import { PlinthError } from "./errors.ts";
+import { Position } from "./position.ts";
 
 /**
  * The one shape of a call. Client, server, gateway, subscription and fault injector all are a `Call`, and every policy
@@ -55,6 +56,10 @@ export interface CallContext {
   readonly caller: string;
   /** 1 for the first try. */
   readonly attempt: number;
+  /** What this call and those around it have written, for reads from replicas. Made when first asked for. */
+  readonly position: Position;
+  /** The same, when somebody has asked for it. */
+  readonly knownPosition: Position | undefined;
   /** The reason why this call is over, if it is. */
   readonly cancelled: PlinthError | undefined;
   /**
@@ -110,6 +115,9 @@ export class CallScope implements CallContext, DeadlineEntry {
   deadlineAt = 0;
 
   readonly #deadlines: Deadlines;
+  /** The root of the tree of calls, which holds the position of all of them; undefined in the root itself. */
+  #origin: CallScope | undefined = undefined;
+  #position: Position | undefined = undefined;
   #controller: AbortController | undefined = undefined;
   /** The only listener, as most calls have one; from the second on, all are in the set. */
   #listener: CancelListener | undefined = undefined;
@@ -130,6 +138,16 @@ export class CallScope implements CallContext, DeadlineEntry {
     this.attempt = fields.attempt ?? 1;
     this.#deadlines = fields.deadlines ?? systemDeadlines;
     if (fields.deadline !== Number.POSITIVE_INFINITY) this.#deadlines.add(this, fields.deadline);
+  }
+
+  get position(): Position {
+    const origin = this.#origin ?? this;
+    origin.#position ??= new Position();
+    return origin.#position;
+  }
+
+  get knownPosition(): Position | undefined {
+    return (this.#origin ?? this).#position;
   }
 
   get signal(): AbortSignal {
@@ -183,6 +201,7 @@ export class CallScope implements CallContext, DeadlineEntry {
       attempt: changes.attempt ?? 1,
       deadlines: this.#deadlines,
     });
+    child.#origin = this.#origin ?? this;
     if (this.cancelled) child.cancel(this.cancelled);
     else this.#adopt(child);
     return child;

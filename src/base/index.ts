@@ -10,6 +10,7 @@ export type { ErrorCode, ErrorOptions, Executed, Retry } from "./errors.ts";
 export { error, errorCodes, isError, isErrorCode, PlinthError, StartError, toPlinthError } from "./errors.ts";
 export { createIds, newId } from "./ids.ts";
 export type { Json, JsonSchema } from "./json.ts";
+export { Position, placeUnknown } from "./position.ts";
 export type { Random } from "./random.ts";
 export { createSeededRandom, systemRandom } from "./random.ts";
 export type { Duration, Size } from "./units.ts";
