@@ -80,7 +80,7 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
   const externals = definition.services.filter((service): service is ExternalService => service.kind === "external");
   requireSecrets([...services, ...externals.filter((each) => isCalled(each, services, members))], environment);
   const signals = createSignals({ ...options, name });
-  const stores = await createProcessStores(services, options, { name, log: signals.log });
+  const stores = await createProcessStores(services, options, { name, log: signals.log, keepers: keepersOf(checked) });
   const keys = await tokenKeysFor(checked, services, members, settings);
   const process: ProcessParts = { ...options, definition, checked, members, name, services, signals, stores, keys };
   const events = createEvents(process);
@@ -142,13 +142,13 @@ interface ProcessParts extends AssemblyOptions {
 function createProcessStores(
   services: readonly ServiceDefinition[],
   { settings, clock, random }: AssemblyOptions,
-  { name, log }: { readonly name: string; readonly log: Logger },
+  { name, log, keepers }: { readonly name: string; readonly log: Logger; readonly keepers: ReadonlySet<string> },
 ): Promise<Stores> {
   return createStores({
     databaseUrl: settings.databaseUrl ?? `pglite:${encodeURI(`${settings.dataFolder}/database`)}`,
     cacheUrl: settings.cacheUrl,
     needsDatabase: services.some((service) => hasNeed(service, "database")),
-    needsCache: services.some((service) => hasNeed(service, "cache")),
+    needsCache: services.some((service) => hasNeed(service, "cache") || keepers.has(service.contract.name)),
     applicationName: name,
     clock,
     random,
@@ -197,6 +197,7 @@ function createEvents(parts: ProcessParts): { readonly broker: Broker; readonly 
 function createWiring(parts: ProcessParts, eventing: Eventing | undefined, peers: Peers): Wiring {
   const { checked, members, settings, clock, random, signals, stores, keys, environment, doubles } = parts;
   const tokens = keys && createTokenIssuer({ keys, ...identityOf(parts), clock, random });
+  const keepers = keepersOf(checked);
   return wire({
     checked,
     members,
@@ -209,6 +210,7 @@ function createWiring(parts: ProcessParts, eventing: Eventing | undefined, peers
     doubles,
     resolve: createNeeds({ stores, tokens, environment, log: signals.log }),
     publisher: (service) => eventing?.publisherOf(service) ?? refusePublish,
+    responsesOf: (service) => (keepers.has(service) ? stores.cacheOf(service) : undefined),
     remoteLink: peers.linkTo,
   });
 }
@@ -272,6 +274,13 @@ function isCalled(external: ExternalService, services: readonly ServiceDefinitio
   const { name } = external.contract;
   return services.some(({ needs }) =>
     Object.values(needs).some((need) => need.kind === "contract" && need.name === name),
+  );
+}
+
+/** The services of which a method declares `cache:`. */
+function keepersOf({ operations }: CheckedApp): ReadonlySet<string> {
+  return new Set(
+    [...operations].filter(([, each]) => [...each.values()].some(({ cache }) => cache)).map(([name]) => name),
   );
 }
 

@@ -1,4 +1,5 @@
 import type { JsonSchema } from "../base/index.ts";
+import { toMs } from "../base/index.ts";
 import { compile } from "../schema/index.ts";
 import type { ExternalService, Operation, ServiceDefinition } from "../service/index.ts";
 import { scopesOf } from "../service/index.ts";
@@ -36,6 +37,16 @@ export interface ModelService {
   }[];
   readonly needs: readonly ModelNeed[];
   readonly subscriptions: readonly { readonly name: string; readonly event: string }[];
+  readonly schedules: readonly ModelSchedule[];
+}
+
+export interface ModelSchedule {
+  readonly name: string;
+  /** One of the two is not null. */
+  readonly everyMs: number | null;
+  readonly cron: string | null;
+  /** Of `cron`; null for `everyMs`. */
+  readonly timeZone: string | null;
 }
 
 export interface ModelNeed {
@@ -65,7 +76,8 @@ export interface ModelMethod {
   readonly keyed: boolean;
   readonly deadlineMs: number | null;
   readonly bodyLimitBytes: number;
-  readonly cache: { readonly ttlMs: number; readonly private: boolean } | null;
+  /** `tagged`: it can be invalidated before its time. */
+  readonly cache: { readonly ttlMs: number; readonly private: boolean; readonly tagged: boolean } | null;
   readonly slo: { readonly latencyP99?: string | number; readonly availability?: number } | null;
 }
 
@@ -98,6 +110,7 @@ export function modelOf({ app: definition, operations, served }: CheckedApp): Mo
         service.kind === "service"
           ? Object.entries(service.subscriptions).map(([name, { event }]) => ({ name, event: event.id }))
           : [],
+      schedules: service.kind === "service" ? schedulesOf(service) : [],
     })),
     groups: [...groupsOf(definition)].map(([name, members]) => ({
       name,
@@ -112,6 +125,15 @@ function needsOf(service: ServiceDefinition): ModelNeed[] {
     name,
     kind: need.kind,
     target: "name" in need ? need.name : null,
+  }));
+}
+
+function schedulesOf({ schedules }: ServiceDefinition): ModelSchedule[] {
+  return Object.entries(schedules).map(([name, { every, cron, timeZone }]) => ({
+    name,
+    everyMs: every === undefined ? null : toMs(every),
+    cron: cron ?? null,
+    timeZone: cron === undefined ? null : (timeZone ?? "UTC"),
   }));
 }
 
@@ -142,7 +164,9 @@ function toModelMethod(operation: Operation, isServed: boolean): ModelMethod {
     keyed: operation.keyed,
     deadlineMs: operation.deadlineMs ?? null,
     bodyLimitBytes: operation.bodyLimitBytes,
-    cache: operation.cache ?? null,
+    cache: operation.cache
+      ? { ttlMs: operation.cache.ttlMs, private: operation.cache.private, tagged: operation.cache.tagsOf !== undefined }
+      : null,
     slo: slo ?? null,
   };
 }

@@ -52,7 +52,7 @@ export const front = contract("front", {
       response: Item,
       errors: { ITEM_UNKNOWN: "not_found" },
       access: "public",
-      cache: { ttl: "5s" },
+      cache: { ttl: "1h", tags: ({ id }) => [`item:${id}`] },
     }),
     count: stream({
       http: "GET /count",
@@ -145,12 +145,16 @@ export const watcherService = service(watcher, {
 export const frontService = service(front, {
   needs: {
     store,
+    kept: cache(),
     tokens: tokens(),
     colour: setting("SAMPLE_COLOUR", { default: "grey" }),
     key: secret("SAMPLE_KEY", "a key for the test"),
   },
   methods: {
-    putItem: (item, { store }) => store.put(item),
+    async putItem(item, { store, kept }) {
+      await store.put(item);
+      await kept.invalidate(`item:${item.id}`);
+    },
     async getItem({ id }, { store, fail }) {
       try {
         return await store.get({ id });

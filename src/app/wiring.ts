@@ -1,4 +1,5 @@
 import type { Call, CallScope, Clock, Random, StreamCall } from "../base/index.ts";
+import type { Cache } from "../cache/index.ts";
 import type { GatewayRoute } from "../gateway/index.ts";
 import { deadlineStream } from "../resilience/index.ts";
 import type { RpcMethod } from "../rpc/index.ts";
@@ -43,6 +44,8 @@ export interface WiringOptions {
   readonly log: Logger;
   readonly tracer: Tracer;
   readonly metrics: Metrics;
+  /** Where a service keeps answers; undefined where none of its methods is cached. */
+  responsesOf(service: string): Cache | undefined;
   /** Fakes that stand in for needs, by service and field. */
   readonly doubles: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   /** A need that is not a contract, made real. */
@@ -135,6 +138,7 @@ function unitOptions(
     publish: options.publisher(name),
     log: options.log.child({ service: name }),
     checkResponses: options.check,
+    responses: options.responsesOf(name),
     clock: options.clock,
     tracer: options.tracer,
     metrics: options.metrics,

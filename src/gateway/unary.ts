@@ -74,14 +74,14 @@ function compileReply(operation: Operation, settings: EndpointSettings): (exchan
       exchange.answer(status, own, undefined, 0);
     };
   }
-  const seconds = cache && Math.floor(cache.ttlMs / 1000);
+  // What can be invalidated before its time is asked for again each time: an outside cache would not notice.
+  const age = cache && (cache.tagsOf ? "no-cache" : `max-age=${Math.floor(cache.ttlMs / 1000)}`);
   const sender: ContentSender = createContentSender({
     status,
     contentType: "application/json",
     headers: settings.headers,
     compression: settings.compression,
-    cacheControl:
-      cache && `${cache.private || operation.access !== "public" ? "private" : "public"}, max-age=${seconds}`,
+    cacheControl: cache && `${cache.private || operation.access !== "public" ? "private" : "public"}, ${age}`,
   });
   return (exchange, answer) => sender.send(exchange, response.stringify(answer));
 }

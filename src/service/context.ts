@@ -70,3 +70,16 @@ export type SubscriptionContext<C extends AnyContract, N> = Handles<N> &
      */
     readonly postpone: (delay: Duration) => never;
   };
+
+/** What a schedule's handler gets: `tx` is the transaction that remembers the tick, once. */
+export type ScheduleContext<C extends AnyContract, N> = Handles<N> &
+  CallFacts & {
+    readonly events: Events<C>;
+    /**
+     * What is written through it happens once for each tick. The transaction begins with the first statement: call other
+     * services before that, not within.
+     */
+    readonly tx: Transaction;
+    /** The tick: when it was due, as ISO time. Later than that by as much as the process was late or away. */
+    readonly scheduledAt: string;
+  };

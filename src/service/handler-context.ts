@@ -40,6 +40,7 @@ export const reservedContextNames: ReadonlySet<string> = new Set([
   "tx",
   "eventId",
   "postpone",
+  "scheduledAt",
   "then",
   ...Object.getOwnPropertyNames(Object.prototype),
 ]);

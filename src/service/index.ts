@@ -1,10 +1,19 @@
 /** One typed unit: its contract, its implementation, the context of a call, and the call itself, in the process or beyond. */
 export type { Access, AccessCheck } from "./access.ts";
 export { compileAccess, scopesOf } from "./access.ts";
+export type { ScheduleCall, SubscriptionCall } from "./background.ts";
 export type { CallOptions, Client, ClientFactory } from "./client.ts";
 export type { ClientOptions } from "./client-call.ts";
 export { callDeadlineMs, compileClient } from "./client-call.ts";
-export type { CallFacts, Events, Fail, MethodContext, RawContext, SubscriptionContext } from "./context.ts";
+export type {
+  CallFacts,
+  Events,
+  Fail,
+  MethodContext,
+  RawContext,
+  ScheduleContext,
+  SubscriptionContext,
+} from "./context.ts";
 export type { AnyContract, Contract } from "./contract.ts";
 export { contract } from "./contract.ts";
 export type { EventDeclaration, EventDefinition, Payload, PayloadInput } from "./event.ts";
@@ -38,9 +47,16 @@ export type {
   TokensNeed,
 } from "./needs.ts";
 export { cache, database, secret, setting, tokens } from "./needs.ts";
-export type { Operation, Route } from "./operation.ts";
+export type { CachePlan, Operation, Route } from "./operation.ts";
 export { compileOperations } from "./operation.ts";
-export type { Handler, ServiceDefinition, SubscriptionOptions } from "./service.ts";
+export type {
+  Handler,
+  Schedule,
+  ScheduleLimits,
+  ScheduleTimes,
+  ServiceDefinition,
+  SubscriptionOptions,
+} from "./service.ts";
 export { service } from "./service.ts";
-export type { ServiceUnit, SubscriptionCall, UnitOptions } from "./unit.ts";
+export type { ServiceUnit, UnitOptions } from "./unit.ts";
 export { createUnit } from "./unit.ts";

@@ -1,5 +1,5 @@
 import type { Duration, ErrorCode, Size } from "../base/index.ts";
-import type { Schema } from "../schema/index.ts";
+import type { Infer, Schema } from "../schema/index.ts";
 import type { Access } from "./access.ts";
 
 /**
@@ -42,11 +42,33 @@ export interface MethodOptions<Q extends Schema, R extends Schema, E extends Dec
   readonly idempotent?: boolean | "keyed";
   /** HTTP status of success. Default 200, or 204 without a response. */
   readonly status?: 200 | 201 | 202;
-  /** The answer may be kept by clients and proxies for `ttl`: `Cache-Control`, `ETag` and conditional requests. GET only. */
-  readonly cache?: { readonly ttl: Duration; readonly private?: boolean };
+  /** The answer may be kept: see `ResponseCaching`. Methods with a GET route, or with none. */
+  readonly cache?: ResponseCaching<any>;
   /** What the method promises; carried in the Model for alerts and reports. */
   readonly slo?: { readonly latencyP99?: Duration; readonly availability?: number };
 }
+
+/**
+ * How long an answer may be kept, and by whom. The service keeps it in its own cache, apart for each caller unless the
+ * method is public; a declared `not_found` too, for 10 s at most. Over HTTP clients and proxies may keep it as well:
+ * `Cache-Control`, `ETag` and conditional requests. With `tags` an answer can be invalidated at any time, which no
+ * outside cache would notice, so those are told to ask each time whether theirs is still good (`no-cache`).
+ */
+export interface ResponseCaching<Request> {
+  /** 1 ms to 30 days. */
+  readonly ttl: Duration;
+  /** Only whoever asked may keep it. Default: true, unless the method is public. */
+  readonly private?: boolean;
+  /** Names by which `cache.invalidate` of the service finds the answer. At most 16, of 256 bytes each. */
+  readonly tags?: (request: Request) => readonly string[];
+  /** For so long after `ttl` the old answer is given at once, while a new one is made. Default: none. */
+  readonly stale?: Duration;
+  /** For so long after `ttl` the old answer is given when a new one cannot be made. Default: none. */
+  readonly staleIfError?: Duration;
+}
+
+/** The request as a handler gets it. */
+export type RequestOf<Q> = Q extends Schema ? Infer<Q> : {};
 
 export interface StreamOptions<Q extends Schema, I extends Schema, E extends DeclaredErrors> extends Declaration {
   readonly request?: Q;
@@ -120,9 +142,10 @@ export function method<
   R extends Schema | undefined = undefined,
   const E extends DeclaredErrors = readonly [],
 >(
-  options: Omit<MethodOptions<Schema, Schema, E>, "request" | "response"> & {
+  options: Omit<MethodOptions<Schema, Schema, E>, "request" | "response" | "cache"> & {
     readonly request?: Q;
     readonly response?: R;
+    readonly cache?: ResponseCaching<RequestOf<NoInfer<Q>>>;
   },
 ): UnaryMethod<NoInfer<Q>, NoInfer<R>, NoInfer<E>> {
   return { kind: "unary", options: options as UnaryMethod["options"] } as UnaryMethod<

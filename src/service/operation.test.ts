@@ -49,8 +49,8 @@ const refusals: readonly [claim: string, options: Parameters<typeof problemsOf>[
   ["a body limit that is none", { bodyLimit: "big" as never }, /shop\.buy: bodyLimit: "big" is no size/],
   [
     "a cache on what is no GET",
-    { http: "POST /a", cache: { ttl: "1s" } },
-    /only a method with a GET route can be cached/,
+    { http: "POST /a", response: t.Object({}), cache: { ttl: "1s" } },
+    /only a method with a GET route, or with none, can be cached/,
   ],
 ];
 
@@ -98,7 +98,8 @@ test("a method's facts follow from its route unless it says otherwise", () => {
   assert.deepEqual(problems, []);
   const get = operations.get("get");
   assert.deepEqual(get?.route, { verb: "GET", path: "/a/:id", params: ["id"] });
-  assert.deepEqual(get?.cache, { ttlMs: 2000, private: false });
+  const kept = { ttlMs: 2000, private: false, tagsOf: undefined, staleMs: undefined, staleIfErrorMs: undefined };
+  assert.deepEqual(get?.cache, kept);
   assert.equal(get?.idempotent, true);
   assert.equal(operations.get("put")?.status, 204);
   assert.equal(operations.get("put")?.access, "authenticated");

@@ -1,4 +1,4 @@
-import { isErrorCode, toBytes, toMs } from "../base/index.ts";
+import { isErrorCode, parseDuration, toBytes, toMs } from "../base/index.ts";
 import type { Compiled, Schema } from "../schema/index.ts";
 import { compile, t } from "../schema/index.ts";
 import type { Access } from "./access.ts";
@@ -30,7 +30,15 @@ export interface Operation {
   readonly bodyLimitBytes: number;
   /** HTTP status of success. */
   readonly status: number;
-  readonly cache: { readonly ttlMs: number; readonly private: boolean } | undefined;
+  readonly cache: CachePlan | undefined;
+}
+
+export interface CachePlan {
+  readonly ttlMs: number;
+  readonly private: boolean;
+  readonly tagsOf: ((request: any) => readonly string[]) | undefined;
+  readonly staleMs: number | undefined;
+  readonly staleIfErrorMs: number | undefined;
 }
 
 export interface Route {
@@ -94,11 +102,7 @@ function compileOperation(
   const deadlineMs =
     options.deadline === undefined ? undefined : attempt("deadline", () => toMs(options.deadline ?? 0));
   const bodyLimitBytes = attempt("bodyLimit", () => toBytes(options.bodyLimit ?? bodyLimitDefault));
-  const ttl = definition.kind === "unary" ? definition.options.cache?.ttl : undefined;
-  const ttlMs = ttl === undefined ? undefined : attempt("cache.ttl", () => toMs(ttl));
-  if (ttlMs !== undefined && route?.verb !== "GET") {
-    problems.push(`${id}: cache: only a method with a GET route can be cached; remove "cache" or change "http".`);
-  }
+  const cache = compileCaching(definition, id, route, problems);
   if (deadlineMs === 0) problems.push(`${id}: deadline: 0 leaves no time at all; write for example "2s".`);
   if (route && request && kind !== "raw") checkParameters(id, route, request, problems);
   if (options.access !== undefined && !isAccess(options.access)) {
@@ -126,10 +130,44 @@ function compileOperation(
     status:
       (definition.kind === "unary" ? definition.options.status : undefined) ??
       (kind === "unary" && !response ? 204 : 200),
-    cache:
-      ttlMs === undefined || definition.kind !== "unary"
-        ? undefined
-        : { ttlMs, private: definition.options.cache?.private ?? (options.access ?? "authenticated") !== "public" },
+    cache,
+  };
+}
+
+const keptMsMax = 30 * 86_400_000;
+
+function compileCaching(
+  definition: AnyMethod,
+  id: string,
+  route: Route | undefined,
+  problems: string[],
+): CachePlan | undefined {
+  const declared = definition.kind === "unary" ? definition.options.cache : undefined;
+  if (!declared || definition.kind !== "unary") return undefined;
+  const { access = "authenticated", response } = definition.options;
+  const msOf = (field: "ttl" | "stale" | "staleIfError"): number | undefined => {
+    const given = declared[field];
+    const ms = given === undefined ? undefined : parseDuration(given);
+    if (given !== undefined && (ms === undefined || ms < 1 || ms > keptMsMax)) {
+      problems.push(`${id}: cache.${field}: ${JSON.stringify(given)} cannot be; give "1ms" to "30d", such as "30s".`);
+    }
+    return ms;
+  };
+  if (definition.options.http !== undefined && route?.verb !== "GET") {
+    problems.push(
+      `${id}: cache: only a method with a GET route, or with none, can be cached; remove "cache" or change "http".`,
+    );
+  }
+  if (!response) problems.push(`${id}: cache: there is no answer to keep; declare "response" or remove "cache".`);
+  else if (JSON.stringify(response).includes('"x-plinth":"bytes"')) {
+    problems.push(`${id}: cache: an answer with t.Bytes() cannot be kept; answer with text or remove "cache".`);
+  }
+  return {
+    ttlMs: msOf("ttl") ?? 0,
+    private: declared.private ?? access !== "public",
+    tagsOf: declared.tags,
+    staleMs: msOf("stale"),
+    staleIfErrorMs: msOf("staleIfError"),
   };
 }
 

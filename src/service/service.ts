@@ -1,9 +1,9 @@
 import type { Duration } from "../base/index.ts";
-import type { Infer, InferInput, Schema } from "../schema/index.ts";
-import type { MethodContext, RawContext, SubscriptionContext } from "./context.ts";
+import type { InferInput, Schema } from "../schema/index.ts";
+import type { MethodContext, RawContext, ScheduleContext, SubscriptionContext } from "./context.ts";
 import type { AnyContract } from "./contract.ts";
 import type { EventDefinition, Payload } from "./event.ts";
-import type { RawMethod, RawRequest, RawResponse, StreamMethod, UnaryMethod } from "./method.ts";
+import type { RawMethod, RawRequest, RawResponse, RequestOf, StreamMethod, UnaryMethod } from "./method.ts";
 import type { Need, Needs } from "./needs.ts";
 
 /**
@@ -12,7 +12,6 @@ import type { Need, Needs } from "./needs.ts";
  * A handler is `(request, context) => Promise<response>`. `context` holds what `needs` named plus the facts of the call;
  * there is no other way to reach anything. The same definition runs beside its callers or in a process of its own.
  */
-type RequestOf<Q> = Q extends Schema ? Infer<Q> : {};
 type ResponseOf<R> = R extends Schema ? InferInput<R> : void;
 
 export type Handler<M, C extends AnyContract, N> =
@@ -38,6 +37,31 @@ export interface Subscription<E, C extends AnyContract, N> extends SubscriptionO
   handle(payload: Payload<E>, context: SubscriptionContext<C, N>): Promise<void>;
 }
 
+/**
+ * When a schedule runs: at every whole multiple of `every` since 1970 (UTC), or by `cron`, which means five fields, or
+ * six with seconds first, in `timeZone`. Of all processes one runs it, once for each tick.
+ */
+export type ScheduleTimes =
+  | { readonly every: Duration; readonly cron?: never; readonly timeZone?: never }
+  | {
+      readonly cron: string;
+      /** IANA name, such as "Europe/Berlin". Default "UTC". */
+      readonly timeZone?: string;
+      readonly every?: never;
+    };
+
+export interface ScheduleLimits {
+  /** How long one attempt may take. Default 30 s. */
+  readonly deadline?: Duration;
+  /** Attempts after the first, and how long to wait before each. Default 1 s, 5 s, 30 s; then the tick has failed. */
+  readonly retries?: readonly Duration[];
+  /** Ticks that nobody ran in time, as after an outage: the latest (default), all of them, or none. */
+  readonly catchUp?: "latest" | "all" | "none";
+}
+
+export type Schedule<C extends AnyContract, N> = ScheduleTimes &
+  ScheduleLimits & { handle(context: ScheduleContext<C, N>): Promise<void> };
+
 export interface ServiceOptions<
   C extends AnyContract,
   N extends Needs,
@@ -47,6 +71,8 @@ export interface ServiceOptions<
   readonly methods: { readonly [K in keyof C["methods"]]: Handler<C["methods"][K], C, N> };
   /** By name; the name marks how far the subscription has come, so it stays when the code changes. */
   readonly subscriptions?: { readonly [K in keyof S]: Subscription<S[K], C, N> };
+  /** By name; the name marks which ticks have run, so it stays when the code changes. */
+  readonly schedules?: Readonly<Record<string, Schedule<C, N>>>;
 }
 
 /** A service as the app sees it, its types forgotten. */
@@ -60,6 +86,9 @@ export interface ServiceDefinition<C extends AnyContract = AnyContract> {
       string,
       SubscriptionOptions & { readonly event: EventDefinition; handle(payload: any, context: any): Promise<void> }
     >
+  >;
+  readonly schedules: Readonly<
+    Record<string, ScheduleTimes & ScheduleLimits & { handle(context: any): Promise<void> }>
   >;
 }
 
@@ -75,5 +104,6 @@ export function service<
     needs: options.needs ?? {},
     methods: options.methods as ServiceDefinition["methods"],
     subscriptions: (options.subscriptions ?? {}) as unknown as ServiceDefinition["subscriptions"],
+    schedules: options.schedules ?? {},
   };
 }

@@ -20,6 +20,7 @@ export interface TestUnitOptions {
   readonly tracer?: Tracer;
   readonly metrics?: Metrics;
   readonly clock?: Clock;
+  readonly responses?: UnitOptions["responses"];
 }
 
 /** A unit of `definition` whose needs are the given values. */
@@ -39,6 +40,7 @@ export function createTestUnit(definition: ServiceDefinition, options: TestUnitO
     clock: options.clock ?? systemClock,
     tracer: options.tracer ?? createTracer(),
     metrics: options.metrics ?? createMetrics(),
+    responses: options.responses,
   });
 }
 

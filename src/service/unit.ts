@@ -1,15 +1,20 @@
-import type { Call, CallScope, Clock, Duration, StreamCall } from "../base/index.ts";
-import { assert, error, PlinthError, toMs, toPlinthError } from "../base/index.ts";
-import type { Transaction } from "../database/index.ts";
-import { Redeliver } from "../events/index.ts";
+import type { Call, CallScope, Clock, StreamCall } from "../base/index.ts";
+import { error, PlinthError } from "../base/index.ts";
+import type { Cache } from "../cache/index.ts";
 import type { Compiled } from "../schema/index.ts";
-import type { Metrics, Span, SpanKind, Tracer } from "../telemetry/index.ts";
+import type { Metrics, Tracer } from "../telemetry/index.ts";
 import { compileAccess } from "./access.ts";
+import type { ScheduleCall, SubscriptionCall } from "./background.ts";
+import { compileBackground } from "./background.ts";
 import type { ContextParts } from "./handler-context.ts";
 import { compileContext } from "./handler-context.ts";
+import type { Measure } from "./measure.ts";
+import { createMeasure, startSpan } from "./measure.ts";
 import type { RawResponse } from "./method.ts";
 import type { Operation } from "./operation.ts";
 import { isFromOther, passOn } from "./passed-on.ts";
+import type { Handle } from "./response-cache.ts";
+import { cacheResponses } from "./response-cache.ts";
 import type { ServiceDefinition } from "./service.ts";
 
 /**
@@ -27,12 +32,9 @@ export interface ServiceUnit {
   readonly streams: ReadonlyMap<string, StreamCall>;
   /** By subscription name: takes one event, in the transaction of its effect. */
   readonly subscriptions: ReadonlyMap<string, SubscriptionCall>;
+  /** By schedule name: runs one tick, in the transaction that remembers it. */
+  readonly schedules: ReadonlyMap<string, ScheduleCall>;
 }
-
-export type SubscriptionCall = (
-  payload: unknown,
-  delivery: { readonly scope: CallScope; readonly tx: Transaction | undefined; readonly eventId: string },
-) => Promise<void>;
 
 export interface UnitOptions extends ContextParts {
   readonly operations: ReadonlyMap<string, Operation>;
@@ -41,6 +43,8 @@ export interface UnitOptions extends ContextParts {
   readonly clock: Clock;
   readonly tracer: Tracer;
   readonly metrics: Metrics;
+  /** Where answers of methods with `cache:` are kept. Without it they are made each time. */
+  readonly responses?: Cache | undefined;
 }
 
 export function createUnit(definition: ServiceDefinition, options: UnitOptions): ServiceUnit {
@@ -53,85 +57,22 @@ export function createUnit(definition: ServiceDefinition, options: UnitOptions):
     if (operation.kind === "stream") streams.set(operation.name, serveStream(operation, handler, options, measure));
     else calls.set(operation.name, serveCall(operation, handler, options, measure));
   }
-  const subscriptions = new Map<string, SubscriptionCall>();
-  const contextOf = compileContext(options);
-  for (const [name, subscription] of Object.entries(definition.subscriptions)) {
-    const serve: SubscriptionCall = (payload, { scope, tx, eventId }) =>
-      subscription.handle(payload, contextOf(scope, { tx, eventId, postpone }));
-    subscriptions.set(name, serveSubscription(definition.contract.name, name, serve, options, measure));
-  }
-  return { name: definition.contract.name, operations: options.operations, calls, streams, subscriptions };
-}
-
-/** One event taken: its span and its measure, under the method name `on:NAME`. What fails is judged by who delivers. */
-function serveSubscription(
-  service: string,
-  name: string,
-  serve: SubscriptionCall,
-  { tracer, clock }: UnitOptions,
-  measure: Measure,
-): SubscriptionCall {
-  const observe = measure(service, `on:${name}`);
-  const id = `${service}.on:${name}`;
-  return async (payload, delivery) => {
-    const { scope } = delivery;
-    const startedAt = clock.now();
-    const outer = scope.trace;
-    const span = startSpan(tracer, id, scope, "consumer");
-    let code = "ok";
-    try {
-      await serve(payload, delivery);
-    } catch (thrown) {
-      code = thrown instanceof Redeliver ? "postponed" : toPlinthError(thrown).code;
-      throw thrown;
-    } finally {
-      span?.end(code === "ok" || code === "postponed" ? "ok" : "error");
-      observe(startedAt, code);
-      scope.trace = outer;
-    }
+  return {
+    name: definition.contract.name,
+    operations: options.operations,
+    calls,
+    streams,
+    ...compileBackground(definition, options, measure),
   };
-}
-
-const postponeMsMax = 24 * 3_600_000;
-
-function postpone(delay: Duration): never {
-  const delayMs = toMs(delay);
-  assert(delayMs >= 1 && delayMs <= postponeMsMax, `postpone takes 1 ms to one day, not ${delay}`);
-  throw new Redeliver(delayMs, { counted: false });
 }
 
 type Handler = (request: any, context: any) => unknown;
-/** Notes the end of a call: how long it took and how it ended. */
-type Measure = (service: string, method: string) => (startedAt: number, code: string) => void;
-
-const buckets = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
-
-function createMeasure({ metrics, clock }: UnitOptions): Measure {
-  const histogram = metrics.histogram(
-    "rpc_server_call_duration_seconds",
-    "Time a method's handler took, by outcome.",
-    ["service", "method", "code"],
-    buckets,
-  );
-  return (service, method) => {
-    const handles = new Map<string, { observe(value: number): void }>();
-    const handleOf = (code: string) => {
-      const handle = histogram.with({ service, method, code });
-      handles.set(code, handle);
-      return handle;
-    };
-    const ok = handleOf("ok");
-    return (startedAt, code) => {
-      const seconds = (clock.now() - startedAt) / 1000;
-      (code === "ok" ? ok : (handles.get(code) ?? handleOf(code))).observe(seconds);
-    };
-  };
-}
-
 function serveCall(operation: Operation, handler: Handler, options: UnitOptions, measure: Measure): Call {
   const check = compileAccess(operation.access);
   const contextOf = compileContext(options, operation);
   const finishResponse = compileResponse(operation, options.checkResponses);
+  const work: Handle = (request, scope) => handler(request, contextOf(scope as CallScope));
+  const handle = options.responses ? cacheResponses(operation, work, options.responses) : work;
   const { tracer, clock } = options;
   const observe = measure(operation.service, operation.name);
   const { id } = operation;
@@ -144,7 +85,7 @@ function serveCall(operation: Operation, handler: Handler, options: UnitOptions,
     const outer = scope.trace;
     const span = startSpan(tracer, id, scope);
     try {
-      const answer = await handler(request, contextOf(scope));
+      const answer = await handle(request, scope);
       const response = finishResponse ? finishResponse(answer) : answer;
       span?.end("ok");
       observe(startedAt, "ok");
@@ -159,14 +100,6 @@ function serveCall(operation: Operation, handler: Handler, options: UnitOptions,
       scope.trace = outer;
     }
   };
-}
-
-/** A span of its own where the trace is recorded, or begins here. In a trace that is not, the parent's ids do as well. */
-function startSpan(tracer: Tracer, name: string, scope: CallScope, kind: SpanKind = "server"): Span | undefined {
-  if (scope.trace && !scope.trace.sampled) return undefined;
-  const span = tracer.start(name, scope.trace, kind);
-  scope.trace = span;
-  return span;
 }
 
 function serveStream(operation: Operation, handler: Handler, options: UnitOptions, measure: Measure): StreamCall {
