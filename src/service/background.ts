@@ -1,12 +1,13 @@
-import type { CallScope, Duration } from "../base/index.ts";
+import type { CallScope, Clock, Duration } from "../base/index.ts";
 import { assert, toMs, toPlinthError } from "../base/index.ts";
 import type { Transaction } from "../database/index.ts";
 import { Redeliver } from "../events/index.ts";
+import type { Tracer } from "../telemetry/index.ts";
+import type { ContextParts } from "./handler-context.ts";
 import { compileContext } from "./handler-context.ts";
 import type { Measure } from "./measure.ts";
 import { startSpan } from "./measure.ts";
 import type { ServiceDefinition } from "./service.ts";
-import type { UnitOptions } from "./unit.ts";
 
 /**
  * What a service does without a caller: taking one event, running one tick of a schedule. Each has its span and its
@@ -29,7 +30,16 @@ export interface Background {
   readonly schedules: ReadonlyMap<string, ScheduleCall>;
 }
 
-export function compileBackground(definition: ServiceDefinition, options: UnitOptions, measure: Measure): Background {
+export interface BackgroundParts extends ContextParts {
+  readonly clock: Clock;
+  readonly tracer: Tracer;
+}
+
+export function compileBackground(
+  definition: ServiceDefinition,
+  options: BackgroundParts,
+  measure: Measure,
+): Background {
   const { name: service } = definition.contract;
   const contextOf = compileContext(options);
   const observed = (name: string, span: "consumer" | "internal") => observe(service, name, span, options, measure);
@@ -56,7 +66,7 @@ function observe(
   service: string,
   name: string,
   kind: "consumer" | "internal",
-  { tracer, clock }: UnitOptions,
+  { tracer, clock }: BackgroundParts,
   measure: Measure,
 ): Observed {
   const observe = measure(service, name);

@@ -1,0 +1,4 @@
+import type { Proof } from "./proof.ts";
+
+/** Every proof, by the name that `npm run prove` takes. */
+export const proofs: Readonly<Record<string, Proof>> = {};
