@@ -19,6 +19,16 @@ export const crashPoints = [
   "delivery.acked",
   /** The message is a dead letter; the delivery is not acknowledged. */
   "dead-letter.committed",
+  /** The attempt of a tick is counted; its handler has not run. */
+  "tick.claimed",
+  /** The effect of a tick and its row are written, not committed. */
+  "tick.written",
+  /** The effect of a tick is committed. */
+  "tick.committed",
+  /** An idempotency key and its effect are written, not committed. */
+  "idempotency.written",
+  /** They are committed; nobody has the answer. */
+  "idempotency.committed",
 ] as const;
 
 export type CrashPointName = (typeof crashPoints)[number];

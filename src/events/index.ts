@@ -40,6 +40,8 @@ export type {
 } from "./driver.ts";
 export type { EventMessage, EventType, PayloadSchema } from "./event.ts";
 export type { EventLog } from "./event-log.ts";
+export type { Lease, LeaseOptions, LeaseStats } from "./lease.ts";
+export { createLease } from "./lease.ts";
 export type { MemoryBrokerOptions } from "./memory.ts";
 export { createMemoryBroker } from "./memory.ts";
 export { eventMigrationSet, eventMigrations, migrateEvents } from "./migrations.ts";
