@@ -1,4 +1,5 @@
+import { embedded } from "./embedded/proof.ts";
 import type { Proof } from "./proof.ts";
 
 /** Every proof, by the name that `npm run prove` takes. */
-export const proofs: Readonly<Record<string, Proof>> = {};
+export const proofs: Readonly<Record<string, Proof>> = { embedded };
