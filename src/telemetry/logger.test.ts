@@ -255,3 +255,11 @@ test("flush resolves when the destination has answered, or after 2 s", async () 
   });
   await broken.flush();
 });
+
+test("a child may say which service it is of, once", () => {
+  const destination = createMemoryDestination();
+  const log = createLogger({ destination, format: "json", fields: { app: "shop" } }).child({ service: "cart" });
+  log.info({ service: "another" }, "hello");
+  const [{ app, service, service_ } = {}] = destination.records;
+  assert.deepEqual([app, service, service_], ["shop", "cart", "another"]);
+});

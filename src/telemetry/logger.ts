@@ -76,7 +76,7 @@ export interface LoggerOptions {
 
 export function createLogger(options: LoggerOptions = {}): Logger {
   const root = new Root(options);
-  return new TreeLogger(root, root.open(options), undefined);
+  return new TreeLogger(root, root.open(options), undefined, options.service !== undefined);
 }
 
 const flushMsMax = 2000;
@@ -89,7 +89,8 @@ const rank: Readonly<Record<LogLevel, number>> = {
   fatal: 60,
   silent: 100,
 };
-const ownNames = new Set(["level", "time", "service", "trace_id", "span_id", "msg"]);
+/** `service` is ours as soon as a logger has a name. */
+const ownNames = new Set(["level", "time", "trace_id", "span_id", "msg"]);
 
 /** What all loggers of one tree share. */
 class Root {
@@ -130,7 +131,9 @@ class Root {
         },
         { write: (line: string) => this.#write(line) },
       );
-      return options.fields ? logger.child(ownFields(options.fields, undefined)) : logger;
+      return options.fields
+        ? logger.child(ownFields(options.fields, undefined, options.service !== undefined))
+        : logger;
     } catch (cause) {
       const paths = JSON.stringify(options.redactPaths ?? []);
       throw new StartError(
@@ -155,11 +158,14 @@ class TreeLogger implements Logger {
   readonly #root: Root;
   readonly #pino: Pino;
   readonly #trace: Trace | undefined;
+  /** Whether it, or one above it, has said which service it is of. */
+  readonly #named: boolean;
 
-  constructor(root: Root, logger: Pino, trace: Trace | undefined) {
+  constructor(root: Root, logger: Pino, trace: Trace | undefined, named: boolean) {
     this.#root = root;
     this.#pino = logger;
     this.#trace = trace;
+    this.#named = named;
   }
 
   get level(): LogLevel {
@@ -196,12 +202,13 @@ class TreeLogger implements Logger {
 
   child(fields: LogFields): Logger {
     const { trace, ...others } = fields;
-    if (!isTrace(trace)) return new TreeLogger(this.#root, this.#pino.child(ownFields(fields, undefined)), this.#trace);
-    return new TreeLogger(this.#root, this.#pino.child(ownFields(others, undefined)), trace);
+    const own = ownFields(isTrace(trace) ? others : fields, undefined, this.#named);
+    const named = this.#named || fields.service !== undefined;
+    return new TreeLogger(this.#root, this.#pino.child(own), isTrace(trace) ? trace : this.#trace, named);
   }
 
   with(trace: Trace | undefined): Logger {
-    return new TreeLogger(this.#root, this.#pino, trace);
+    return new TreeLogger(this.#root, this.#pino, trace, this.#named);
   }
 
   isLevelEnabled(level: LogLevel): boolean {
@@ -230,12 +237,12 @@ class TreeLogger implements Logger {
   #log(level: (typeof logLevels)[number], first: string | LogFields | Error, message: string | undefined): void {
     try {
       if (typeof first === "string") {
-        this.#pino[level](ownFields({}, this.#trace), first);
+        this.#pino[level](ownFields({}, this.#trace, this.#named), first);
         return;
       }
       const error = first instanceof Error ? first : first.err instanceof Error ? first.err : undefined;
       const fields = first instanceof Error ? { err: first } : first;
-      this.#pino[level](ownFields(fields, this.#trace), message ?? error?.message ?? "");
+      this.#pino[level](ownFields(fields, this.#trace, this.#named), message ?? error?.message ?? "");
     } catch {
       // A field that cannot be read (a throwing getter, a revoked proxy) costs its line, not the caller's work.
       this.#root.failedCount++;
@@ -244,7 +251,7 @@ class TreeLogger implements Logger {
 }
 
 /** The fields as pino gets them: ours first, none of ours replaced, errors and traces as plain data. */
-function ownFields(fields: LogFields, trace: Trace | undefined): Record<string, unknown> {
+function ownFields(fields: LogFields, trace: Trace | undefined, named: boolean): Record<string, unknown> {
   const own: Record<string, unknown> = {};
   const given = isTrace(fields.trace) ? fields.trace : trace;
   if (given) {
@@ -254,7 +261,7 @@ function ownFields(fields: LogFields, trace: Trace | undefined): Record<string, 
   for (const key of Object.keys(fields)) {
     const value = fields[key];
     if (key === "trace" && given === value) continue;
-    const name = ownNames.has(key) ? `${key}_` : key;
+    const name = ownNames.has(key) || (key === "service" && named) ? `${key}_` : key;
     if (name === "__proto__") continue;
     own[name] = value instanceof Error ? errorFields(value) : value;
   }
