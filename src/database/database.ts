@@ -1,14 +1,21 @@
 import type { Kysely } from "kysely";
-import type { CallContext, Clock, PlinthError, Random, Trace } from "../base/index.ts";
-import { assert, deadlineExceeded, isError, StartError, systemClock, systemRandom } from "../base/index.ts";
+import type { CallContext, Clock, Duration, PlinthError, Random, Trace } from "../base/index.ts";
+import { assert, deadlineExceeded, isError, Position, systemClock, systemRandom, toMs } from "../base/index.ts";
+import { CommitKey, CommitKeys, isWorthAnother } from "./commit-key.ts";
 import type { DatabaseDriver, DatabaseFlags, DatabaseStats, QueryResult, Session, StatementLimits } from "./driver.ts";
-import { isConflict, toDatabaseError } from "./errors.ts";
+import { toDatabaseError } from "./errors.ts";
 import { createKysely } from "./kysely.ts";
 import { notStarted } from "./pool.ts";
+import type { ReadDatabase, ReadHost } from "./read-database.ts";
+import { ReadHandle } from "./read-database.ts";
+import type { ReplicaStats } from "./replica.ts";
+import { Replicas } from "./replicas.ts";
+import { assertSchemaName } from "./schema-name.ts";
 import { Fragment } from "./sql.ts";
-import type { Isolation, Transaction, TransactionHost } from "./transaction.ts";
+import type { Isolation, Transaction } from "./transaction.ts";
 import { runTransaction } from "./transaction.ts";
 import type { SqlText } from "./values.ts";
+import { mayWrite } from "./write-check.ts";
 
 /**
  * A service's own database: one SQL schema on an engine, in which its unqualified names live.
@@ -17,8 +24,8 @@ import type { SqlText } from "./values.ts";
  * resolves, and rolls back before it rejects. A conflict with somebody else (serialization failure, deadlock) is tried
  * again from the start, at most `transactionAttempts` times with full jitter: **the callback may run more than once**,
  * so what it does beside the database belongs into `tx.afterCommit`. When the connection is lost during COMMIT the
- * error says so (`COMMIT_OUTCOME_UNKNOWN`, executed "maybe"); every other error of a transaction means that nothing was
- * done. A bound database (`bind(context)`) refuses work whose deadline has passed, and cancels what runs when the call
+ * error says so (`COMMIT_OUTCOME_UNKNOWN`, executed "maybe"), unless the transaction has a `key`: then it is found out,
+ * within 10 s (commit-key.ts). Every other error of a transaction means that nothing was done. A bound database (`bind(context)`) refuses work whose deadline has passed, and cancels what runs when the call
  * is cancelled, as far as the engine can (`flags.cancelsStatements`).
  *
  * **Not promised.** Statements that change the session (`set`, session advisory locks, temporary tables, `listen`) leak
@@ -41,6 +48,12 @@ export interface Database<Tables = any> {
   transaction<R>(run: (tx: Transaction<Tables>) => Promise<R>, options?: TransactionOptions): Promise<R>;
   /** The escape hatch: `run` has one session for itself until it ends. */
   session<R>(run: (session: DatabaseSession<Tables>) => Promise<R>, options?: SessionOptions): Promise<R>;
+  /**
+   * To read from a replica, where that is allowed, else from the primary. `staleness` is what may be missing at most, by
+   * time; what the call itself has written is never missing. Without it: nothing that had happened when the call first
+   * read. Without replicas it is a database that takes no writes. Above 10 min counts as 10 min.
+   */
+  read(options?: { readonly staleness?: Duration }): ReadDatabase<Tables>;
   /** The same database for one call: its deadline, cancellation and trace hold for everything done through it. */
   bind(context: CallContext): Database<Tables>;
   readonly schema: string;
@@ -48,6 +61,8 @@ export interface Database<Tables = any> {
   readonly engine: string;
   readonly flags: DatabaseFlags;
   readonly stats: DatabaseStats;
+  /** Health and lag of each replica, in the order in which they were given. */
+  readonly replicas: readonly ReplicaStats[];
   open(): Promise<void>;
   close(): Promise<void>;
 }
@@ -73,10 +88,17 @@ export interface TransactionOptions {
   readonly readOnly?: boolean;
   /** Tries in all after conflicts. Default `transactionAttempts` of the database; 1 for none. */
   readonly attempts?: number;
+  /**
+   * Names this transaction for 7 days, 1 to 255 characters: a lost answer to its COMMIT is resolved, and a second
+   * transaction with the key is refused (`COMMIT_KEY_USED`). Costs one more statement.
+   */
+  readonly key?: string;
 }
 
 export interface DatabaseOptions {
   readonly driver: DatabaseDriver;
+  /** Standbys of the driver's server, for `read`. As `Replicas` when several databases share them: then whoever made it ends it. */
+  readonly replicas?: readonly DatabaseDriver[] | Replicas;
   /** The SQL schema, one per service. Made by the first `migrate`. At most 63 bytes. */
   readonly schema: string;
   readonly clock?: Clock;
@@ -122,17 +144,34 @@ export function createDatabase<Tables = any>(options: DatabaseOptions): Database
     transactionAttempts: options.transactionAttempts ?? 5,
     onQuery: options.onQuery,
     onHookError: options.onHookError ?? warnAboutHook,
+    replicas: replicasOf(options),
+    position: new Position(),
+    keys: commitKeysOf(options),
   };
   assert(settings.transactionAttempts >= 1, "transactionAttempts is 1 or more");
   return new BoundDatabase(settings, undefined);
 }
 
-type Settings = Required<Omit<DatabaseOptions, "onQuery">> & {
+type Settings = Required<Omit<DatabaseOptions, "onQuery" | "replicas">> & {
   readonly onQuery: DatabaseOptions["onQuery"] | undefined;
+  readonly replicas: Replicas | undefined;
+  /** Of what is done outside of calls. */
+  readonly position: Position;
+  readonly keys: CommitKeys;
 };
 
+/** Their sessions are not the call's: what it asked for is done. */
+function commitKeysOf({ driver, schema, clock = systemClock, acquireTimeoutMs = 5_000 }: DatabaseOptions): CommitKeys {
+  return new CommitKeys(clock, () => driver.acquire({ schema, timeoutMs: acquireTimeoutMs }));
+}
+
+function replicasOf({ driver, replicas, clock, random }: DatabaseOptions): Replicas | undefined {
+  if (replicas === undefined || replicas instanceof Replicas) return replicas;
+  return new Replicas({ primary: driver, replicas, ...(clock && { clock }), ...(random && { random }) });
+}
+
 /** A database, bound to a call or to none. Cheap to make: one object per call. */
-class BoundDatabase implements Database, TransactionHost {
+class BoundDatabase implements Database, ReadHost {
   readonly context: CallContext | undefined;
   readonly #settings: Settings;
   #query: Kysely<any> | undefined;
@@ -164,16 +203,29 @@ class BoundDatabase implements Database, TransactionHost {
     return this.#settings.driver.stats;
   }
 
+  get replicas(): readonly ReplicaStats[] {
+    return this.#settings.replicas?.stats ?? [];
+  }
+  get position(): Position {
+    return this.context?.position ?? this.#settings.position;
+  }
+
+  read({ staleness }: { readonly staleness?: Duration } = {}): ReadDatabase {
+    return new ReadHandle(this, this.#settings.replicas, staleness === undefined ? undefined : toMs(staleness));
+  }
+
   bind(context: CallContext): Database {
     return new BoundDatabase(this.#settings, context);
   }
 
-  open(): Promise<void> {
-    return this.#settings.driver.open();
+  async open(): Promise<void> {
+    await this.#settings.driver.open();
+    await this.#settings.replicas?.open();
   }
 
-  close(): Promise<void> {
-    return this.#settings.driver.close();
+  async close(): Promise<void> {
+    await this.#settings.replicas?.close();
+    await this.#settings.driver.close();
   }
 
   async sql<Row>(strings: TemplateStringsArray, ...values: readonly unknown[]): Promise<Row[]> {
@@ -191,29 +243,44 @@ class BoundDatabase implements Database, TransactionHost {
   }
 
   #once(text: string, values: readonly SqlText[]): Promise<QueryResult> {
-    return this.#lease((session) => this.run(session, text, values, true));
+    return this.lease((session) => this.#statement(session, text, values));
   }
 
-  session<R>(run: (session: DatabaseSession) => Promise<R>, { statementTimeoutMs }: SessionOptions = {}): Promise<R> {
-    if (statementTimeoutMs !== undefined && statementTimeoutMs !== this.statementTimeoutMs) {
+  /** Outside of a transaction: it has committed when it has ended. */
+  async #statement(session: Session, text: string, values: readonly SqlText[]): Promise<QueryResult> {
+    const result = await this.run(session, text, values, true);
+    if (this.#settings.replicas && mayWrite(text)) await this.noteWrite(session);
+    return result;
+  }
+
+  noteWrite(session: Session): Promise<void> | undefined {
+    return this.#settings.replicas?.noteWrite(session, this.position);
+  }
+
+  session<R>(run: (session: DatabaseSession) => Promise<R>, options: SessionOptions = {}): Promise<R> {
+    const { statementTimeoutMs = this.statementTimeoutMs } = options;
+    if (statementTimeoutMs !== this.statementTimeoutMs) {
       return new BoundDatabase({ ...this.#settings, statementTimeoutMs }, this.context).session(run);
     }
-    return this.#lease(async (session) => {
+    return this.lease(async (session) => {
       const execute = async (fragment: Fragment): Promise<QueryResult<any>> => {
         const { text, values } = fragment.compile();
-        return this.run(session, text, values, true);
+        return this.#statement(session, text, values);
       };
       return run({
         execute,
         sql: async (strings, ...values) => (await execute(new Fragment(strings, values))).rows,
         transaction: (work, options) => this.#transaction(work, options, (attempt) => attempt(session)),
-        script: (text) => this.script(session, text),
+        script: async (text) => {
+          await this.script(session, text);
+          await this.noteWrite(session);
+        },
       });
     });
   }
 
   transaction<R>(run: (tx: Transaction) => Promise<R>, options?: TransactionOptions): Promise<R> {
-    return this.#transaction(run, options, (attempt) => this.#lease(attempt));
+    return this.#transaction(run, options, (attempt) => this.lease(attempt));
   }
 
   async #transaction<R>(
@@ -221,8 +288,9 @@ class BoundDatabase implements Database, TransactionHost {
     options: TransactionOptions = {},
     lease: <T>(attempt: (session: Session) => Promise<T>) => Promise<T>,
   ): Promise<R> {
-    const { clock, random, transactionAttempts, onHookError } = this.#settings;
+    const { clock, random, transactionAttempts } = this.#settings;
     const { isolation = "read committed", readOnly = false, attempts = transactionAttempts } = options;
+    assert(options.key === undefined || !readOnly, "a transaction with a key writes it: readOnly cannot hold");
     for (let attempt = 1; ; attempt++) {
       let began = false;
       const tracked = (tx: Transaction): Promise<R> => {
@@ -230,19 +298,14 @@ class BoundDatabase implements Database, TransactionHost {
         return run(tx);
       };
       try {
-        const done = await lease((session) => runTransaction(this, session, { isolation, readOnly }, tracked));
-        for (const hook of done.hooks) {
-          try {
-            await hook();
-          } catch (thrown) {
-            onHookError(thrown);
-          }
-        }
+        const key = options.key === undefined ? undefined : new CommitKey(options.key);
+        const done = await lease((session) => runTransaction(this, session, { isolation, readOnly, key }, tracked));
+        await this.runHooks(key ? [...done.hooks, () => this.#settings.keys.sweep()] : done.hooks);
         return done.result;
       } catch (thrown) {
         // A pooled connection may have died unseen: nothing has begun, so a second one is tried, once and at once.
         if (!began && attempt === 1 && isError(thrown, "DATABASE_UNAVAILABLE")) continue;
-        if (!isConflict(thrown) || attempt >= attempts) throw thrown;
+        if (!isWorthAnother(thrown) || attempt >= attempts) throw thrown;
         const delayMs = random.next() * Math.min(retryDelayMsMax, retryDelayMsBase * 2 ** (attempt - 1));
         if (this.context && clock.now() + delayMs >= this.context.deadline) throw thrown;
         await clock.sleep(delayMs, this.context?.signal);
@@ -250,7 +313,21 @@ class BoundDatabase implements Database, TransactionHost {
     }
   }
 
-  async #lease<R>(run: (session: Session) => Promise<R>): Promise<R> {
+  async runHooks(hooks: readonly (() => unknown)[]): Promise<void> {
+    for (const hook of hooks) {
+      try {
+        await hook();
+      } catch (thrown) {
+        this.#settings.onHookError(thrown);
+      }
+    }
+  }
+
+  settle(key: CommitKey): Promise<boolean | undefined> {
+    return this.#settings.keys.settle(key);
+  }
+
+  async lease<R>(run: (session: Session) => Promise<R>): Promise<R> {
     const { driver, schema, acquireTimeoutMs } = this.#settings;
     this.#refuseWhenOver();
     const session = await driver.acquire({ schema, timeoutMs: acquireTimeoutMs, context: this.context });
@@ -305,15 +382,4 @@ function warnAboutHook(thrown: unknown): void {
   process.emitWarning(`an afterCommit hook failed: ${thrown instanceof Error ? thrown.message : String(thrown)}`, {
     code: "PLINTH_AFTER_COMMIT",
   });
-}
-
-function assertSchemaName(schema: string): void {
-  const ok =
-    /^[A-Za-z_][A-Za-z0-9_-]*$/.test(schema) && schema.length <= 63 && !/^(pg_|information_schema$)/i.test(schema);
-  if (ok) return;
-  throw new StartError(
-    "DATABASE_SCHEMA_NAME",
-    `database schema ${JSON.stringify(schema)}: a name of letters, digits, _ and -, at most 63 long, that starts with ` +
-      `a letter or _ and not with "pg_". Rename the service, or give its database a schema of its own.`,
-  );
 }

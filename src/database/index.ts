@@ -1,4 +1,4 @@
-/** SQL for services: sessions, transactions, typed queries and migrations over any engine that has a driver. */
+/** SQL for services: sessions, transactions, typed queries, replicas and migrations over any engine that has a driver. */
 export type {
   Database,
   DatabaseOptions,
@@ -26,10 +26,15 @@ export { migrate, planMigrations } from "./migrate.ts";
 export type { Migration, MigrationSource } from "./migration.ts";
 export type { Lease, LeaseOptions, Pool, PoolOptions } from "./pool.ts";
 export { createPool, notStarted } from "./pool.ts";
+export type { ReadDatabase, ReadSession, ReadTransactionOptions } from "./read-database.ts";
+export type { ReplicaStats } from "./replica.ts";
+export type { Replicas, ReplicasOptions } from "./replicas.ts";
+export { createReplicas } from "./replicas.ts";
 export type { Sharing } from "./sharing.ts";
 export { createSharing } from "./sharing.ts";
 export type { SqlBuilder, Statement } from "./sql.ts";
 export { Fragment, quoteName, sql } from "./sql.ts";
+export { isTransactionControl, splitStatements, withoutLeadingComments } from "./statements.ts";
 export type { Isolation, Transaction } from "./transaction.ts";
 export type { SqlText } from "./values.ts";
 export { encodeValue, JsonValue, parsedTypeIds, parserOf } from "./values.ts";

@@ -1,5 +1,6 @@
 import type { Clock } from "../base/index.ts";
 import { StartError, systemClock } from "../base/index.ts";
+import { commitKeysText } from "./commit-key.ts";
 import type { Database, DatabaseSession } from "./database.ts";
 import { databaseDetail } from "./errors.ts";
 import type { MigrationSource, Step } from "./migration.ts";
@@ -137,7 +138,8 @@ async function prepare(session: DatabaseSession, schema: string): Promise<void> 
        checksum text not null,
        applied_at timestamptz not null default clock_timestamp(),
        primary key (set, number)
-     )`,
+     );
+     ${commitKeysText(schema)}`,
   );
 }
 

@@ -4,6 +4,7 @@ import { createDatabase } from "./database.ts";
 import type { DatabaseDriver, DatabaseFlags } from "./driver.ts";
 import { sql } from "./sql.ts";
 import type { DatabaseClaim } from "./suite-claim.ts";
+import { commitKeyCases } from "./suite-commit-keys.ts";
 import { limitCases } from "./suite-limits.ts";
 import { migrationCases } from "./suite-migrations.ts";
 import { queryCases } from "./suite-queries.ts";
@@ -28,7 +29,13 @@ export interface DatabaseCase {
  * server, run the same cases. Makes schemas named `plinth_suite_…` and drops them.
  */
 export function databaseSuite({ flags, makeDriver }: DatabaseSuiteOptions): readonly DatabaseCase[] {
-  const claims: readonly DatabaseClaim[] = [...queryCases, ...transactionCases, ...limitCases, ...migrationCases];
+  const claims: readonly DatabaseClaim[] = [
+    ...queryCases,
+    ...transactionCases,
+    ...limitCases,
+    ...migrationCases,
+    ...commitKeyCases,
+  ];
   return claims.map(({ name, needs, prove }) => ({
     name,
     skip: needs && !flags[needs] ? `this engine does not have the flag ${needs}` : undefined,

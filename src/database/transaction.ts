@@ -1,6 +1,8 @@
 import type { Kysely } from "kysely";
 import type { CallContext, Clock, PlinthError } from "../base/index.ts";
-import { assert, error } from "../base/index.ts";
+import { assert, error, isError } from "../base/index.ts";
+import type { CommitKey } from "./commit-key.ts";
+import { commitLost } from "./commit-key.ts";
 import type { QueryResult, Session } from "./driver.ts";
 import { breaksSession, databaseDetail, isConflict, toDatabaseError, withExecuted } from "./errors.ts";
 import { createKysely } from "./kysely.ts";
@@ -36,11 +38,16 @@ export interface TransactionHost {
   readonly context: CallContext | undefined;
   run(session: Session, text: string, values: readonly SqlText[], limited: boolean): Promise<QueryResult>;
   script(session: Session, text: string): Promise<void>;
+  /** Called when something was written and committed on `session`, which is free again. Never rejects. */
+  noteWrite(session: Session): Promise<void> | undefined;
+  /** Finds out what became of a COMMIT whose answer was lost. */
+  settle(key: CommitKey): Promise<boolean | undefined>;
 }
 
 export interface TransactionSettings {
   readonly isolation: Isolation;
   readonly readOnly: boolean;
+  readonly key?: CommitKey | undefined;
 }
 
 /**
@@ -64,6 +71,7 @@ export async function runTransaction<R>(
   const tx = new Handle(state, undefined);
   let result: R;
   try {
+    await settings.key?.claim(tx);
     result = await run(tx);
     if (state.failure && breaksSession(state.failure)) throw state.failure;
     state.assertAwaited();
@@ -72,8 +80,21 @@ export async function runTransaction<R>(
     await state.rollback();
     throw state.explain(thrown, settings.readOnly);
   }
-  await state.commit();
+  try {
+    await state.commit();
+  } catch (thrown) {
+    await settle(host, settings.key, thrown);
+  }
+  if (!settings.readOnly) await host.noteWrite(session);
   return { result, hooks: tx.hooks };
+}
+
+/** Returns when the transaction has committed after all. */
+async function settle(host: TransactionHost, key: CommitKey | undefined, thrown: unknown): Promise<void> {
+  if (!key || !isError(thrown, "COMMIT_OUTCOME_UNKNOWN")) throw thrown;
+  const isCommitted = await host.settle(key);
+  if (isCommitted === undefined) throw thrown;
+  if (!isCommitted) throw commitLost(thrown);
 }
 
 function beginText({ isolation, readOnly }: TransactionSettings): string {
@@ -223,12 +244,7 @@ class TransactionState {
   explain(thrown: unknown, readOnly: boolean): unknown {
     if (this.#failures.has(thrown)) {
       const failed = toDatabaseError(thrown);
-      if (failed.reason !== "DATABASE_READ_ONLY" || !readOnly) return withExecuted(failed, "no");
-      return error("failed_precondition", "This was opened for reading only.", {
-        reason: "READ_ONLY_TRANSACTION",
-        executed: "no",
-        cause: failed,
-      });
+      return withExecuted(readOnly ? openedForReading(failed) : failed, "no");
     }
     return thrown;
   }
@@ -317,6 +333,17 @@ class Handle implements Transaction {
     this.ended = true;
     if (this.#state.current === this) this.#state.current = this.#outer;
   }
+}
+
+/** The error of a write where only reading was asked for; other errors as they are. */
+export function openedForReading(thrown: unknown): PlinthError {
+  const failed = toDatabaseError(thrown);
+  if (failed.reason !== "DATABASE_READ_ONLY") return failed;
+  return error("failed_precondition", "This was opened for reading only.", {
+    reason: "READ_ONLY_TRANSACTION",
+    executed: "no",
+    cause: failed,
+  });
 }
 
 function misuse(reason: string, message: string): PlinthError {
