@@ -1,0 +1,153 @@
+import type { Clock } from "../base/index.ts";
+import { StartError } from "../base/index.ts";
+import type { Database, DatabaseSession } from "../database/index.ts";
+import { quoteName, sql } from "../database/index.ts";
+import { keyConstraint } from "./errors.ts";
+import type { ShardedTable } from "./sharded-table.ts";
+import { nameFor, outboxTable, platformColumn, platformTables, qualified } from "./sharded-table.ts";
+
+/**
+ * What stands on each sharded table: an index by bucket, and a trigger that is the last word on every row written.
+ *
+ * In a transaction of the router the row must be of the key that the transaction was opened for, so that a slip in a
+ * `where` clause fails instead of writing a row that nobody finds again. Elsewhere the trigger takes the fence itself.
+ * While a bucket moves it also notes which rows changed. It costs a few microseconds for a row.
+ */
+export async function guardTables(database: Database, tables: readonly ShardedTable[], clock: Clock): Promise<void> {
+  await database.session(
+    async (session) => {
+      await lock(session, database.schema, clock);
+      try {
+        for (const table of tables) await guardTable(session, database, table);
+      } finally {
+        await session.execute(sql`select pg_advisory_unlock(${lockKey(database.schema)})`);
+      }
+    },
+    { statementTimeoutMs: indexTimeoutMs, pinned: true },
+  );
+}
+
+const indexTimeoutMs = 600_000;
+const lockTimeoutMs = 120_000;
+
+async function guardTable(session: DatabaseSession, { schema, flags }: Database, table: ShardedTable): Promise<void> {
+  const live = qualified(schema, table.name);
+  const index = nameFor("plinth_bucket", table.name);
+  const [known] = await session.sql<{ valid: boolean }>`
+    select i.indisvalid as valid from pg_index i where i.indexrelid = to_regclass(${qualified(schema, index)})`;
+  if (!known?.valid) {
+    const columns = table.primaryKey.map(({ name }) => `, ${quoteName(name)}`).join("");
+    const text = `${quoteName(index)} on ${live} (${bucketOfColumn(schema, table, "")}${columns})`;
+    // An index that broke off while it was built is there, and of no use.
+    if (known) await session.script(`drop index ${qualified(schema, index)}`);
+    await session.execute(sql.unsafe(`create index ${flags.concurrentTransactions ? "concurrently " : ""}${text}`));
+  }
+  const name = nameFor("plinth_guard", table.name);
+  await session.script(guardText(schema, table, name));
+  const found = await session.sql`
+    select 1 as one from pg_trigger where tgrelid = to_regclass(${live}) and tgname = 'plinth_guard'`;
+  if (found.length > 0) return;
+  await session.script(
+    `create trigger plinth_guard after insert or update or delete on ${live}
+       for each row execute function ${qualified(schema, name)}();
+     create trigger plinth_guard_truncate before truncate on ${live}
+       execute function ${quoteName(schema)}.plinth_refuse_truncate()`,
+  );
+}
+
+/** `plinth_bucket` of the table's key, as the index has it. `alias` ends with a dot or is empty. */
+export function bucketOfColumn(schema: string, { column }: Pick<ShardedTable, "column">, alias: string): string {
+  return `${quoteName(schema)}.plinth_bucket(${alias}${quoteName(column)}::text)`;
+}
+
+function guardText(schema: string, table: ShardedTable, name: string): string {
+  const home = quoteName(schema);
+  const key = quoteName(table.column);
+  const pk = (row: string) =>
+    `array[${table.primaryKey.map((each) => `${row}.${quoteName(each.name)}::text`).join(", ")}]`;
+  const change = (row: string, of: string) =>
+    `insert into ${home}.plinth_changes (bucket, tbl, pk) values (${home}.plinth_bucket(${of}), ${literal(table.name)}, ${pk(row)});`;
+  return `
+create or replace function ${qualified(schema, name)}() returns trigger language plpgsql as $guard$
+declare
+  held text := current_setting('plinth.key', true);
+  was text;
+  becomes text;
+  captured boolean;
+begin
+  if held = '*' then return null; end if;
+  if tg_op <> 'INSERT' then was := old.${key}::text; end if;
+  if tg_op <> 'DELETE' then becomes := new.${key}::text; end if;
+  if was is null and becomes is null then return null; end if;
+  if tg_op = 'UPDATE' and was is distinct from becomes then
+    raise exception using errcode = 'P0001', constraint = '${keyConstraint}',
+      message = format('%s: the shard key of a row cannot change', tg_table_name),
+      hint = 'insert a row under the new key, and delete this one';
+  end if;
+  if held is null or held = '' then
+    captured := ${home}.plinth_guard_unrouted(${literal(schema)}, coalesce(becomes, was));
+  elsif substr(held, 2) = coalesce(becomes, was) then
+    captured := left(held, 1) = '+';
+  else
+    raise exception using errcode = 'P0001', constraint = '${keyConstraint}',
+      message = format('%s: a row of another key than the transaction was opened for', tg_table_name),
+      hint = 'open the database for the key of the row: at(key)';
+  end if;
+  if captured then
+    if tg_op <> 'INSERT' then ${change("old", "was")} end if;
+    if tg_op = 'INSERT' or (tg_op = 'UPDATE' and ${pk("old")} <> ${pk("new")}) then ${change("new", "becomes")} end if;
+  end if;
+  return null;
+end $guard$`;
+}
+
+/**
+ * Gives the platform's tables a column for the key of the transaction that wrote the row, filled in by itself: rows of
+ * the inbox and of idempotency go with their bucket, events of the outbox leave before it does.
+ */
+export async function tagPlatformTables(database: Database): Promise<void> {
+  for (const table of [...platformTables, outboxTable]) {
+    const name = qualified(database.schema, table);
+    const [found] = await database.sql<{ there: boolean; tagged: boolean }>`
+      select to_regclass(${name}) is not null as there, exists (
+        select 1 from pg_attribute a join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+        where a.attrelid = to_regclass(${name}) and a.attname = ${platformColumn}) as tagged`;
+    if (!found?.there || found.tagged) continue;
+    await database.session((session) =>
+      session.transaction(async (tx) => {
+        await tx.script(
+          `set local lock_timeout = '10s';
+           alter table ${name} add column if not exists ${platformColumn} text;
+           alter table ${name} alter column ${platformColumn}
+             set default ${quoteName(database.schema)}.plinth_current_key()`,
+        );
+      }),
+    );
+  }
+}
+
+function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+function lockKey(schema: string) {
+  return sql`hashtextextended(${`plinth.shards:${schema}`}, 0)`;
+}
+
+/** Asked for again and again, not waited for: a waiting statement would hold back the index that another builds. */
+async function lock(session: DatabaseSession, schema: string, clock: Clock): Promise<void> {
+  const endsAt = clock.now() + lockTimeoutMs;
+  for (;;) {
+    const { rows } = await session.execute<{ got: boolean }>(
+      sql`select pg_try_advisory_lock(${lockKey(schema)}) as got`,
+    );
+    if (rows[0]?.got) return;
+    if (clock.now() >= endsAt) {
+      throw new StartError(
+        "SHARD_LOCKED",
+        `shard schema ${schema}: another process has been preparing its tables for ${lockTimeoutMs} ms. Wait for it, or end its session`,
+      );
+    }
+    await clock.sleep(50);
+  }
+}

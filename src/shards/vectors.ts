@@ -1,0 +1,38 @@
+/**
+ * Published test vectors of `bucketOf`: key and bucket. Whoever writes the function in another language proves it here;
+ * TypeScript and SQL are held to them by `bucket.test.ts`. They never change.
+ */
+export const bucketVectors: readonly (readonly [key: string, bucket: number])[] = [
+  ["", 20],
+  ["a", 458],
+  ["b", 330],
+  ["A", 377],
+  [" ", 767],
+  ["0", 824],
+  ["1", 225],
+  ["42", 653],
+  ["customer-1", 839],
+  ["customer-2", 464],
+  ["user@example.com", 416],
+  ["018f4e2a-7c1b-7000-8000-000000000001", 815],
+  ["018F4E2A-7C1B-7000-8000-000000000001", 398],
+  ["\u00c9", 473],
+  ["E\u0301", 484],
+  ["ß", 775],
+  ["日本語", 931],
+  ["😀", 327],
+  ["😀😀", 639],
+  ["👩‍👩‍👧‍👦", 908],
+  ["\u0001", 197],
+  ["\t\n", 237],
+  ["'; drop table x; --", 579],
+  ["\\", 532],
+  ["\ufffd", 87],
+  ["\ufeff", 691],
+  ["\u{10ffff}", 853],
+  ["=", 612],
+  ["*", 823],
+  ["x".repeat(1024), 576],
+  ["日".repeat(1000), 20],
+  ["y".repeat(100_000), 669],
+];
