@@ -1,8 +1,9 @@
-import type { Database, Transaction } from "../database/index.ts";
+import type { Database, Fragment } from "../database/index.ts";
 import { quoteName, sql } from "../database/index.ts";
 import type { Delivery, SubscriptionSpec, SubscriptionStats } from "./driver.ts";
 import type { EventMessage } from "./event.ts";
 import { hashOf } from "./event.ts";
+import { isoText } from "./iso-text.ts";
 import type { MessageRow } from "./outbox.ts";
 import { toMessage } from "./outbox.ts";
 
@@ -20,12 +21,14 @@ import { toMessage } from "./outbox.ts";
 export interface BrokerTables {
   ensure(specs: readonly SubscriptionSpec[]): Promise<void>;
   /** A message with a known id and hash is not stored again; one with a known id and another hash is. */
-  publish(messages: readonly EventMessage[], tx?: Transaction): Promise<void>;
+  publish(messages: readonly EventMessage[]): Promise<void>;
+  /** See `Joined`. */
+  intake(rows: Fragment): Fragment;
   /** The subscriptions among these that have something to claim: something new or refused, or a suspect. */
   findReady(subscriptions: readonly string[]): Promise<readonly ReadySubscription[]>;
   claim(request: ClaimRequest): Promise<readonly ClaimedDelivery[]>;
-  /** False when the lease was lost. */
-  acknowledge(claimed: ClaimedDelivery): Promise<boolean>;
+  /** For each, false when the lease was lost. */
+  acknowledge(claimed: readonly ClaimedDelivery[]): Promise<readonly boolean[]>;
   refuse(claimed: ClaimedDelivery, delayMs: number, counted: boolean): Promise<boolean>;
   renew(claimed: readonly ClaimedDelivery[], leaseMs: number): Promise<void>;
   /** Ends every lease of other processes: for a database that no other process can have open. */
@@ -64,11 +67,24 @@ export interface ClaimedDelivery {
 
 const countMax = 100_000;
 
-export function createBrokerTables(database: Database): BrokerTables {
+/** `epochCheck: false` leaves out what the essay calls the lease: for the test that shows what it is for. */
+export function createBrokerTables(database: Database, { epochCheck = true } = {}): BrokerTables {
   const { schema } = database;
+  const hasEpoch = epochCheck ? sql`d.epoch = r.epoch` : sql`true`;
   const subscriptions = sql.id(schema, "subscriptions");
   const messages = sql.id(schema, "messages");
   const deliveries = sql.id(schema, "deliveries");
+
+  const intake = (rows: Fragment): Fragment => sql`
+    stored as (
+      insert into ${messages} (id, payload_hash, type, source, key, sequence, payload, at, traceparent, tracestate)
+      select id, hash, type, source, key, sequence, payload::json, at, traceparent, tracestate from (${rows}) r order by seq
+      on conflict (id, payload_hash) do nothing
+      returning seq, type, source, key
+    ), placed as (
+      insert into ${deliveries} (subscription, seq, source, key)
+      select s.subscription, m.seq, m.source, m.key from stored m join ${subscriptions} s on s.type = m.type
+    )`;
 
   return {
     async ensure(specs) {
@@ -81,22 +97,17 @@ export function createBrokerTables(database: Database): BrokerTables {
         order by 1, 2
         on conflict (subscription, type) do update set ensured_at = clock_timestamp()`;
     },
-    async publish(batch, tx) {
+    async publish(batch) {
       if (batch.length === 0) return;
-      const rows = batch.map((message, position) => ({ ...message, position, hash: hashOf(message) }));
-      await (tx ?? database).sql`
+      const rows = batch.map((message, position) => ({ ...message, seq: position, hash: hashOf(message) }));
+      await database.sql`
         with incoming as (
-          select * from json_to_recordset(${JSON.stringify(rows)}::text::json) as r(position int, id uuid, hash text,
-            type text, source text, key text, payload text, at text, traceparent text, tracestate text)
-        ), stored as (
-          insert into ${messages} (id, payload_hash, type, source, key, payload, at, traceparent, tracestate)
-          select id, hash, type, source, key, payload::json, at, traceparent, tracestate from incoming order by position
-          on conflict (id, payload_hash) do nothing
-          returning seq, type, source, key
-        )
-        insert into ${deliveries} (subscription, seq, source, key)
-        select s.subscription, m.seq, m.source, m.key from stored m join ${subscriptions} s on s.type = m.type`;
+          select * from json_to_recordset(${JSON.stringify(rows)}::text::json) as r(seq int, id uuid, hash text,
+            type text, source text, key text, sequence bigint, payload text, at text, traceparent text, tracestate text)
+        ), ${intake(sql`select * from incoming`)}
+        select 1 as one`;
     },
+    intake,
     async findReady(names) {
       const rows = await database.sql<ReadySubscription>`
         select name as subscription,
@@ -115,9 +126,9 @@ export function createBrokerTables(database: Database): BrokerTables {
         ? sql`d.claimed_until < statement_timestamp()`
         : sql`d.claimed_until is null and d.ready_at <= statement_timestamp()`;
       const own = inHand.map(({ seq }) => seq);
-      const rows = await database.sql<MessageRow & { seq: string; epoch: string; attempt: number }>`
+      const rows = await database.sql<ClaimedRow>`
         with candidate as (
-          select d.seq from ${deliveries} d
+          select d.seq, coalesce(d.message, d.seq) as message from ${deliveries} d
           where d.subscription = ${subscription} and ${free} and not (d.seq = any(${own}::bigint[]))
             and not exists (
               select 1 from ${deliveries} e
@@ -126,32 +137,32 @@ export function createBrokerTables(database: Database): BrokerTables {
           order by d.seq limit ${limit}::int for update of d skip locked
         )
         update ${deliveries} d set attempts = d.attempts + 1, epoch = d.epoch + 1, owner = ${owner},
+          first_failed_at = coalesce(d.first_failed_at, d.claimed_until),
           claimed_until = statement_timestamp() + ${leaseMs}::float8 * interval '1 ms'
-        from candidate c join ${messages} m on m.seq = c.seq
+        from candidate c join ${messages} m on m.seq = c.message
         where d.subscription = ${subscription} and d.seq = c.seq
-        returning d.seq::text as seq, d.epoch::text as epoch, d.attempts as attempt, m.id::text as id, m.type, m.source,
-          m.key, m.payload::text as payload, m.at, m.traceparent, m.tracestate`;
-      return rows
-        .map((row) => ({
-          subscription,
-          seq: row.seq,
-          epoch: row.epoch,
-          delivery: { message: toMessage(row), attempt: row.attempt },
-        }))
-        .sort((a, b) => (BigInt(a.seq) < BigInt(b.seq) ? -1 : 1));
+        returning d.seq::text as seq, d.epoch::text as epoch, d.attempts as attempt, d.replay::text as replay, d.again,
+          ${isoText(sql`d.first_failed_at`)} as first_failed_at, m.id::text as id, m.type, m.source, m.key,
+          m.payload::text as payload, m.at, m.traceparent, m.tracestate, m.sequence::text as sequence`;
+      return rows.map((row) => toClaimed(subscription, row)).sort((a, b) => (BigInt(a.seq) < BigInt(b.seq) ? -1 : 1));
     },
-    async acknowledge({ subscription, seq, epoch }) {
-      const rows = await database.sql`
-        delete from ${deliveries}
-        where subscription = ${subscription} and seq = ${seq}::text::bigint and epoch = ${epoch}::text::bigint
-        returning 1 as one`;
-      return rows.length > 0;
+    async acknowledge(claimed) {
+      const rows = claimed.map(({ subscription, seq, epoch }) => ({ subscription, seq, epoch }));
+      const gone = await database.sql<{ subscription: string; seq: string }>`
+        delete from ${deliveries} d
+        using json_to_recordset(${JSON.stringify(rows)}::text::json) as r(subscription text, seq bigint, epoch bigint)
+        where d.subscription = r.subscription and d.seq = r.seq and ${hasEpoch}
+        returning d.subscription, d.seq::text as seq`;
+      const known = new Set(gone.map(({ subscription, seq }) => `${seq} ${subscription}`));
+      return claimed.map(({ subscription, seq }) => known.has(`${seq} ${subscription}`));
     },
     async refuse({ subscription, seq, epoch }, delayMs, counted) {
       const rows = await database.sql`
-        update ${deliveries} set ready_at = clock_timestamp() + ${delayMs}::float8 * interval '1 ms',
-          attempts = attempts - ${counted ? 0 : 1}::int, claimed_until = null, owner = null
-        where subscription = ${subscription} and seq = ${seq}::text::bigint and epoch = ${epoch}::text::bigint
+        update ${deliveries} d set ready_at = clock_timestamp() + ${delayMs}::float8 * interval '1 ms',
+          attempts = d.attempts - ${counted ? 0 : 1}::int, claimed_until = null, owner = null,
+          first_failed_at = coalesce(d.first_failed_at, case when ${counted}::boolean then clock_timestamp() end)
+        from (select ${epoch}::text::bigint as epoch) r
+        where d.subscription = ${subscription} and d.seq = ${seq}::text::bigint and ${hasEpoch}
         returning 1 as one`;
       return rows.length > 0;
     },
@@ -184,31 +195,62 @@ export function createBrokerTables(database: Database): BrokerTables {
       return own !== undefined && own.id === others?.id;
     },
     async stats() {
-      const rows = await database.sql<{ name: string; count: string; age: string }>`
-        select s.subscription as name, waiting.count::text as count, coalesce(
+      const rows = await database.sql<{ name: string; count: string; parked: string; age: string }>`
+        select s.subscription as name, waiting.count::text as count, waiting.parked::text as parked, coalesce(
             extract(epoch from clock_timestamp() - (select m.published_at from ${messages} m where m.seq = waiting.oldest)) * 1000, 0
           )::float8::text as age
         from (select distinct subscription from ${subscriptions}) s
         cross join lateral (
-          select count(*) as count, min(seq) as oldest
-          from (select d.seq from ${deliveries} d where d.subscription = s.subscription order by d.seq limit ${countMax}::int) d
+          select count(*) as count, min(message) as oldest,
+            count(*) filter (where claimed_until is null and attempts > 0 and ready_at > clock_timestamp()) as parked
+          from (
+            select coalesce(d.message, d.seq) as message, d.claimed_until, d.attempts, d.ready_at from ${deliveries} d
+            where d.subscription = s.subscription order by d.seq limit ${countMax}::int
+          ) d
         ) waiting
         order by 1`;
-      return rows.map(({ name, count, age }) => ({
+      return rows.map(({ name, count, parked, age }) => ({
         subscription: name,
         pendingCount: Number(count),
         oldestAgeMs: Math.max(0, Number(age)),
+        parkedCount: Number(parked),
       }));
     },
     async deleteOld(retentionMs, limit) {
+      // Subscription by subscription, so that each is one look into an index.
       const rows = await database.sql`
         delete from ${messages} where seq in (
           select m.seq from ${messages} m
           where m.published_at < clock_timestamp() - ${retentionMs}::float8 * interval '1 ms'
-            and not exists (select 1 from ${deliveries} d where d.seq = m.seq)
+            and not exists (
+              select 1 from (select distinct subscription from ${subscriptions}) s where exists (
+                select 1 from ${deliveries} d where d.subscription = s.subscription and d.seq = m.seq and d.message is null
+              ) or exists (
+                select 1 from ${deliveries} d where d.subscription = s.subscription and d.message = m.seq
+              )
+            )
           limit ${limit}::int for update of m skip locked
         ) returning 1 as one`;
       return rows.length;
     },
   };
+}
+
+type ClaimedRow = MessageRow & {
+  readonly seq: string;
+  readonly epoch: string;
+  readonly attempt: number;
+  readonly replay: string | null;
+  readonly again: boolean;
+  readonly first_failed_at: string | null;
+};
+
+function toClaimed(subscription: string, row: ClaimedRow): ClaimedDelivery {
+  const delivery = {
+    message: toMessage(row),
+    attempt: row.attempt,
+    ...(row.first_failed_at !== null && { firstFailedAt: row.first_failed_at }),
+    ...(row.replay !== null && { replay: { id: row.replay, again: row.again } }),
+  };
+  return { subscription, seq: row.seq, epoch: row.epoch, delivery };
 }

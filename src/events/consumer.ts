@@ -1,14 +1,17 @@
 import type { Clock, Duration, Random } from "../base/index.ts";
 import { createDeadlines, createIds, StartError, systemClock, systemRandom, toMs } from "../base/index.ts";
 import type { Database } from "../database/index.ts";
+import { createAuditLog } from "./audit.ts";
 import type { CrashPoint } from "./crash-points.ts";
 import { noCrashPoint } from "./crash-points.ts";
 import { createDeadLetterStore } from "./dead-letter-store.ts";
 import type { Broker, Subscribed } from "./driver.ts";
 import type { EventLog } from "./event-log.ts";
 import { silentLog } from "./event-log.ts";
+import { createGathering } from "./gathering.ts";
 import type { Handling, HandlingCounts, HandlingParts } from "./handling.ts";
 import { createHandling } from "./handling.ts";
+import type { InboxEntry } from "./inbox.ts";
 import { createInbox } from "./inbox.ts";
 import { createReplayer } from "./replay.ts";
 import type { Subscription, SubscriptionPlan } from "./subscription.ts";
@@ -58,12 +61,16 @@ export interface ConsumerOptions {
   readonly clock?: Clock;
   readonly random?: Random;
   readonly log?: EventLog;
-  /** How long handled ids are remembered. Longer than the broker may keep a message, and than the longest outage. Default 7 days. */
+  /** How long handled ids are remembered: 7 days at least, and as long as the broker keeps messages. Default 7 days. */
   readonly inboxRetention?: Duration;
   readonly crashPoint?: CrashPoint;
+  /** @internal True ends a delivery as it begins. For the test that shows what is lost by it. */
+  readonly acknowledgeBeforeCommit?: boolean;
 }
 
 const sweepEveryMs = 600_000;
+const looksMax = 100;
+const windowMsMin = 7 * 86_400_000;
 
 export function createConsumer(options: ConsumerOptions): Consumer {
   const { service, broker, database, clock = systemClock, random = systemRandom, log = silentLog } = options;
@@ -84,6 +91,10 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     service,
     database,
     inbox,
+    looking:
+      database &&
+      inbox &&
+      createGathering((entries: readonly InboxEntry[]) => inbox.lookAll(database, entries), looksMax),
     store,
     storeDatabase,
     newId: createIds(clock, random),
@@ -96,17 +107,18 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   const workers = plans.map((plan) => createWorker(plan, parts));
   const handlings = new Map(workers.map((worker) => [worker.plan.name, worker]));
   const replayer = createReplayer({ store, handlings, clock, log });
-  const retentionMs = toMs(options.inboxRetention ?? "7d");
-  const sweeper =
-    database &&
-    inbox &&
-    createSweeper({
-      clock,
-      random,
-      everyMs: sweepEveryMs,
-      sweep: (pieceSize) => inbox.deleteOld(database, retentionMs, pieceSize),
-      onError: (thrown) => log.warn({ service, err: thrown }, "the inbox could not be cleaned; it is tried again"),
-    });
+  const retentionMs = windowOf(options);
+  const audit = createAuditLog(storeDatabase);
+  const sweeper = createSweeper({
+    clock,
+    random,
+    everyMs: sweepEveryMs,
+    async sweep(pieceSize) {
+      const forgotten = database && inbox ? await inbox.deleteOld(database, retentionMs, pieceSize) : 0;
+      return Math.max(forgotten, await audit.deleteOld(pieceSize));
+    },
+    onError: (thrown) => log.warn({ service, err: thrown }, "the inbox could not be cleaned; it is tried again"),
+  });
   const subscribed: Subscribed[] = [];
 
   return {
@@ -118,16 +130,33 @@ export function createConsumer(options: ConsumerOptions): Consumer {
       }));
       await broker.ensure(specs);
       for (const [i, spec] of specs.entries()) {
-        subscribed.push(await broker.subscribe(spec, async (delivery) => void (await workers[i]?.handle(delivery))));
+        subscribed.push(
+          await broker.subscribe(spec, async (delivery) => {
+            const handled = workers[i]?.handle(delivery);
+            if (options.acknowledgeBeforeCommit) handled?.catch(() => {});
+            else await handled;
+          }),
+        );
       }
       if (plans.length > 0) replayer.start();
-      sweeper?.start();
+      sweeper.start();
     },
     async drain() {
-      await Promise.all([...subscribed.map((each) => each.stop()), replayer.stop(), sweeper?.stop()]);
+      await Promise.all([...subscribed.map((each) => each.stop()), replayer.stop(), sweeper.stop()]);
     },
     stats: () => workers.map(({ plan, counts }) => ({ subscription: plan.name, ...counts })),
   };
+}
+
+/** What is forgotten can take effect again: a repeat must not be able to come later than that. */
+function windowOf({ service, inboxRetention, broker }: ConsumerOptions): number {
+  const windowMs = inboxRetention === undefined ? Math.max(windowMsMin, broker.retentionMs ?? 0) : toMs(inboxRetention);
+  const leastMs = Math.max(windowMsMin, broker.retentionMs ?? 0);
+  if (windowMs >= leastMs) return windowMs;
+  throw new StartError(
+    "INBOX_WINDOW_SHORT",
+    `service "${service}": inboxRetention is ${windowMs} ms, and an event may come again after ${leastMs} ms: the broker keeps messages that long, and 7 days is the least. Give at least ${Math.ceil(leastMs / 86_400_000)}d.`,
+  );
 }
 
 function refuseTwins(plans: readonly SubscriptionPlan[], service: string): void {

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { createManualClock, systemClock } from "../base/index.ts";
-import { createDatabase } from "../database/index.ts";
+import type { Transaction } from "../database/index.ts";
+import { createDatabase, sql } from "../database/index.ts";
 import { createBrokerTables } from "./broker-tables.ts";
 import { createDatabaseBroker } from "./database-broker.ts";
+import type { EventMessage } from "./event.ts";
+import { hashOf } from "./event.ts";
 import type { Stage } from "./fixtures/stage.ts";
 import { embeddedDriver, openStage } from "./fixtures/stage.ts";
 import { migrateBroker } from "./migrations.ts";
@@ -18,7 +21,7 @@ describe("database broker on the embedded engine", { concurrency: 6 }, () => {
   });
   after(() => stage.close());
   // Several brokers of one process stand for several processes: to the tables they are the same.
-  const flags = { durable: true, multipleProcesses: true, ordered: true };
+  const flags = { durable: true, multipleProcesses: true, ordered: true, replays: true };
   for (const { name, run } of brokerSuite({ flags, kills: true, make: () => stage.world() })) it(name, run);
 });
 
@@ -45,7 +48,7 @@ describe("database broker", () => {
 
   it("says what the engine under it can", () => {
     const { flags } = createDatabaseBroker({ database: createDatabase({ driver: embeddedDriver(), schema: "b" }) });
-    assert.deepEqual(flags, { durable: false, multipleProcesses: false, ordered: true });
+    assert.deepEqual(flags, { durable: false, multipleProcesses: false, ordered: true, replays: true });
   });
 
   it("lets nobody who lost the lease change anything", async () => {
@@ -57,11 +60,11 @@ describe("database broker", () => {
     await systemClock.sleep(5);
     const [second] = await broker.claim({ ...claim, suspects: true, owner: "p2/b1" });
     assert.equal(second?.delivery.attempt, 2);
-    assert.equal(await broker.acknowledge(first), false);
+    assert.equal((await broker.acknowledge([first]))[0], false);
     assert.equal(await broker.refuse(first, 0, true), false);
     await broker.renew([first], 0);
     assert.deepEqual(await broker.claim({ ...claim, suspects: true }), [], "the second still has it");
-    assert.equal(await broker.acknowledge(second), true);
+    assert.equal((await broker.acknowledge([second]))[0], true);
   });
 
   it("claims a delivery whose holder was lost as a suspect only, and one that was refused as any other", async () => {
@@ -128,8 +131,14 @@ describe("database broker", () => {
     await broker.open();
     await broker.ensure([mail]);
     const service = await stage.service();
-    const publishIn = await broker.joins?.(service);
-    assert.ok(publishIn);
+    const joined = await broker.joins?.(service);
+    assert.ok(joined);
+    const publishIn = (tx: Transaction, messages: readonly EventMessage[]) => {
+      const rows = messages.map((message, seq) => ({ ...message, seq, hash: hashOf(message) }));
+      const given = sql`select * from json_to_recordset(${JSON.stringify(rows)}::text::json) as r(seq int, id uuid, hash text,
+        type text, source text, key text, sequence bigint, payload text, at text, traceparent text, tracestate text)`;
+      return tx.execute(sql`with ${joined.intake(given)} select 1`);
+    };
     await assert.rejects(
       service.transaction(async (tx) => {
         await publishIn(tx, [messageOf()]);
@@ -137,7 +146,7 @@ describe("database broker", () => {
       }),
     );
     assert.equal((await broker.stats())[0]?.pendingCount, 0);
-    await service.transaction((tx) => publishIn(tx, numbered("a", 2)));
+    await service.transaction(async (tx) => void (await publishIn(tx, numbered("a", 2))));
     assert.equal((await broker.stats())[0]?.pendingCount, 2);
     await broker.close();
   });
@@ -202,7 +211,7 @@ describe("database broker", () => {
     gate.open();
     await until("it was told", 5000, () => warnings.length === 1);
     assert.deepEqual(warnings, ["the lease of a delivery was lost; it comes again"]);
-    assert.equal(await broker.acknowledge(taken), true);
+    assert.equal((await broker.acknowledge([taken]))[0], true);
     await running.close();
   });
 

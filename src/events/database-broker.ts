@@ -1,6 +1,7 @@
 import type { Clock, Duration, Random } from "../base/index.ts";
-import { createIds, newId, systemClock, systemRandom, toMs } from "../base/index.ts";
+import { createIds, systemClock, systemRandom, toMs } from "../base/index.ts";
 import type { Database } from "../database/index.ts";
+import { createBrokerReplay } from "./broker-replay.ts";
 import type { BrokerTables, ClaimedDelivery } from "./broker-tables.ts";
 import { createBrokerTables } from "./broker-tables.ts";
 import type { CrashPoint } from "./crash-points.ts";
@@ -8,9 +9,12 @@ import { noCrashPoint } from "./crash-points.ts";
 import type { Broker, Deliver, Subscribed, Subscriber } from "./driver.ts";
 import type { EventLog } from "./event-log.ts";
 import { silentLog } from "./event-log.ts";
+import type { Gathering } from "./gathering.ts";
+import { createGathering } from "./gathering.ts";
 import { migrateBroker } from "./migrations.ts";
 import type { Poller } from "./poller.ts";
 import { createPoller } from "./poller.ts";
+import { processId } from "./process-id.ts";
 import { refusalOf } from "./redeliver.ts";
 import { checkSubscriber, withinGrace } from "./subscriber.ts";
 import { createSweeper } from "./sweeper.ts";
@@ -23,15 +27,17 @@ export interface DatabaseBrokerOptions {
   readonly log?: EventLog;
   /** How long a consumer that went silent keeps its deliveries. Renewed every third of it. Default 15 s. */
   readonly lease?: Duration;
-  /** How long messages are kept that every subscription is done with. Default one day. */
+  /** How long messages are kept that every subscription is done with, to be replayed. Default 7 days. */
   readonly retention?: Duration;
   /** False: `open` finds its tables made, by whoever may change the database. Default true. */
   readonly migrates?: boolean;
   readonly crashPoint?: CrashPoint;
+  /** @internal False lets whoever lost a delivery end it. For the test that shows what the epoch is for. */
+  readonly epochCheck?: boolean;
 }
 
 /**
- * The default broker: three tables in a schema of their own. As durable as the database; across processes where the
+ * The default broker: tables in a schema of their own. As durable as the database; across processes where the
  * database is, in one process where it is embedded. In order, by key.
  *
  * A look for work is one statement for all subscriptions of this process, from every 5 ms to every 250 ms; what this
@@ -47,12 +53,15 @@ export interface DatabaseBrokerOptions {
 export function createDatabaseBroker(options: DatabaseBrokerOptions): Broker {
   const { database, clock = systemClock, random = systemRandom, log = silentLog, crashPoint = noCrashPoint } = options;
   const leaseMs = toMs(options.lease ?? "15s");
-  const tables = createBrokerTables(database);
+  const retentionMs = toMs(options.retention ?? "7d");
+  const tables = createBrokerTables(database, { epochCheck: options.epochCheck ?? true });
+  const replay = createBrokerReplay(database);
+  const acknowledging = createGathering((claimed: readonly ClaimedDelivery[]) => tables.acknowledge(claimed), batchMax);
   const members = new Set<Member>();
   const owner = `${processId}/${createIds(clock, random)()}`;
   const inHand = (): ClaimedDelivery[] => [...members].flatMap((member) => member.inHand());
   const suspectInHand = (): boolean => [...members].some((member) => member.hasSuspect());
-  const shared = { tables, leaseMs, owner, log, crashPoint, wake: () => poller.wake() };
+  const shared = { tables, acknowledging, leaseMs, owner, log, crashPoint, wake: () => poller.wake() };
 
   const poller: Poller = createPoller({
     clock,
@@ -85,7 +94,7 @@ export function createDatabaseBroker(options: DatabaseBrokerOptions): Broker {
     clock,
     random,
     everyMs: sweepEveryMs,
-    sweep: (pieceSize) => tables.deleteOld(toMs(options.retention ?? "1d"), pieceSize),
+    sweep: (pieceSize) => tables.deleteOld(retentionMs, pieceSize),
     onError: (thrown) => log.warn({ err: thrown }, "old messages could not be deleted; it is tried again"),
   });
 
@@ -95,7 +104,9 @@ export function createDatabaseBroker(options: DatabaseBrokerOptions): Broker {
       durable: database.flags.durability !== "none",
       multipleProcesses: database.flags.multipleProcesses,
       ordered: true,
+      replays: true,
     },
+    retentionMs,
     async open() {
       if (options.migrates ?? true) await migrateBroker(database);
       if (!database.flags.multipleProcesses) await tables.expireOthers(processId);
@@ -110,10 +121,7 @@ export function createDatabaseBroker(options: DatabaseBrokerOptions): Broker {
     },
     async joins(other) {
       if (!(await tables.areIn(other))) return undefined;
-      return async (tx, messages) => {
-        await tables.publish(messages, tx);
-        tx.afterCommit(() => poller.wake());
-      };
+      return { intake: tables.intake, arrived: () => poller.wake() };
     },
     async subscribe(subscriber, deliver) {
       checkSubscriber(subscriber);
@@ -129,6 +137,13 @@ export function createDatabaseBroker(options: DatabaseBrokerOptions): Broker {
       };
     },
     stats: () => tables.stats(),
+    async replay(request) {
+      const progress = await replay.step(request);
+      poller.wake();
+      return progress;
+    },
+    planReplay: (request) => replay.plan(request),
+    retire: (subscription) => replay.retire(subscription),
     async close() {
       await withinGrace(clock, Promise.all([...members].map((member) => member.stop())));
       members.clear();
@@ -139,11 +154,11 @@ export function createDatabaseBroker(options: DatabaseBrokerOptions): Broker {
 }
 
 const sweepEveryMs = 60_000;
-/** Marks the leases of this process apart from those of one that is gone. */
-const processId = newId();
+const batchMax = 100;
 
 interface Shared {
   readonly tables: BrokerTables;
+  readonly acknowledging: Gathering<ClaimedDelivery, boolean>;
   readonly leaseMs: number;
   readonly owner: string;
   readonly log: EventLog;
@@ -162,13 +177,16 @@ interface Member extends Subscribed {
 }
 
 function createMember({ subscription, concurrency }: Subscriber, deliver: Deliver, shared: Shared): Member {
-  const { tables, leaseMs, owner, log, crashPoint, wake } = shared;
+  const { tables, acknowledging, leaseMs, owner, log, crashPoint, wake } = shared;
+  /** In hand: until the tables know how it ended. */
   const running = new Map<ClaimedDelivery, Promise<void>>();
+  /** Of these, those that a handler has. */
+  const handling = new Set<ClaimedDelivery>();
   const suspects = new Set<ClaimedDelivery>();
   let claiming: Promise<unknown> = Promise.resolve();
   let stopped = false;
 
-  const freeCount = (): number => (stopped ? 0 : concurrency - running.size);
+  const freeCount = (): number => (stopped ? 0 : concurrency - handling.size);
   const run = async (claimed: ClaimedDelivery): Promise<void> => {
     const held = await handOver(claimed);
     if (!held)
@@ -185,19 +203,23 @@ function createMember({ subscription, concurrency }: Subscriber, deliver: Delive
       const { delayMs, counted } = refusalOf(thrown);
       return tables.refuse(claimed, delayMs, counted);
     }
-    const held = await tables.acknowledge(claimed);
+    handling.delete(claimed);
+    wake();
+    const held = await acknowledging.add(claimed);
     crashPoint("delivery.acked");
     return held;
   };
   const begin = (claimed: ClaimedDelivery, suspect: boolean): void => {
     crashPoint("delivery.claimed");
     if (suspect) suspects.add(claimed);
+    handling.add(claimed);
     const over = run(claimed)
       .catch((thrown) =>
         log.warn({ subscription, err: thrown }, "the end of a delivery could not be noted; it comes again"),
       )
       .then(() => {
         running.delete(claimed);
+        handling.delete(claimed);
         suspects.delete(claimed);
         wake();
       });

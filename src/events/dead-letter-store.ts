@@ -37,22 +37,33 @@ const messageLengthMax = 2000;
 export function createDeadLetterStore(database: Database): DeadLetterStore {
   const table = sql.id(database.schema, "plinth_dead_letters");
   return {
-    async insert(tx, { id, subscription, delivery: { message: m, attempt }, failure }) {
+    async insert(tx, { id, subscription, delivery, failure }) {
+      const { message: m, attempt, firstFailedAt, replay } = delivery;
       const text = textOf(failure);
       await tx.sql`
         insert into ${table} as d (id, subscription, message_id, payload_hash, type, source, key, payload, at, traceparent,
-          tracestate, error_code, error_reason, error_message, error_fingerprint, attempts)
-        values (${id}::text::uuid, ${subscription}, ${m.id}::text::uuid, ${hashOf(m)}, ${m.type}, ${m.source}, ${m.key},
+          tracestate, sequence, error_code, error_reason, error_message, error_fingerprint, attempts, first_failed_at,
+          again)
+        values (${id}::text::uuid, ${subscription}, ${m.id}::text::uuid, ${delivery.payloadHash ?? hashOf(m)}, ${m.type}, ${m.source}, ${m.key},
           ${storable(m.payload)}, ${m.at}, ${m.traceparent ?? null}::text, ${m.tracestate ?? null}::text,
-          ${failure.code}, ${failure.reason}, ${text}, ${fingerprintOf(failure, text)}, ${attempt}::int)
+          ${m.sequence ?? null}::bigint, ${failure.code}, ${failure.reason}, ${text}, ${fingerprintOf(failure, text)},
+          ${attempt}::int, coalesce(${firstFailedAt ?? null}::text::timestamptz, clock_timestamp()),
+          ${replay?.again ? replay.id : null}::text::uuid)
         on conflict (subscription, message_id, payload_hash) do update set
           error_code = excluded.error_code, error_reason = excluded.error_reason, error_message = excluded.error_message,
-          error_fingerprint = excluded.error_fingerprint, attempts = d.attempts + excluded.attempts,
+          error_fingerprint = excluded.error_fingerprint, attempts = d.attempts + excluded.attempts, again = excluded.again,
           last_failed_at = clock_timestamp(), replay_at = null, replay_attempts = 0, claimed_until = null`;
     },
     async claimReplay(subscriptions, leaseMs) {
       const [row] = await database.sql<
-        MessageRow & { dead_id: string; epoch: string; subscription: string; attempt: number }
+        MessageRow & {
+          dead_id: string;
+          epoch: string;
+          subscription: string;
+          attempt: number;
+          hash: string;
+          again: string | null;
+        }
       >`
         with candidate as (
           select id from ${table}
@@ -64,9 +75,12 @@ export function createDeadLetterStore(database: Database): DeadLetterStore {
           claimed_until = clock_timestamp() + ${leaseMs}::float8 * interval '1 ms'
         from candidate c where d.id = c.id
         returning d.id::text as dead_id, d.epoch::text as epoch, d.subscription, d.replay_attempts as attempt,
-          d.message_id::text as id, d.type, d.source, d.key, d.payload, d.at, d.traceparent, d.tracestate`;
+          d.message_id::text as id, d.type, d.source, d.key, d.payload, d.at, d.traceparent, d.tracestate,
+          d.sequence::text as sequence, d.payload_hash as hash,
+          d.again::text as again`;
       if (!row) return undefined;
-      const delivery = { message: toMessage(row), attempt: row.attempt };
+      const replay = row.again === null ? undefined : { id: row.again, again: true };
+      const delivery = { message: toMessage(row), attempt: row.attempt, payloadHash: row.hash, replay };
       return { id: row.dead_id, epoch: row.epoch, subscription: row.subscription, delivery };
     },
     async remove({ id, epoch }) {

@@ -1,4 +1,4 @@
-import type { Database, Transaction } from "../database/index.ts";
+import type { Database, Fragment } from "../database/index.ts";
 import type { EventMessage } from "./event.ts";
 
 /**
@@ -24,19 +24,43 @@ export interface Broker {
   /** Resolves once the messages are as safe as the driver makes them, in the given order. At most 100 at a time. */
   publish(messages: readonly EventMessage[]): Promise<void>;
   /**
-   * Present where the broker lives in a database. When that is this very database: a way to publish as part of its
-   * transactions, so that the messages are there when one commits, and never were when it does not.
+   * Present where the broker lives in a database. When that is this very database: a way to publish within one of its
+   * statements, so that an event leaves its outbox and arrives here in one step or not at all.
    */
-  joins?(database: Database): Promise<PublishIn | undefined>;
+  joins?(database: Database): Promise<Joined | undefined>;
   /** Ensures the subscription and starts to deliver: each message to one of those who subscribed under the same name. */
   subscribe(subscriber: Subscriber, deliver: Deliver): Promise<Subscribed>;
   /** What waits, by subscription: those named by `ensure` or subscribed to here. */
   stats(): Promise<readonly SubscriptionStats[]>;
+  /** How long messages are kept at most. Consumers remember the ids they handled for as long, or longer. */
+  readonly retentionMs?: number;
+  /**
+   * Delivers to one subscription again what was published in a time, after what waits for it now, in the order of each
+   * key. One bounded step: call it until it answers `done`. Called with the same request after it was broken off, it
+   * goes on where it was. Present where `flags.replays`.
+   */
+  replay?(request: ReplayRequest): Promise<ReplayProgress>;
+  /** What `replay` would do. */
+  planReplay?(request: ReplayRequest): Promise<ReplayPlan>;
+  /**
+   * Forgets a subscription: it gets nothing new, and up to 1,000 of its deliveries are deleted, undelivered. Answers how
+   * many; call it until that is 0. Present where deliveries can be deleted.
+   */
+  retire?(subscription: string): Promise<number>;
   /** Stops every subscription as `stop` does, then disconnects. Waits at most 10 s for what runs. */
   close(): Promise<void>;
 }
 
-export type PublishIn = (tx: Transaction, messages: readonly EventMessage[]) => Promise<void>;
+export interface Joined {
+  /**
+   * Two parts of a `with` clause that take in what the query `rows` yields: `id`, `hash`, `type`, `source`, `key`,
+   * `sequence`, `payload`, `at`, `traceparent`, `tracestate`, and `seq`, by which they are ordered. They are called
+   * `stored` and `placed`.
+   */
+  intake(rows: Fragment): Fragment;
+  /** To be called once that is committed. */
+  arrived(): void;
+}
 
 export interface BrokerFlags {
   /** What was published survives the end of the process. */
@@ -45,6 +69,8 @@ export interface BrokerFlags {
   readonly multipleProcesses: boolean;
   /** Messages of one source and key come in order, one at a time; those of other keys pass one that waits. */
   readonly ordered: boolean;
+  /** Messages are kept for a while after everybody had them, and `replay` delivers them again. */
+  readonly replays: boolean;
 }
 
 export interface SubscriptionSpec {
@@ -58,6 +84,35 @@ export interface Subscriber extends SubscriptionSpec {
   readonly concurrency: number;
 }
 
+export interface ReplayRequest {
+  readonly subscription: string;
+  /** ISO 8601, by the broker's time of publishing. */
+  readonly from: string;
+  /** Up to but not including it. Default: now. */
+  readonly to?: string;
+  /** Default: every type of the subscription. */
+  readonly types?: readonly string[];
+  /** Runs the handler for those that were handled, too. */
+  readonly again: boolean;
+}
+
+export interface ReplayPlan {
+  readonly messageCount: number;
+  /** Of these, those that wait anyway: they are not delivered twice. */
+  readonly pendingCount: number;
+  /** The earliest time from which messages are still kept, ISO 8601; undefined when there is none. */
+  readonly keptSince: string | undefined;
+}
+
+export interface ReplayProgress {
+  readonly id: string;
+  /** By all steps so far. */
+  readonly deliveredCount: number;
+  /** It went on with one that was broken off. */
+  readonly resumed: boolean;
+  readonly done: boolean;
+}
+
 /** Handles one delivery. Resolving acknowledges it; rejecting brings it again: after a `Redeliver`'s delay, otherwise after 1 s. */
 export type Deliver = (delivery: Delivery) => Promise<void>;
 
@@ -65,6 +120,12 @@ export interface Delivery {
   readonly message: EventMessage;
   /** 1 for the first. Counted before the delivery is handed over, so that a process that dies of it has been counted. */
   readonly attempt: number;
+  /** When an earlier attempt failed for the first time, ISO 8601 by the broker's clock. */
+  readonly firstFailedAt?: string | undefined;
+  /** Of what was announced, where an operator changed the payload: the message is still that one. */
+  readonly payloadHash?: string | undefined;
+  /** The replay that brings it. `again`: it is to run although it was handled, once for each replay. */
+  readonly replay?: { readonly id: string; readonly again: boolean } | undefined;
 }
 
 export interface Subscribed {
@@ -78,4 +139,6 @@ export interface SubscriptionStats {
   readonly pendingCount: number;
   /** Age of the oldest of them, since it was published. 0 when there is none. */
   readonly oldestAgeMs: number;
+  /** Keys whose oldest message was refused and waits to come again; what came after it waits as well. */
+  readonly parkedCount: number;
 }

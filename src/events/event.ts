@@ -43,6 +43,11 @@ export interface EventMessage {
   readonly at: string;
   readonly traceparent?: string;
   readonly tracestate?: string;
+  /**
+   * 1, 2, 3 … within the source and key, without gaps, in the order of the commits: who sees 7 after 5 has missed one.
+   * Begins anew after a key was not used for 90 days. Absent in events written before there were any.
+   */
+  readonly sequence?: number;
 }
 
 /** At most this many characters in a key, so that it fits an index row. Publishing with a longer one is refused. */

@@ -51,6 +51,10 @@ export function createFaultyBroker(broker: Broker, options: FaultyBrokerOptions)
         if (happens(ackLossRate)) throw new Redeliver(random.next() * delayMsMax, { counted: false });
       }),
     stats: () => broker.stats(),
+    ...(broker.retentionMs !== undefined && { retentionMs: broker.retentionMs }),
+    ...(broker.replay && { replay: broker.replay }),
+    ...(broker.planReplay && { planReplay: broker.planReplay }),
+    ...(broker.retire && { retire: broker.retire }),
     close: () => broker.close(),
   };
 }

@@ -1,14 +1,17 @@
+import { createHash } from "node:crypto";
 import type { Clock, Deadlines, PlinthError, Random } from "../base/index.ts";
 import { CallScope, error, servicePrincipal, toPlinthError } from "../base/index.ts";
 import type { Database, Transaction } from "../database/index.ts";
 import { isConflict, lazyTransaction } from "../database/index.ts";
+import { createAlarms } from "./alarms.ts";
 import type { CrashPoint } from "./crash-points.ts";
 import type { DeadLetterStore } from "./dead-letter-store.ts";
 import type { Delivery } from "./driver.ts";
 import type { EventMessage } from "./event.ts";
 import { hashOf, traceOf } from "./event.ts";
 import type { EventLog } from "./event-log.ts";
-import type { Found, Inbox } from "./inbox.ts";
+import type { Gathering } from "./gathering.ts";
+import type { Found, Inbox, InboxEntry } from "./inbox.ts";
 import { Redeliver } from "./redeliver.ts";
 import { isTerminal } from "./retry.ts";
 import type { HandlerDelivery, SubscriptionPlan } from "./subscription.ts";
@@ -29,6 +32,8 @@ export interface HandlingParts {
   /** The consumer's own; undefined where it has none. */
   readonly database: Database | undefined;
   readonly inbox: Inbox | undefined;
+  /** Looks into the inbox, for all deliveries that begin at the same time. */
+  readonly looking: Gathering<InboxEntry, Found> | undefined;
   /** Where dead letters are kept, and in which database. */
   readonly store: DeadLetterStore;
   readonly storeDatabase: Database;
@@ -49,6 +54,8 @@ export interface HandlingCounts {
 
 /** How long to wait when the consumer's own house is not in order: its database does not answer. */
 const unreadyMs = 5_000;
+const unknownReason = "EVENT_TYPE_UNKNOWN";
+const incompatibleReason = "EVENT_PAYLOAD_INCOMPATIBLE";
 const conflictAttempts = 5;
 const conflictWaitMs = 25;
 
@@ -65,8 +72,18 @@ export function createHandling(plan: SubscriptionPlan, parts: HandlingParts, cou
     }
     counts.deadCount++;
     crashPoint("dead-letter.committed");
-    log.error({ ...about(plan, delivery), reason: failure.reason, err: failure }, "the event is a dead letter now");
+    alarm(delivery, failure);
     return "dead";
+  };
+  const alarms = createAlarms(clock);
+  /** What this version cannot read comes by the thousand: it is told once a minute, with how many there were. */
+  const alarm = (delivery: Delivery, failure: PlinthError): void => {
+    const { type } = delivery.message;
+    const isUnread = failure.reason === unknownReason || failure.reason === incompatibleReason;
+    const untold = isUnread ? alarms.raise(`${failure.reason} ${type}`) : 0;
+    if (untold === undefined) return;
+    const fields = { ...about(plan, delivery), reason: failure.reason, err: failure, ...(untold > 0 && { untold }) };
+    log.error(fields, "the event is a dead letter now");
   };
 
   const refuse = (delivery: Delivery, failure: PlinthError, started: boolean): Redeliver => {
@@ -89,9 +106,12 @@ export function createHandling(plan: SubscriptionPlan, parts: HandlingParts, cou
 
   return async (delivery) => {
     const { message, attempt } = delivery;
-    if (attempt > plan.retries.attemptsMax) return bury({ message, attempt: attempt - 1 }, exhausted(attempt - 1));
+    if (attempt > plan.retries.attemptsMax) {
+      return bury({ ...delivery, attempt: attempt - 1 }, exhausted(attempt - 1));
+    }
     const read = readPayload(plan, message);
-    if ("failure" in read) return bury(delivery, read.failure);
+    // The handler does not get to see it: that is no attempt.
+    if ("failure" in read) return bury({ ...delivery, attempt: attempt - 1 }, read.failure);
     const scope = new CallScope({
       principal,
       deadline: clock.now() + plan.deadlineMs,
@@ -101,7 +121,16 @@ export function createHandling(plan: SubscriptionPlan, parts: HandlingParts, cou
       attempt,
       deadlines: parts.deadlines,
     });
-    const run = { plan, scope, message, attempt, payload: read.payload, started: false };
+    const run: Run = {
+      plan,
+      scope,
+      message,
+      attempt,
+      replayed: delivery.replay !== undefined,
+      entry: entryOf(plan, delivery),
+      payload: read.payload,
+      started: false,
+    };
     try {
       const outcome = parts.database ? await takeEffect(run, parts, parts.database) : await runHandler(run, undefined);
       if (outcome !== "collision") return settle(outcome);
@@ -123,6 +152,7 @@ export function createHandling(plan: SubscriptionPlan, parts: HandlingParts, cou
 interface Run extends Omit<HandlerDelivery, "tx"> {
   readonly plan: SubscriptionPlan;
   readonly payload: unknown;
+  readonly entry: InboxEntry;
   started: boolean;
 }
 
@@ -142,11 +172,11 @@ async function takeEffect(run: Run, parts: HandlingParts, database: Database): P
  * The inbox row first, then the effect, in one transaction, which begins when the handler first uses it: before that
  * the handler may call other services, without keeping a session from them. One that was handled before does not run.
  */
-async function tryEffect(run: Run, { inbox, crashPoint }: HandlingParts, unbound: Database): Promise<Found> {
+async function tryEffect(run: Run, { inbox, looking, crashPoint }: HandlingParts, unbound: Database): Promise<Found> {
   const database = unbound.bind(run.scope);
-  const entry = entryOf(run.plan, run.message);
+  const { entry } = run;
   const remembers = run.plan.hasInbox ? inbox : undefined;
-  let outcome: Found = (await remembers?.look(database, entry)) ?? "new";
+  let outcome: Found = (remembers && (await looking?.add(entry))) ?? "new";
   if (outcome !== "new") return outcome;
   let opened = false;
   const effect = lazyTransaction(database, async (tx) => {
@@ -170,7 +200,7 @@ async function tryEffect(run: Run, { inbox, crashPoint }: HandlingParts, unbound
 
 /** Runs the handler, and leaves it at the deadline: the transaction is rolled back under one that does not stop. */
 async function runHandler(run: Run, tx: Transaction | undefined): Promise<"new"> {
-  const { plan, scope, message, attempt, payload } = run;
+  const { plan, scope, message, attempt, replayed, payload } = run;
   if (scope.cancelled) throw scope.cancelled;
   run.started = true;
   let detach = () => {};
@@ -178,7 +208,7 @@ async function runHandler(run: Run, tx: Transaction | undefined): Promise<"new">
     detach = scope.onCancel(reject);
   });
   try {
-    await Promise.race([plan.handle(payload, { tx, scope, message, attempt }), late]);
+    await Promise.race([plan.handle(payload, { tx, scope, message, attempt, replayed }), late]);
   } finally {
     detach();
   }
@@ -195,7 +225,7 @@ async function writeDown(
   const { inbox, store, storeDatabase, newId } = parts;
   return storeDatabase.transaction(async (tx) => {
     // A commit whose answer was lost looks like a failure: the inbox knows better.
-    if (plan.hasInbox && inbox && (await inbox.look(tx, entryOf(plan, delivery.message))) === "duplicate") return true;
+    if (plan.hasInbox && inbox && (await inbox.look(tx, entryOf(plan, delivery))) === "duplicate") return true;
     await store.insert(tx, { id: newId(), subscription: plan.name, delivery, failure });
     return false;
   });
@@ -205,7 +235,7 @@ function readPayload(plan: SubscriptionPlan, message: EventMessage): { payload: 
   const type = plan.types.get(message.type);
   if (!type) {
     const failure = error("unimplemented", `This version does not handle ${message.type}. Replay it once one does.`, {
-      reason: "EVENT_TYPE_UNKNOWN",
+      reason: unknownReason,
       executed: "no",
     });
     return { failure };
@@ -217,7 +247,7 @@ function readPayload(plan: SubscriptionPlan, message: EventMessage): { payload: 
       "invalid_argument",
       `The payload of ${message.type} does not fit the schema of this version.`,
       {
-        reason: "EVENT_PAYLOAD_INCOMPATIBLE",
+        reason: incompatibleReason,
         executed: "no",
         cause,
       },
@@ -226,8 +256,21 @@ function readPayload(plan: SubscriptionPlan, message: EventMessage): { payload: 
   }
 }
 
-function entryOf(plan: SubscriptionPlan, message: EventMessage) {
-  return { subscription: plan.name, messageId: message.id, payloadHash: hashOf(message) };
+/**
+ * A replay that is to run what was handled has entries of its own: then each event runs once for each such replay, however
+ * often it is delivered.
+ */
+function entryOf(plan: SubscriptionPlan, { message, replay, payloadHash }: Delivery): InboxEntry {
+  const messageId = replay?.again ? idOf(`${replay.id} ${message.id}`) : message.id;
+  return { subscription: plan.name, messageId, payloadHash: payloadHash ?? hashOf(message) };
+}
+
+/** The same id for the same text: a UUID of version 8. */
+function idOf(text: string): string {
+  const hex = createHash("sha256").update(text).digest("hex");
+  return [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20, 32)].join(
+    "-",
+  );
 }
 
 function about(plan: SubscriptionPlan, { message, attempt }: Delivery) {

@@ -13,6 +13,8 @@ export interface Inbox {
   insert(tx: Transaction, entry: InboxEntry): Promise<Found>;
   /** What `insert` would find, as far as it is committed. */
   look(on: Pick<Transaction, "sql">, entry: InboxEntry): Promise<Found>;
+  /** What `look` would find for each, in one statement. */
+  lookAll(on: Pick<Transaction, "sql">, entries: readonly InboxEntry[]): Promise<readonly Found[]>;
   /** Deletes up to `limit` rows older than `retentionMs`, by database time. Ids that are dead letters stay. */
   deleteOld(database: Database, retentionMs: number, limit: number): Promise<number>;
 }
@@ -30,13 +32,20 @@ export function createInbox(schema: string): Inbox {
   const table = sql.id(schema, "plinth_inbox");
   const deadLetters = sql.id(schema, "plinth_dead_letters");
 
-  const look = async (on: Pick<Transaction, "sql">, entry: InboxEntry): Promise<Found> => {
-    const [row] = await on.sql<{ hash: string }>`
-      select payload_hash as hash from ${table}
-      where subscription = ${entry.subscription} and message_id = ${entry.messageId}::text::uuid`;
-    if (!row) return "new";
-    return row.hash === entry.payloadHash ? "duplicate" : "collision";
+  const lookAll: Inbox["lookAll"] = async (on, entries) => {
+    const rows = await on.sql<{ subscription: string; id: string; hash: string }>`
+      select i.subscription, i.message_id::text as id, i.payload_hash as hash from ${table} i
+      join unnest(
+        ${entries.map(({ subscription }) => subscription)}::text[], ${entries.map(({ messageId }) => messageId)}::uuid[]
+      ) as r(subscription, message_id) on r.subscription = i.subscription and r.message_id = i.message_id`;
+    const hashes = new Map(rows.map(({ subscription, id, hash }) => [`${id} ${subscription}`, hash]));
+    return entries.map(({ subscription, messageId, payloadHash }) => {
+      const hash = hashes.get(`${messageId.toLowerCase()} ${subscription}`);
+      if (hash === undefined) return "new";
+      return hash === payloadHash ? "duplicate" : "collision";
+    });
   };
+  const look: Inbox["look"] = async (on, entry) => (await lookAll(on, [entry]))[0] ?? "new";
 
   return {
     async insert(tx, entry) {
@@ -47,6 +56,7 @@ export function createInbox(schema: string): Inbox {
       return inserted.length > 0 ? "new" : look(tx, entry);
     },
     look,
+    lookAll,
     async deleteOld(database, retentionMs, limit) {
       const rows = await database.sql`
         delete from ${table} where ctid in (

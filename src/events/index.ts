@@ -13,6 +13,8 @@
  * `publisher.ts`, `relay.ts`, `driver.ts` and `consumer.ts` say what each promises; `database-broker.ts` is the broker
  * that needs no other product.
  */
+export type { AuditAction, AuditBy, AuditEntry, AuditFilter, AuditLog, NewAuditEntry } from "./audit.ts";
+export { createAuditLog } from "./audit.ts";
 export type { Consumer, ConsumerOptions, ConsumerStats } from "./consumer.ts";
 export { createConsumer } from "./consumer.ts";
 export type { CrashPoint, CrashPointName } from "./crash-points.ts";
@@ -25,6 +27,7 @@ export type {
   DeadLetterSummary,
   DeadLetters,
   DeadLettersOptions,
+  EditOptions,
 } from "./dead-letters.ts";
 export { deadLetters } from "./dead-letters.ts";
 export type {
@@ -32,7 +35,10 @@ export type {
   BrokerFlags,
   Deliver,
   Delivery,
-  PublishIn,
+  Joined,
+  ReplayPlan,
+  ReplayProgress,
+  ReplayRequest,
   Subscribed,
   Subscriber,
   SubscriptionSpec,

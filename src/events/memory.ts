@@ -1,8 +1,8 @@
 import type { Clock } from "../base/index.ts";
-import { error, systemClock } from "../base/index.ts";
+import { error, newId, systemClock } from "../base/index.ts";
 import type { CrashPoint } from "./crash-points.ts";
 import { noCrashPoint } from "./crash-points.ts";
-import type { Broker, Deliver, Subscribed, Subscriber, SubscriptionSpec } from "./driver.ts";
+import type { Broker, Deliver, Delivery, ReplayRequest, Subscribed, Subscriber, SubscriptionSpec } from "./driver.ts";
 import type { EventMessage } from "./event.ts";
 import { orderKeyOf } from "./event.ts";
 import { refusalOf } from "./redeliver.ts";
@@ -12,6 +12,8 @@ export interface MemoryBrokerOptions {
   readonly clock?: Clock;
   /** Messages that may wait in one subscription. Above it, `publish` is refused with BROKER_FULL. Default 100,000. */
   readonly pendingCountMax?: number;
+  /** Messages kept to be replayed, the newest. Default 10,000. */
+  readonly historyCountMax?: number;
   readonly crashPoint?: CrashPoint;
 }
 
@@ -20,7 +22,13 @@ export interface MemoryBrokerOptions {
  * may be lost; the broker in the database is the default elsewhere.
  */
 export function createMemoryBroker(options: MemoryBrokerOptions = {}): Broker {
-  const { clock = systemClock, pendingCountMax = 100_000, crashPoint = noCrashPoint } = options;
+  const {
+    clock = systemClock,
+    pendingCountMax = 100_000,
+    historyCountMax = 10_000,
+    crashPoint = noCrashPoint,
+  } = options;
+  const history: Published[] = [];
   const groups = new Map<string, Group>();
   const groupOf = (subscription: string): Group => {
     const known = groups.get(subscription);
@@ -29,13 +37,22 @@ export function createMemoryBroker(options: MemoryBrokerOptions = {}): Broker {
     groups.set(subscription, group);
     return group;
   };
+  const requested = ({ subscription, from, to, types }: ReplayRequest): readonly EventMessage[] => {
+    const group = groups.get(subscription);
+    if (!group) throw unknownSubscription(subscription);
+    const [since, until] = [Date.parse(from), to === undefined ? Number.POSITIVE_INFINITY : Date.parse(to)];
+    return history
+      .filter(({ at }) => at >= since && at < until)
+      .map(({ message }) => message)
+      .filter(({ type }) => group.types.has(type) && (types?.includes(type) ?? true));
+  };
   const ensure = (specs: readonly SubscriptionSpec[]): void => {
     for (const { subscription, types } of specs) for (const type of types) groupOf(subscription).types.add(type);
   };
 
   return {
     name: "memory",
-    flags: { durable: false, multipleProcesses: false, ordered: true },
+    flags: { durable: false, multipleProcesses: false, ordered: true, replays: true },
     async open() {},
     async ensure(specs) {
       ensure(specs);
@@ -50,6 +67,8 @@ export function createMemoryBroker(options: MemoryBrokerOptions = {}): Broker {
           executed: "no",
         });
       }
+      history.push(...messages.map((message) => ({ message, at: clock.wallNow() })));
+      history.splice(0, history.length - historyCountMax);
       for (const group of groups.values()) group.add(messages);
     },
     async subscribe(subscriber, deliver) {
@@ -62,7 +81,26 @@ export function createMemoryBroker(options: MemoryBrokerOptions = {}): Broker {
         subscription,
         pendingCount: group.pendingCount(),
         oldestAgeMs: group.oldestAgeMs(),
+        parkedCount: group.parkedCount(),
       }));
+    },
+    async planReplay(request) {
+      const messages = requested(request);
+      const pendingCount = messages.filter((message) => groups.get(request.subscription)?.has(message.id)).length;
+      const [oldest] = history;
+      return { messageCount: messages.length, pendingCount, keptSince: oldest && new Date(oldest.at).toISOString() };
+    },
+    async replay(request) {
+      const group = groups.get(request.subscription);
+      const messages = requested(request).filter((message) => !group?.has(message.id));
+      const id = newId();
+      group?.add(messages, { id, again: request.again });
+      return { id, deliveredCount: messages.length, resumed: false, done: true };
+    },
+    async retire(subscription) {
+      const count = groups.get(subscription)?.clear() ?? 0;
+      groups.delete(subscription);
+      return count;
     },
     async close() {
       await withinGrace(clock, Promise.all([...groups.values()].map((group) => group.stop())));
@@ -70,10 +108,17 @@ export function createMemoryBroker(options: MemoryBrokerOptions = {}): Broker {
   };
 }
 
+interface Published {
+  readonly message: EventMessage;
+  readonly at: number;
+}
+
 interface Entry {
   readonly message: EventMessage;
   readonly at: number;
+  readonly replay: Delivery["replay"];
   attempt: number;
+  firstFailedAt: string | undefined;
 }
 
 interface Member {
@@ -86,11 +131,15 @@ interface Member {
 /** One subscription: a line of messages for each key, and those who take from the head of the lines. */
 interface Group {
   readonly types: Set<string>;
-  add(messages: readonly EventMessage[]): void;
+  add(messages: readonly EventMessage[], replay?: Delivery["replay"]): void;
+  has(messageId: string): boolean;
+  /** Forgets all that waits. */
+  clear(): number;
   join(subscriber: Subscriber, deliver: Deliver): Subscribed;
   stop(): Promise<void>;
   pendingCount(): number;
   oldestAgeMs(): number;
+  parkedCount(): number;
 }
 
 function createGroup(clock: Clock, crashPoint: CrashPoint): Group {
@@ -98,6 +147,7 @@ function createGroup(clock: Clock, crashPoint: CrashPoint): Group {
   const lines = new Map<string, Entry[]>();
   /** Keys whose head may run now. A key is in here, or running, or parked until its wait is over. */
   const ready: string[] = [];
+  const parked = new Set<string>();
   const members: Member[] = [];
   let pendingCount = 0;
   let turn = 0;
@@ -127,17 +177,24 @@ function createGroup(clock: Clock, crashPoint: CrashPoint): Group {
     entry.attempt++;
     crashPoint("delivery.claimed");
     try {
-      await member.deliver({ message: entry.message, attempt: entry.attempt });
+      const { message, attempt, replay, firstFailedAt } = entry;
+      await member.deliver({ message, attempt, ...(replay && { replay }), ...(firstFailedAt && { firstFailedAt }) });
     } catch (thrown) {
       const { delayMs, counted } = refusalOf(thrown);
-      if (!counted) entry.attempt--;
+      if (counted) entry.firstFailedAt ??= new Date(clock.wallNow()).toISOString();
+      else entry.attempt--;
+      if (entry.attempt > 0) parked.add(key);
       clock.after(delayMs, () => {
+        parked.delete(key);
+        if (!lines.has(key)) return;
         ready.push(key);
         dispatch();
       });
       return;
     }
     crashPoint("delivery.acked");
+    // It was retired meanwhile.
+    if (lines.get(key) !== line) return;
     pendingCount--;
     line.shift();
     if (line.length > 0) ready.push(key);
@@ -152,15 +209,16 @@ function createGroup(clock: Clock, crashPoint: CrashPoint): Group {
 
   return {
     types,
-    add(messages) {
+    add(messages, replay) {
       for (const message of messages) {
         if (!types.has(message.type)) continue;
         const key = orderKeyOf(message);
         const line = lines.get(key);
         pendingCount++;
-        if (line) line.push({ message, at: clock.now(), attempt: 0 });
+        const entry: Entry = { message, at: clock.now(), replay, attempt: 0, firstFailedAt: undefined };
+        if (line) line.push(entry);
         else {
-          lines.set(key, [{ message, at: clock.now(), attempt: 0 }]);
+          lines.set(key, [entry]);
           ready.push(key);
         }
       }
@@ -175,7 +233,16 @@ function createGroup(clock: Clock, crashPoint: CrashPoint): Group {
     async stop() {
       await Promise.all(members.map(stopMember));
     },
+    has: (messageId) => [...lines.values()].some((line) => line.some(({ message }) => message.id === messageId)),
+    clear() {
+      const count = pendingCount;
+      lines.clear();
+      ready.length = 0;
+      pendingCount = 0;
+      return count;
+    },
     pendingCount: () => pendingCount,
+    parkedCount: () => parked.size,
     oldestAgeMs() {
       const now = clock.now();
       let oldest = now;
@@ -183,4 +250,11 @@ function createGroup(clock: Clock, crashPoint: CrashPoint): Group {
       return now - oldest;
     },
   };
+}
+
+function unknownSubscription(subscription: string): Error {
+  return error("not_found", `The broker knows no subscription "${subscription}".`, {
+    reason: "SUBSCRIPTION_UNKNOWN",
+    executed: "no",
+  });
 }

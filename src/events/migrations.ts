@@ -162,7 +162,9 @@ const audit = `
 alter table plinth_dead_letters
   add column sequence bigint,
   -- What was announced, where somebody changed the payload. payload_hash stays that of this one.
-  add column original_payload text;
+  add column original_payload text,
+  -- The replay of a subscription for which it was to run, although it had been handled.
+  add column again uuid;
 
 create table plinth_event_audit (
   id bigint generated always as identity primary key,

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { Clock } from "../base/index.ts";
-import { createManualClock, createSeededRandom, error, isError, systemClock } from "../base/index.ts";
-import type { Database } from "../database/index.ts";
+import { createManualClock, createSeededRandom, error, systemClock } from "../base/index.ts";
 import type { Broker } from "./driver.ts";
 import type { EventMessage } from "./event.ts";
 import { createFaultyBroker } from "./faulty.ts";
@@ -53,6 +52,7 @@ describe("relay", () => {
       service: "shop",
       publishedCount: 4,
       failedCount: 0,
+      bucketCount: 0,
       unpublishedCount: 0,
       oldestAgeMs: 0,
     });
@@ -188,38 +188,5 @@ describe("relay", () => {
     await clock.advance(60_000);
     await until("it is gone", 5000, async () => (await database.sql`select 1 as one from plinth_outbox`).length === 0);
     await relay.drain();
-  });
-});
-
-describe("claiming from the outbox", () => {
-  let stage: Stage;
-  let database: Database;
-  before(async () => {
-    stage = await openStage();
-    database = await stage.service();
-  });
-  after(() => stage.close());
-
-  it("refuses a second claim of what is claimed only until the first ends", async () => {
-    const outbox = createOutbox(database.schema);
-    const publisher = createPublisher({ service: "shop", database });
-    await database.transaction(async (tx) => {
-      for (const n of [1, 2, 3]) await publisher.publish(Sold, { key: "a", n }, { in: tx });
-    });
-    const limited = await database.transaction((tx) => outbox.claim(tx, "shop", 2));
-    assert.equal(limited.length, 2);
-    await assert.rejects(
-      database.transaction(async (tx) => {
-        await outbox.markPublished(tx, await outbox.claim(tx, "shop", 1));
-        throw error("aborted", "no", { reason: "TEST" });
-      }),
-      (thrown) => isError(thrown, "TEST"),
-    );
-    await database.transaction(async (tx) => {
-      const all = await outbox.claim(tx, "shop", 10);
-      assert.equal(all.length, 3, "the rollback set it free");
-      await outbox.markPublished(tx, all);
-    });
-    assert.equal(await outbox.hasUnpublished(database), false);
   });
 });

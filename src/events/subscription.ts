@@ -33,9 +33,12 @@ export interface HandlerDelivery {
   readonly tx: Transaction | undefined;
   /** Acts for the service itself, in the trace of the publisher. `idempotencyKey` is the event's id. */
   readonly scope: CallScope;
+  /** `sequence` in it says whether one of the key is missing before it. */
   readonly message: EventMessage;
   /** 1 for the first. */
   readonly attempt: number;
+  /** An operator had it delivered again: other events of its key may have taken effect after it. */
+  readonly replayed: boolean;
 }
 
 /** A subscription with everything decided that can be at start. */
