@@ -79,6 +79,11 @@ export interface DatabaseSession<Tables = any> {
 export interface SessionOptions {
   /** Instead of the database's own. The engine's limit holds as well, until `set statement_timeout` changes it. */
   readonly statementTimeoutMs?: number;
+  /**
+   * The session's own state is needed: what `set` sets, advisory locks, temporary tables. Default false. Behind a
+   * pooler in transaction mode it goes past the pooler, and needs `direct` in the URL (`flags.sessionState`).
+   */
+  readonly pinned?: boolean;
 }
 
 export interface TransactionOptions {
@@ -258,9 +263,9 @@ class BoundDatabase implements Database, ReadHost {
   }
 
   session<R>(run: (session: DatabaseSession) => Promise<R>, options: SessionOptions = {}): Promise<R> {
-    const { statementTimeoutMs = this.statementTimeoutMs } = options;
+    const { statementTimeoutMs = this.statementTimeoutMs, pinned = false } = options;
     if (statementTimeoutMs !== this.statementTimeoutMs) {
-      return new BoundDatabase({ ...this.#settings, statementTimeoutMs }, this.context).session(run);
+      return new BoundDatabase({ ...this.#settings, statementTimeoutMs }, this.context).session(run, { pinned });
     }
     return this.lease(async (session) => {
       const execute = async (fragment: Fragment): Promise<QueryResult<any>> => {
@@ -276,7 +281,7 @@ class BoundDatabase implements Database, ReadHost {
           await this.noteWrite(session);
         },
       });
-    });
+    }, pinned);
   }
 
   transaction<R>(run: (tx: Transaction) => Promise<R>, options?: TransactionOptions): Promise<R> {
@@ -327,10 +332,10 @@ class BoundDatabase implements Database, ReadHost {
     return this.#settings.keys.settle(key);
   }
 
-  async lease<R>(run: (session: Session) => Promise<R>): Promise<R> {
+  async lease<R>(run: (session: Session) => Promise<R>, pinned = false): Promise<R> {
     const { driver, schema, acquireTimeoutMs } = this.#settings;
     this.#refuseWhenOver();
-    const session = await driver.acquire({ schema, timeoutMs: acquireTimeoutMs, context: this.context });
+    const session = await driver.acquire({ schema, timeoutMs: acquireTimeoutMs, context: this.context, pinned });
     try {
       return await run(session);
     } finally {

@@ -32,6 +32,11 @@ export interface DatabaseFlags {
   readonly multipleProcesses: boolean;
   /** A running statement ends when its time is up or its call is cancelled. Off: it runs to its end first. */
   readonly cancelsStatements: boolean;
+  /**
+   * A pinned session keeps what is set on it until it is given back: settings, advisory locks, temporary tables. Off
+   * behind a pooler that hands out the server's connections by the transaction.
+   */
+  readonly sessionState: boolean;
   /** What an acknowledged commit survives. */
   readonly durability: "power-loss" | "process-crash" | "none";
 }
@@ -49,6 +54,8 @@ export interface AcquireOptions {
   readonly schema: string;
   readonly timeoutMs: number;
   readonly context?: CallContext | undefined;
+  /** The session's own state is needed: see `flags.sessionState`. Default false. */
+  readonly pinned?: boolean;
 }
 
 export interface StatementLimits {

@@ -48,7 +48,7 @@ const pollMs = 50;
  *
  * The lock is a session's advisory lock, asked for again and again instead of waited for: a waiting statement would
  * hold back `create index concurrently` of the process that works. Through a pooler in transaction mode that lock does
- * not hold: migrate over a direct connection there.
+ * not hold: without a way past it (`flags.sessionState`) the start is refused (`MIGRATION_POOLED`).
  */
 export async function migrate(
   database: Database,
@@ -72,7 +72,16 @@ export async function migrate(
       await session.execute(sql`select pg_advisory_unlock(${lockKey(database.schema)})`).catch(() => {});
     }
   };
-  return database.session(work, { statementTimeoutMs: chosen.statementTimeoutMs });
+  if (!database.flags.sessionState) throw pooled(database.schema);
+  return database.session(work, { statementTimeoutMs: chosen.statementTimeoutMs, pinned: true });
+}
+
+function pooled(schema: string): StartError {
+  return new StartError(
+    "MIGRATION_POOLED",
+    `migrations of schema ${schema}: they hold a lock of their session, which a pooler in transaction mode does not keep. ` +
+      "Add the server's own address to the database's URL, as in ?pooler=transaction&direct=db.internal:5432",
+  );
 }
 
 /** What `migrate` would apply, and every reason why it would refuse. Changes nothing. */

@@ -14,6 +14,6 @@ export interface DatabaseWorld {
 
 export interface DatabaseClaim {
   readonly name: string;
-  readonly needs?: "concurrentTransactions" | "cancelsStatements";
+  readonly needs?: "concurrentTransactions" | "cancelsStatements" | "sessionState";
   readonly prove: (world: DatabaseWorld) => Promise<void>;
 }

@@ -30,6 +30,7 @@ const refusal =
 export const migrationCases: readonly DatabaseClaim[] = [
   {
     name: "makes the schema, applies what is pending in order, once, and plans without applying",
+    needs: "sessionState",
     async prove({ driver, newSchema }) {
       const db = createDatabase({ driver, schema: newSchema() });
       const plan = await planMigrations(db, [items, more]);
@@ -49,6 +50,7 @@ export const migrationCases: readonly DatabaseClaim[] = [
   },
   {
     name: "refuses an edited step and a missing one, by name and remedy, and allows an older version when told",
+    needs: "sessionState",
     async prove({ driver, newSchema }) {
       const db = createDatabase({ driver, schema: newSchema() });
       await migrate(db, [items, more]);
@@ -71,6 +73,7 @@ export const migrationCases: readonly DatabaseClaim[] = [
   },
   {
     name: "keeps whole steps when one fails, and goes on from there",
+    needs: "sessionState",
     async prove({ driver, newSchema }) {
       const db = createDatabase({ driver, schema: newSchema() });
       const broken: Migration = {
@@ -87,6 +90,7 @@ export const migrationCases: readonly DatabaseClaim[] = [
   },
   {
     name: "runs no-transaction steps one statement at a time, outside of a transaction",
+    needs: "sessionState",
     async prove({ driver, newSchema }) {
       const db = createDatabase({ driver, schema: newSchema() });
       const sql = `-- plinth: no-transaction
@@ -100,6 +104,7 @@ export const migrationCases: readonly DatabaseClaim[] = [
   },
   {
     name: "lets concurrent starters apply each step once",
+    needs: "sessionState",
     async prove({ driver, newSchema }) {
       const schema = newSchema();
       const starters = Array.from({ length: 4 }, () =>

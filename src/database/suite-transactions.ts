@@ -267,11 +267,24 @@ export const transactionCases: readonly DatabaseClaim[] = [
     async prove({ db }) {
       await setUp(db);
       await db.session(async (session) => {
+        await session.script("insert into item values (7); insert into item values (8)");
+        await session.transaction(async (tx) => void (await tx.sql`delete from item where id = 8`));
+        assert.deepEqual(await session.sql`select id from item`, [{ id: 7 }]);
+      });
+    },
+  },
+  {
+    name: "keeps what is set on a pinned session until it is given back",
+    needs: "sessionState",
+    async prove({ db }) {
+      await setUp(db);
+      const pinned = { pinned: true };
+      await db.session(async (session) => {
         await session.script("create temporary table scratch (id int); insert into scratch values (7)");
         await session.transaction(async (tx) => void (await tx.sql`insert into item select id from scratch`));
         assert.deepEqual(await session.sql`select id from item`, [{ id: 7 }]);
         await session.script("drop table scratch");
-      });
+      }, pinned);
     },
   },
 ];

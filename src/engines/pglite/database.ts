@@ -72,6 +72,7 @@ class PgliteDriver implements DatabaseDriver {
       concurrentTransactions: false,
       multipleProcesses: false,
       cancelsStatements: false,
+      sessionState: true,
       durability: options.directory === undefined ? "none" : "process-crash",
     };
   }

@@ -20,10 +20,23 @@ describe("the URL of a Postgres server", () => {
       tls: false,
       applicationName: "shop",
       poolSize: 25,
+      pooled: false,
+      direct: undefined,
     });
     const plain = parse("postgresql://[::1]");
     assert.deepEqual([plain.host, plain.port, plain.user, plain.database], ["::1", 5432, undefined, undefined]);
     assert.equal(parse("postgres:///shop?host=/run/postgresql").host, "/run/postgresql");
+  });
+
+  test("names a pooler, and the way past it", () => {
+    const pooled = (query: string) => {
+      const { pooled: is, direct } = parse(`postgres://bouncer:6432/shop?${query}`);
+      return [is, direct];
+    };
+    assert.deepEqual(pooled("pooler=none"), [false, undefined]);
+    assert.deepEqual(pooled("pooler=transaction"), [true, undefined]);
+    assert.deepEqual(pooled("pooler=transaction&direct=db:5433"), [true, { host: "db", port: 5433 }]);
+    assert.deepEqual(pooled("pooler=transaction&direct=[::1]"), [true, { host: "::1", port: 5432 }]);
   });
 
   test("means by sslmode what libpq means", () => {
@@ -54,6 +67,10 @@ describe("the URL of a Postgres server", () => {
       ["?sslrootcert=/ca.pem", /sslrootcert has no effect without sslmode/],
       ["?sslmode=require&sslrootcert=/nowhere/ca.pem", /cannot be read \(ENOENT\)/],
       ["?statement_timeout=5", /statement_timeout is not known; there are application_name/],
+      ["?pooler=statement", /pooler=statement is not served: choose transaction/],
+      ["?direct=db", /direct has no effect without pooler=transaction/],
+      ["?pooler=transaction&direct=db:port", /as in direct=db\.internal:5432/],
+      ["?pooler=transaction&direct=db:65536", /as in direct=db\.internal:5432/],
       ["?pool_size=0", /whole number from 1 to 1000/],
     ];
     for (const [query, pattern] of cases) {

@@ -12,9 +12,14 @@ export interface Address {
   readonly tls: false | ConnectionOptions;
   readonly applicationName: string | undefined;
   readonly poolSize: number | undefined;
+  /** A pooler in transaction mode stands between: nothing may be left on a session. */
+  readonly pooled: boolean;
+  /** The server itself, past the pooler, for what needs a session of its own. */
+  readonly direct: { readonly host: string; readonly port: number } | undefined;
 }
 
-const known = ["application_name", "host", "pool_size", "sslcert", "sslkey", "sslmode", "sslrootcert"];
+const known = ["application_name", "direct", "host", "pool_size", "pooler"];
+known.push("sslcert", "sslkey", "sslmode", "sslrootcert");
 
 /**
  * `postgres://user:password@host:5432/database?sslmode=verify-full&sslrootcert=/etc/ca.pem&pool_size=10`.
@@ -23,6 +28,9 @@ const known = ["application_name", "host", "pool_size", "sslcert", "sslkey", "ss
  * certificate unless `sslrootcert` is given, `verify-ca` checks who signed it, `verify-full` the name as well. `allow`
  * and `prefer` would fall back to plain text unseen and are refused, as is every parameter that would be ignored.
  * `host` names the folder of a Unix socket, instead of the host before the path.
+ *
+ * `pooler=transaction` says that PgBouncer or its like stands between, in transaction mode; `direct=db.internal:5432`
+ * where the server itself is, which migrations need then. User, password, database and TLS are the same for both.
  */
 export function parseAddress(url: URL): Address {
   const refuse = (problem: string): never => {
@@ -40,6 +48,12 @@ export function parseAddress(url: URL): Address {
   if (poolSize !== undefined && !(Number.isInteger(poolSize) && poolSize >= 1 && poolSize <= 1000)) {
     refuse("pool_size is a whole number from 1 to 1000");
   }
+  const pooler = url.searchParams.get("pooler") ?? "none";
+  if (!["none", "transaction"].includes(pooler)) {
+    refuse(`pooler=${pooler} is not served: choose transaction, or none for a direct connection or session pooling`);
+  }
+  const direct = url.searchParams.get("direct");
+  if (direct !== null && pooler === "none") refuse("direct has no effect without pooler=transaction");
   return {
     host,
     port: url.port === "" ? 5432 : Number(url.port),
@@ -49,7 +63,17 @@ export function parseAddress(url: URL): Address {
     tls: tlsOf(url.searchParams, refuse),
     applicationName: url.searchParams.get("application_name") ?? undefined,
     poolSize,
+    pooled: pooler === "transaction",
+    direct: direct === null ? undefined : directOf(direct, refuse),
   };
+}
+
+function directOf(text: string, refuse: (problem: string) => never): NonNullable<Address["direct"]> {
+  const [, host, port] = /^(\[[0-9a-fA-F:]+\]|[^:/\s[\]]+)(?::(\d{1,5}))?$/.exec(text) ?? [];
+  if (host === undefined || Number(port ?? 5432) > 65_535) {
+    return refuse("direct is the server's own host and port, as in direct=db.internal:5432");
+  }
+  return { host: host.replace(/^\[(.*)\]$/, "$1"), port: Number(port ?? 5432) };
 }
 
 function tlsOf(parameters: URLSearchParams, refuse: (problem: string) => never): false | ConnectionOptions {

@@ -1,6 +1,6 @@
 import { connect as connectSocket, type Socket } from "node:net";
 import { join } from "node:path";
-import type { Client } from "pg";
+import type { Client, ClientConfig } from "pg";
 import type { Clock, PlinthError } from "../../base/index.ts";
 import { error } from "../../base/index.ts";
 import { parserOf, quoteName, toDatabaseError, withExecuted } from "../../database/index.ts";
@@ -43,7 +43,7 @@ interface ClientInternals {
 }
 
 export async function connect(options: ConnectOptions): Promise<Connection> {
-  const { address, clock, schema } = options;
+  const { address, clock } = options;
   const { default: pg } = await import("pg");
   const client = new pg.Client({
     host: address.host,
@@ -56,10 +56,8 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     connectionTimeoutMillis: options.connectTimeoutMs,
     keepAlive: true,
     keepAliveInitialDelayMillis: keepAliveMs,
-    // The server's own limits: they hold when this process is gone or hangs.
-    statement_timeout: options.statementTimeoutMs,
-    idle_in_transaction_session_timeout: options.idleInTransactionMs,
-    options: `-c search_path=${quoteName(schema)},public -c timezone=UTC -c datestyle=ISO`,
+    // A pooler passes none of these on: there they come with each transaction (prelude.ts).
+    ...(address.pooled ? {} : sessionSettings(options)),
     types: { getTypeParser: (typeId: number) => parserOf(typeId) as never },
   });
   const internals = client as unknown as ClientInternals;
@@ -85,6 +83,15 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     connection.destroy();
     throw noConnection(toDatabaseError(thrown));
   }
+}
+
+function sessionSettings({ schema, statementTimeoutMs, idleInTransactionMs }: ConnectOptions): ClientConfig {
+  return {
+    // The server's own limits: they hold when this process is gone or hangs.
+    statement_timeout: statementTimeoutMs,
+    idle_in_transaction_session_timeout: idleInTransactionMs,
+    options: `-c search_path=${quoteName(schema)},public -c timezone=UTC -c datestyle=ISO`,
+  };
 }
 
 /** Without a connection nothing was done. What is no word of the server's is about the way to it: TLS, names. */

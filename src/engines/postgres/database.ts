@@ -7,6 +7,8 @@ import type { Address } from "./address.ts";
 import { parseAddress } from "./address.ts";
 import type { Connection } from "./connection.ts";
 import { connect } from "./connection.ts";
+import { preludeOf } from "./prelude.ts";
+import type { Pooling } from "./session.ts";
 import { PostgresSession } from "./session.ts";
 
 /**
@@ -22,7 +24,13 @@ import { PostgresSession } from "./session.ts";
  *
  * **Durability** is read from the server when it opens: "power-loss" with fsync, full_page_writes and synchronous_commit
  * on; "process-crash" without one of the first two; "none" with synchronous_commit off, which acknowledges before
- * writing. Behind a pooler in transaction mode, set search_path for the user there: session settings do not hold.
+ * writing.
+ *
+ * **Behind PgBouncer in transaction mode** (`?pooler=transaction`) nothing is left on a session: search_path, limits, time
+ * zone and date style come with each transaction, in the same round trip; statements that would leave something there are
+ * refused (`SESSION_STATE_REFUSED`), statements have no names. What needs a session of its own (migrations) goes past the
+ * pooler over `direct=HOST:PORT`, over at most 2 connections; without it `flags.sessionState` is off and `migrate` is
+ * refused. Statements that PostgreSQL takes only outside of a transaction need `direct` too.
  */
 export interface PostgresOptions extends EngineOptions {
   /** Connections at most, of this process to this server. Default 10; `pool_size` in the URL goes before. */
@@ -42,6 +50,7 @@ export interface PostgresOptions extends EngineOptions {
 }
 
 const versionMin = 14;
+const directPoolSize = 2;
 const idleMs = 30_000;
 const closeGraceMs = 5_000;
 const startRetryMsBase = 100;
@@ -64,6 +73,8 @@ export function createPostgresDriver(url: URL, options: PostgresOptions = {}): D
 
 interface Server {
   readonly pool: Pool<Connection>;
+  /** Past the pooler, for pinned sessions. */
+  readonly direct: Pool<Connection> | undefined;
   readonly durability: DatabaseDriver["flags"]["durability"];
 }
 
@@ -77,6 +88,8 @@ class PostgresDriver implements DatabaseDriver {
   readonly #address: Address;
   readonly #settings: Settings;
   readonly #key: string;
+  /** One for each schema, behind a pooler. */
+  readonly #poolings = new Map<string, Pooling>();
   #server: Server | undefined;
   #opening: Promise<Server> | undefined;
 
@@ -92,6 +105,7 @@ class PostgresDriver implements DatabaseDriver {
       concurrentTransactions: true,
       multipleProcesses: true,
       cancelsStatements: true,
+      sessionState: !this.#address.pooled || this.#address.direct !== undefined,
       durability: this.#server?.durability ?? "power-loss",
     };
   }
@@ -111,11 +125,15 @@ class PostgresDriver implements DatabaseDriver {
     }
   }
 
-  async acquire({ schema, timeoutMs, context }: AcquireOptions): Promise<Session> {
+  async acquire({ schema, timeoutMs, context, pinned = false }: AcquireOptions): Promise<Session> {
     if (!this.#server)
       throw toDatabaseError({ code: "57P03", message: "postgres: the driver was not opened, or is closed" });
     const { clock } = this.#settings;
-    const lease = await this.#server.pool.acquire({ tag: schema, timeoutMs, context });
+    const { pool, direct } = this.#server;
+    if (this.#address.pooled && !(pinned && direct)) {
+      return new PostgresSession(await pool.acquire({ tag: "", timeoutMs, context }), clock, this.#pooling(schema));
+    }
+    const lease = await (direct ?? pool).acquire({ tag: schema, timeoutMs, context });
     const session = new PostgresSession(lease, clock);
     if (lease.lastTag === schema) return session;
     try {
@@ -127,24 +145,36 @@ class PostgresDriver implements DatabaseDriver {
     }
   }
 
+  #pooling(schema: string): Pooling {
+    let made = this.#poolings.get(schema);
+    if (!made) {
+      made = { prelude: preludeOf({ ...this.#settings, schema }), direct: this.#address.direct !== undefined };
+      this.#poolings.set(schema, made);
+    }
+    return made;
+  }
+
   async close(): Promise<void> {
     if (!this.#opening) return;
     await this.#opening.catch(() => {});
     this.#opening = undefined;
     if (!this.#server) return;
     this.#server = undefined;
-    await servers.close(this.#key, ({ pool }) => pool.close(closeGraceMs));
+    await servers.close(this.#key, async ({ pool, direct }) => {
+      await Promise.all([pool.close(closeGraceMs), direct?.close(closeGraceMs)]);
+    });
   }
 
   async #start(): Promise<Server> {
     const { clock, random, startTimeoutMs } = this.#settings;
-    const pool = this.#createPool();
+    const pool = this.#createPool(this.#address, this.#settings.poolSize);
     const endsAt = clock.now() + startTimeoutMs;
     try {
       for (let attempt = 0; ; attempt++) {
         const delayMs = startRetryMsBase * 2 ** attempt * (0.5 + random.next() / 2);
         try {
-          return { pool, durability: await this.#inspect(pool) };
+          const durability = await this.#inspect(pool);
+          return { pool, direct: this.#createDirectPool(), durability };
         } catch (thrown) {
           if (thrown instanceof StartError) throw thrown;
           if (!isPassing(thrown) || clock.now() + delayMs > endsAt) throw this.#unreachable(thrown, attempt + 1);
@@ -157,17 +187,22 @@ class PostgresDriver implements DatabaseDriver {
     }
   }
 
-  #createPool(): Pool<Connection> {
-    const { clock, poolSize, queueSizeMax, lifetimeMs } = this.#settings;
+  #createDirectPool(): Pool<Connection> | undefined {
+    const { direct } = this.#address;
+    return direct && this.#createPool({ ...this.#address, ...direct, pooled: false }, directPoolSize);
+  }
+
+  #createPool(address: Address, size: number): Pool<Connection> {
+    const { clock, queueSizeMax, lifetimeMs } = this.#settings;
     const pool: Pool<Connection> = createPool({
       name: "postgres",
-      size: poolSize,
+      size,
       queueSizeMax,
       idleMs,
       lifetimeMs,
       clock,
       create: (schema) =>
-        connect({ ...this.#settings, address: this.#address, schema, onDead: (connection) => pool.remove(connection) }),
+        connect({ ...this.#settings, address, schema, onDead: (connection) => pool.remove(connection) }),
       // After a cut there is nobody to say goodbye to.
       destroy: async (connection) => (connection.dead === undefined ? connection.end() : connection.destroy()),
     });
@@ -178,7 +213,7 @@ class PostgresDriver implements DatabaseDriver {
   async #inspect(pool: Pool<Connection>): Promise<Server["durability"]> {
     const { clock, connectTimeoutMs } = this.#settings;
     const lease = await pool.acquire({ tag: "public", timeoutMs: connectTimeoutMs });
-    const session = new PostgresSession(lease, clock);
+    const session = new PostgresSession(lease, clock, this.#address.pooled ? this.#pooling("public") : undefined);
     try {
       const text =
         "select current_setting('server_version_num')::int / 10000 as version, current_setting('server_version') as full, " +

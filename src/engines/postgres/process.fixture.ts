@@ -101,7 +101,7 @@ interface ServerOptions {
 
 const running = new Set<number>();
 
-/** Whatever ends this process in order ends its servers too. */
+/** Whatever ends this process in order ends its servers too; the next one that starts sweeps their folders. */
 function endAll(): void {
   for (const pid of running) {
     signal(pid, "SIGCONT");

@@ -1,9 +1,24 @@
-import type { QueryConfig } from "pg";
+import type { QueryConfig, QueryResult as ServerResult } from "pg";
 import type { Clock, PlinthError } from "../../base/index.ts";
 import { deadlineExceeded, error } from "../../base/index.ts";
 import type { Lease, QueryResult, Session, SqlText, StatementLimits } from "../../database/index.ts";
-import { breaksSession, notStarted, toDatabaseError, withExecuted } from "../../database/index.ts";
+import {
+  breaksSession,
+  isTransactionControl,
+  notStarted,
+  toDatabaseError,
+  withExecuted,
+} from "../../database/index.ts";
 import type { Connection } from "./connection.ts";
+import type { Prelude, Statement } from "./prelude.ts";
+import { queryWithPrelude, refuseSessionState } from "./prelude.ts";
+
+/** What a session behind a pooler in transaction mode does besides. */
+export interface Pooling {
+  readonly prelude: Prelude;
+  /** There is a way past the pooler, to name in refusals. */
+  readonly direct: boolean;
+}
 
 /** How long a cancelled statement may take to end before its connection is cut. */
 const cancelGraceMs = 1_000;
@@ -16,17 +31,18 @@ const cancelGraceMs = 1_000;
 export class PostgresSession implements Session {
   readonly #lease: Lease<Connection>;
   readonly #clock: Clock;
+  readonly #pooling: Pooling | undefined;
   #inDoubt = false;
   #released = false;
 
-  constructor(lease: Lease<Connection>, clock: Clock) {
+  constructor(lease: Lease<Connection>, clock: Clock, pooling?: Pooling) {
     this.#lease = lease;
     this.#clock = clock;
+    this.#pooling = pooling;
   }
 
   async query(text: string, values: readonly SqlText[], limits: StatementLimits): Promise<QueryResult> {
-    const statement = { text, values: values as SqlText[], queryMode: "extended" };
-    const result = await this.#run(text, limits, () => this.#lease.resource.client.query(statement as QueryConfig));
+    const result = await this.#run(text, limits, () => this.#send({ text, values }));
     const { rows, rowCount, command, fields } = result;
     return {
       rows: rows as Record<string, unknown>[],
@@ -36,10 +52,26 @@ export class PostgresSession implements Session {
     };
   }
 
+  async #send(statement: Statement): Promise<ServerResult> {
+    const { client } = this.#lease.resource;
+    const plain = { ...statement, queryMode: "extended" } as unknown as QueryConfig;
+    if (!this.#pooling) return client.query(plain);
+    const { prelude, direct } = this.#pooling;
+    refuseSessionState(statement.text, direct);
+    if (client.getTransactionStatus() !== "I") return client.query(plain);
+    if (!isTransactionControl(statement.text)) return queryWithPrelude(client, statement, prelude);
+    const results = (await client.query(`${statement.text};\n${prelude.script}`)) as unknown as ServerResult[];
+    return results[0] as ServerResult;
+  }
+
   async script(text: string, limits: StatementLimits): Promise<void> {
     const outside = this.#lease.resource.client.getTransactionStatus() === "I";
     try {
-      await this.#run(text, limits, () => this.#lease.resource.client.query(text));
+      await this.#run(text, limits, async () => {
+        if (this.#pooling) refuseSessionState(text, this.#pooling.direct);
+        const before = this.#pooling && outside ? `${this.#pooling.prelude.script};\n` : "";
+        await this.#lease.resource.client.query(before + text);
+      });
     } catch (thrown) {
       // It may have opened a transaction before it failed.
       if (outside) this.#inDoubt = true;
