@@ -8,6 +8,11 @@ export interface Sample {
   readonly place: bigint;
 }
 
+export interface Lag {
+  readonly msMin: number;
+  readonly msMax: number;
+}
+
 /**
  * How far the primary's log is: asked when needed and now and then, and remembered for 10 minutes.
  *
@@ -76,12 +81,15 @@ export class PrimaryLog {
     return this.#latest && this.#latest.at >= since ? this.#latest : undefined;
   }
 
-  /** How far behind a replica at `place` is at most, in ms; undefined when nothing was sampled. */
-  lagMs(place: bigint): number | undefined {
-    if (!this.#latest) return undefined;
-    if (place >= this.#latest.place) return 0;
-    const reached = this.#samples.findLast((sample) => sample.place <= place) ?? this.#samples[0];
-    return this.#clock.now() - (reached ?? this.#latest).at;
+  /** How old what a replica at `place` lacks is: at least, and at most. Undefined when nothing was sampled. */
+  lagOf(place: bigint): Lag | undefined {
+    const latest = this.#latest;
+    if (!latest) return undefined;
+    if (place >= latest.place) return { msMin: 0, msMax: 0 };
+    const now = this.#clock.now();
+    const reached = this.#samples.findLast((sample) => sample.place <= place) ?? this.#samples[0] ?? latest;
+    const lacking = this.#samples.find((sample) => sample.place > place) ?? latest;
+    return { msMin: now - lacking.at, msMax: now - reached.at };
   }
 
   async #ask(): Promise<Sample> {

@@ -2,7 +2,7 @@ import type { CallContext, Clock, PlinthError, Random } from "../base/index.ts";
 import { error, isError } from "../base/index.ts";
 import type { DatabaseDriver, DatabaseStats, QueryResult, Session, StatementLimits } from "./driver.ts";
 import { breaksSession, toDatabaseError } from "./errors.ts";
-import type { PrimaryLog } from "./primary-log.ts";
+import type { Lag, PrimaryLog } from "./primary-log.ts";
 import { nameOf, placeOf } from "./primary-log.ts";
 import type { SqlText } from "./values.ts";
 
@@ -54,7 +54,7 @@ export class Replica {
   readonly #log: PrimaryLog;
   readonly #settings: ReplicaSettings;
   readonly #sessions = new Set<ReplicaSession>();
-  #lagMs: number | undefined = undefined;
+  #lag: Lag | undefined = undefined;
   #isOpen = false;
   #away: string | undefined = "REPLICA_NOT_OPEN";
   #failures = 0;
@@ -72,7 +72,7 @@ export class Replica {
     return {
       state: this.#away === undefined ? "ready" : "away",
       reason: this.#away,
-      lagMs: this.#lagMs,
+      lagMs: this.#lag?.msMax,
       lagBytes: latest === undefined || this.place === 0n ? undefined : bytesBetween(this.place, latest),
       inFlight: this.inFlight,
       readCount: this.readCount,
@@ -84,7 +84,7 @@ export class Replica {
   /** False when it is away, or so far behind that waiting for the place is in vain. */
   mayReach(target: bigint): boolean {
     if (this.#away !== undefined) return false;
-    return this.place >= target || (this.#lagMs ?? 0) <= this.#settings.waitMs;
+    return this.place >= target || (this.#lag?.msMin ?? 0) <= this.#settings.waitMs;
   }
 
   /** Whether it works and how far it is; when it is away, only once its time has come. Never rejects. */
@@ -168,7 +168,7 @@ export class Replica {
       this.#settings.onChange?.();
     }
     this.#failures = 0;
-    this.#lagMs = this.#log.lagMs(this.place);
+    this.#lag = this.#log.lagOf(this.place);
   }
 
   async #acquire(schema: string, context: CallContext | undefined, timeoutMs: number): Promise<ReplicaSession> {
@@ -202,7 +202,7 @@ export class Replica {
     this.#retryAt = clock.now() + ceilingMs * (0.5 + random.next() / 2);
     const isNews = this.#away !== reason;
     this.#away = reason;
-    this.#lagMs = undefined;
+    this.#lag = undefined;
     if (isNews) this.#settings.onChange?.();
   }
 
