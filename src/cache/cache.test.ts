@@ -9,8 +9,8 @@ import {
   error,
   StartError,
 } from "../base/index.ts";
-import type { CreateCacheOptions } from "./cache.ts";
 import { createCache } from "./cache.ts";
+import type { CreateCacheOptions } from "./cache-options.ts";
 import { createMemoryCache } from "./memory.ts";
 
 function setUp(options: Partial<CreateCacheOptions> = {}) {

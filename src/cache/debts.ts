@@ -9,7 +9,8 @@ import { namesPerRemovalMax } from "./limits.ts";
  * process: then the time to live of an entry is what ends it.
  */
 export class Debts {
-  #keys = new Set<string>();
+  /** With the version that the truth has now, if it was said. */
+  #keys = new Map<string, number | undefined>();
   #tags = new Set<string>();
   #all = false;
 
@@ -17,8 +18,8 @@ export class Debts {
     return !this.#all && this.#keys.size === 0 && this.#tags.size === 0;
   }
 
-  addKeys(keys: readonly string[]): void {
-    for (const key of keys) this.#keys.add(key);
+  addKeys(keys: readonly string[], version?: number): void {
+    for (const key of keys) this.#keys.set(key, newer(version, this.#keys.get(key)));
     this.#bound();
   }
 
@@ -38,19 +39,23 @@ export class Debts {
     const { keys, tags, all } = this.#take();
     try {
       if (all) await driver.clear(namespace);
-      for (const part of parts(keys)) await driver.delete(namespace, part);
-      for (const part of parts(tags)) await driver.invalidate(namespace, part);
+      for (const [version, group] of byVersion(keys)) {
+        for (const part of parts(group)) {
+          await driver.delete(namespace, part, version === undefined ? undefined : { version });
+        }
+      }
+      for (const part of parts([...tags])) await driver.invalidate(namespace, part);
     } catch (thrown) {
       if (all) this.addAll();
-      this.addKeys(keys);
-      this.addTags(tags);
+      for (const [key, version] of keys) this.addKeys([key], version);
+      this.addTags([...tags]);
       throw thrown;
     }
   }
 
   #take() {
-    const taken = { keys: [...this.#keys], tags: [...this.#tags], all: this.#all };
-    this.#keys = new Set();
+    const taken = { keys: this.#keys, tags: this.#tags, all: this.#all };
+    this.#keys = new Map();
     this.#tags = new Set();
     this.#all = false;
     return taken;
@@ -62,6 +67,20 @@ export class Debts {
 }
 
 const debtsMax = 10_000;
+
+function newer(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? (one ?? other) : Math.max(one, other);
+}
+
+function byVersion(keys: ReadonlyMap<string, number | undefined>): Map<number | undefined, string[]> {
+  const groups = new Map<number | undefined, string[]>();
+  for (const [key, version] of keys) {
+    const group = groups.get(version);
+    if (group) group.push(key);
+    else groups.set(version, [key]);
+  }
+  return groups;
+}
 
 function parts(names: readonly string[]): string[][] {
   const list: string[][] = [];

@@ -49,11 +49,13 @@ export function createFaultyCache(
     open: () => driver.open(),
     close: () => driver.close(),
     getMany: (namespace, keys) => through(() => driver.getMany(namespace, keys)),
-    getOrLease: (namespace, key, tags) => through(() => driver.getOrLease(namespace, key, tags)),
+    getOrLease: (namespace, key, tags, how) => through(() => driver.getOrLease(namespace, key, tags, how)),
+    release: (namespace, key, fence) => through(() => driver.release(namespace, key, fence)),
     set: (namespace, key, value, write) => through(() => driver.set(namespace, key, value, write)),
-    delete: (namespace, keys) => through(() => driver.delete(namespace, keys)),
+    delete: (namespace, keys, removal) => through(() => driver.delete(namespace, keys, removal)),
     invalidate: (namespace, tags) => through(() => driver.invalidate(namespace, tags)),
     clear: (namespace) => through(() => driver.clear(namespace)),
+    ...(driver.watch && { watch: (watcher) => driver.watch?.(watcher) ?? (() => {}) }),
   };
 }
 

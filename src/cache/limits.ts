@@ -35,6 +35,11 @@ export function ttlMsOf(ttl: Duration): number {
   return ms;
 }
 
+export function checkVersion(version: number | undefined): void {
+  if (version === undefined || (Number.isSafeInteger(version) && version >= 0)) return;
+  throw wrongUse("CACHE_VERSION_INVALID", `version ${version} must be a whole number from 0 to 2^53 - 1`);
+}
+
 function checkName(what: "key" | "tag", name: string, bytesMax: number): void {
   if (name === "") throw keyInvalid(what, "must not be empty");
   // No character takes more than three bytes per unit of length: most names need no counting.

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createManualClock } from "../base/index.ts";
+import type { CacheDriver } from "./driver.ts";
 import { leaseMs } from "./driver.ts";
 import { createFaultyCache } from "./faulty.ts";
 import { createMemoryCache } from "./memory.ts";
@@ -16,22 +17,26 @@ for (const { name, run } of cacheSuite({
 
 const write = { ttlMs: 1000, tags: [] };
 
+async function read(driver: CacheDriver, ...keys: string[]): Promise<(string | undefined)[]> {
+  return (await driver.getMany("n", keys)).map((found) => found?.value);
+}
+
 test("drops what was used least when there are too many entries", async () => {
   const driver = createMemoryCache({ entriesMax: 2 });
   await driver.set("n", "a", "1", write);
   await driver.set("n", "b", "2", write);
   await driver.getMany("n", ["a"]);
   await driver.set("n", "c", "3", write);
-  assert.deepEqual(await driver.getMany("n", ["a", "b", "c"]), ["1", undefined, "3"]);
+  assert.deepEqual(await read(driver, "a", "b", "c"), ["1", undefined, "3"]);
 });
 
 test("bounds the memory of its entries, and does not keep one that is larger, nor the older value under its key", async () => {
   const driver = createMemoryCache({ bytesMax: "10kb" });
   const half = "x".repeat(2300);
   for (const key of ["a", "b", "c"]) await driver.set("n", key, half, write);
-  assert.deepEqual(await driver.getMany("n", ["a", "b", "c"]), [undefined, half, half]);
+  assert.deepEqual(await read(driver, "a", "b", "c"), [undefined, half, half]);
   await driver.set("n", "b", "x".repeat(6000), write);
-  assert.deepEqual(await driver.getMany("n", ["b", "c"]), [undefined, half]);
+  assert.deepEqual(await read(driver, "b", "c"), [undefined, half]);
 });
 
 test("bounds its notes of invalidations, and loses entries rather than the truth", async () => {
@@ -45,9 +50,9 @@ test("bounds its notes of invalidations, and loses entries rather than the truth
       Array.from({ length: 1000 }, (_, index) => `tag-${i}-${index}`),
     );
   }
-  assert.deepEqual(await driver.getMany("n", ["stale", "untagged"]), [undefined, "1"]);
+  assert.deepEqual(await read(driver, "stale", "untagged"), [undefined, "1"]);
   await driver.set("n", "fresh", "1", { ttlMs: 1000, tags: ["first"] });
-  assert.deepEqual(await driver.getMany("n", ["fresh"]), ["1"]);
+  assert.deepEqual(await read(driver, "fresh"), ["1"]);
 });
 
 test("takes a fence for void when the load took longer than a lease", async () => {
@@ -68,7 +73,7 @@ test("a faulty driver fails as told, before or after the effect, and counts", as
   await assert.rejects(driver.set("n", "b", "1", write), { code: "unavailable" });
   driver.faults.errorRate = 0;
   driver.faults.delayMsMax = 1;
-  assert.deepEqual(await driver.getMany("n", ["a", "b"]), [undefined, "1"]);
+  assert.deepEqual(await read(driver, "a", "b"), [undefined, "1"]);
   assert.equal(driver.operationCount, 3);
   assert.deepEqual([driver.name, driver.flags], ["faulty memory", { shared: true, persistent: false }]);
   await driver.close();

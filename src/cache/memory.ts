@@ -1,8 +1,9 @@
 import { LRUCache } from "lru-cache";
 import type { Clock, Size } from "../base/index.ts";
 import { systemClock, toBytes } from "../base/index.ts";
-import type { CacheDriver, CacheLookup, CacheWrite } from "./driver.ts";
-import { leaseMs } from "./driver.ts";
+import type { CacheDriver, CacheFound, CacheLeaseOptions, CacheLookup, CacheRemoval, CacheWrite } from "./driver.ts";
+import { holdMs, leaseMs, tombstoneMs } from "./driver.ts";
+import { Notes } from "./notes.ts";
 
 export interface MemoryCacheOptions {
   /** Entries of all namespaces together. Default 10,000. */
@@ -14,34 +15,43 @@ export interface MemoryCacheOptions {
 
 /**
  * The reference driver: a cache in this process, lost with it, unknown to any other. What is used least goes first when
- * there is no more room.
- *
- * Everything here has a version, a number that only grows. An invalidation notes the version at which it happened under
- * its tag; an entry is good while none of its tags was invalidated after the entry's own version. So an invalidation
- * costs one note for each tag, however many entries carry it. The notes are bounded too: when the oldest is dropped, its
- * version becomes the floor below which all entries with tags are taken for invalid. That loses entries, never the truth.
+ * there is no more room. Invalidations are notes (`notes.ts`), so they cost the same however many entries they concern.
+ * At most 10,000 leases and 10,000 tombstones are remembered.
  */
 export function createMemoryCache(options: MemoryCacheOptions = {}): CacheDriver {
   return new MemoryCache(options);
 }
 
-const notesMax = 50_000;
 const leasesMax = 10_000;
+const tombstonesMax = 10_000;
 /** What an entry takes besides its texts, roughly. */
 const entryBytes = 200;
 
 interface Entry {
   readonly text: string;
-  readonly expiresAt: number;
+  readonly storedAt: number;
+  readonly freshUntil: number;
+  readonly keptUntil: number;
   readonly version: number;
+  readonly rowVersion: number | undefined;
   readonly namespace: string;
-  /** With their namespace. */
   readonly tags: readonly string[];
+  /** With their namespace. */
+  readonly tagNames: readonly string[];
 }
 
 interface Lease {
   readonly token: number;
-  readonly expiresAt: number;
+  /** Who loads now, since when, and what must not have happened since for its result to be stored. */
+  holder: number;
+  heldAt: number;
+  version: number;
+  tagNames: readonly string[];
+}
+
+interface Tombstone {
+  readonly rowVersion: number;
+  readonly at: number;
 }
 
 class MemoryCache implements CacheDriver {
@@ -52,10 +62,9 @@ class MemoryCache implements CacheDriver {
   readonly #bytesMax: number;
   readonly #entries: LRUCache<string, Entry>;
   readonly #leases = new LRUCache<string, Lease>({ max: leasesMax });
-  readonly #invalidated: LRUCache<string, number>;
-  readonly #cleared = new Map<string, number>();
-  #version = 0;
-  #floor = 0;
+  readonly #tombstones = new LRUCache<string, Tombstone>({ max: tombstonesMax });
+  readonly #clearedAt = new Map<string, number>();
+  readonly #notes = new Notes();
 
   constructor(options: MemoryCacheOptions) {
     this.#clock = options.clock ?? systemClock;
@@ -65,68 +74,104 @@ class MemoryCache implements CacheDriver {
       maxSize: this.#bytesMax,
       sizeCalculation: sizeOf,
     });
-    this.#invalidated = new LRUCache({
-      max: notesMax,
-      dispose: (version, _tag, reason) => {
-        if (reason === "evict") this.#floor = Math.max(this.#floor, version);
-      },
-    });
   }
 
   async open(): Promise<void> {}
 
-  async getMany(namespace: string, keys: readonly string[]): Promise<readonly (string | undefined)[]> {
-    return keys.map((key) => this.#find(join(namespace, key)));
+  async getMany(namespace: string, keys: readonly string[]): Promise<readonly (CacheFound | undefined)[]> {
+    return keys.map((key) => {
+      const found = this.#find(join(namespace, key));
+      return found && found.freshMs > 0 ? found : undefined;
+    });
   }
 
-  async getOrLease(namespace: string, key: string): Promise<CacheLookup> {
+  async getOrLease(
+    namespace: string,
+    key: string,
+    tags: readonly string[],
+    { insist = false }: CacheLeaseOptions = {},
+  ): Promise<CacheLookup> {
     const id = join(namespace, key);
-    const value = this.#find(id);
-    if (value !== undefined) return { value, fence: undefined };
+    const found = this.#find(id);
+    if (found && found.freshMs > 0) return { found, fence: undefined, isBusy: false, primary: false };
     const nowMs = this.#clock.now();
-    let lease = this.#leases.get(id);
-    if (!lease || lease.expiresAt <= nowMs) {
-      lease = { token: ++this.#version, expiresAt: nowMs + leaseMs };
-      this.#leases.set(id, lease);
-    }
-    return { value: undefined, fence: `${lease.token}:${this.#version}` };
+    const tagNames = tags.map((tag) => join(namespace, tag));
+    const primary = this.#isFreshlyRemoved(namespace, id, tagNames, nowMs);
+    let lease = this.#leaseOf(id, nowMs);
+    const isHeld =
+      lease !== undefined &&
+      nowMs - lease.heldAt < holdMs &&
+      this.#notes.isCurrent(lease.version, namespace, lease.tagNames);
+    if (lease?.holder && isHeld && !insist) return { found, fence: undefined, isBusy: true, primary };
+    const holder = ++this.#notes.version;
+    lease ??= { token: holder, holder, heldAt: nowMs, version: holder, tagNames };
+    Object.assign(lease, { holder, heldAt: nowMs, version: holder, tagNames });
+    this.#leases.set(id, lease);
+    return { found, fence: `${lease.token}:${holder}`, isBusy: false, primary };
+  }
+
+  async release(namespace: string, key: string, fence: string): Promise<void> {
+    const id = join(namespace, key);
+    const lease = this.#leases.peek(id);
+    const [token, holder] = partsOf(fence);
+    if (lease?.token === token && lease.holder === holder) lease.holder = 0;
   }
 
   async set(namespace: string, key: string, value: string, options: CacheWrite): Promise<boolean> {
     const id = join(namespace, key);
-    const tags = options.tags.map((tag) => join(namespace, tag));
+    const tagNames = options.tags.map((tag) => join(namespace, tag));
     const nowMs = this.#clock.now();
-    let version = this.#version;
-    if (options.fence !== undefined) {
-      const [token, given] = options.fence.split(":").map(Number);
-      const lease = this.#leases.get(id);
-      version = given as number;
-      if (!lease || lease.token !== token || lease.expiresAt <= nowMs) return false;
-      if (!this.#isCurrent(version, namespace, tags)) return false;
+    const { fence, version: rowVersion } = options;
+    let version = this.#notes.version;
+    if (fence !== undefined) {
+      const [token, holder] = partsOf(fence);
+      version = holder;
+      if (this.#leaseOf(id, nowMs)?.token !== token) return false;
+      if (!this.#notes.isCurrent(version, namespace, tagNames)) return false;
     }
+    if (rowVersion !== undefined && rowVersion < this.#newestVersion(id, nowMs)) return false;
+    if (rowVersion !== undefined && fence === undefined) this.#bury(id, rowVersion, nowMs);
     this.#leases.delete(id);
-    const entry = { text: value, expiresAt: nowMs + options.ttlMs, version, namespace, tags };
+    const freshUntil = nowMs + options.ttlMs;
+    const keptUntil = freshUntil + (options.keepMs ?? 0);
+    const { tags } = options;
+    const entry = {
+      text: value,
+      storedAt: nowMs,
+      freshUntil,
+      keptUntil,
+      version,
+      rowVersion,
+      namespace,
+      tags,
+      tagNames,
+    };
     // An entry that is too large would only push out all others.
     if (sizeOf(entry, id) > this.#bytesMax) this.#entries.delete(id);
     else this.#entries.set(id, entry);
     return true;
   }
 
-  async delete(namespace: string, keys: readonly string[]): Promise<void> {
+  async delete(namespace: string, keys: readonly string[], { version = 0 }: CacheRemoval = {}): Promise<void> {
+    const nowMs = this.#clock.now();
     for (const key of keys) {
       const id = join(namespace, key);
+      this.#bury(id, version, nowMs);
       this.#entries.delete(id);
       this.#leases.delete(id);
     }
   }
 
   async invalidate(namespace: string, tags: readonly string[]): Promise<void> {
-    const version = ++this.#version;
-    for (const tag of tags) this.#invalidated.set(join(namespace, tag), version);
+    this.#notes.add(
+      tags.map((tag) => join(namespace, tag)),
+      this.#clock.now(),
+    );
   }
 
   async clear(namespace: string): Promise<void> {
-    this.#cleared.set(namespace, ++this.#version);
+    this.#notes.clear(namespace);
+    this.#clearedAt.set(namespace, this.#clock.now());
   }
 
   async close(): Promise<void> {
@@ -134,19 +179,37 @@ class MemoryCache implements CacheDriver {
     this.#leases.clear();
   }
 
-  #find(id: string): string | undefined {
+  #find(id: string): CacheFound | undefined {
     const entry = this.#entries.get(id);
     if (!entry) return undefined;
-    if (entry.expiresAt > this.#clock.now() && this.#isCurrent(entry.version, entry.namespace, entry.tags)) {
-      return entry.text;
+    const nowMs = this.#clock.now();
+    if (entry.keptUntil > nowMs && this.#notes.isCurrent(entry.version, entry.namespace, entry.tagNames)) {
+      const { text: value, tags } = entry;
+      return { value, tags, freshMs: entry.freshUntil - nowMs, ageMs: nowMs - entry.storedAt };
     }
     this.#entries.delete(id);
     return undefined;
   }
 
-  #isCurrent(version: number, namespace: string, tags: readonly string[]): boolean {
-    if ((this.#cleared.get(namespace) ?? 0) > version) return false;
-    return tags.every((tag) => (this.#invalidated.peek(tag) ?? this.#floor) <= version);
+  #leaseOf(id: string, nowMs: number): Lease | undefined {
+    const lease = this.#leases.get(id);
+    return lease && nowMs - lease.heldAt < leaseMs ? lease : undefined;
+  }
+
+  #newestVersion(id: string, nowMs: number): number {
+    const tombstone = this.#tombstones.peek(id);
+    const buried = tombstone && nowMs - tombstone.at < tombstoneMs ? tombstone.rowVersion : 0;
+    return Math.max(buried, (this.#find(id) && this.#entries.peek(id)?.rowVersion) ?? 0);
+  }
+
+  #bury(id: string, rowVersion: number, at: number): void {
+    this.#tombstones.set(id, { rowVersion: Math.max(rowVersion, this.#newestVersion(id, at)), at });
+  }
+
+  #isFreshlyRemoved(namespace: string, id: string, tagNames: readonly string[], nowMs: number): boolean {
+    const isFresh = (at: number | undefined) => at !== undefined && nowMs - at < tombstoneMs;
+    if (isFresh(this.#tombstones.peek(id)?.at) || isFresh(this.#clearedAt.get(namespace))) return true;
+    return tagNames.some((name) => isFresh(this.#notes.removedAt(name)));
   }
 }
 
@@ -155,8 +218,13 @@ function join(namespace: string, name: string): string {
   return `${namespace}\0${name}`;
 }
 
+function partsOf(fence: string): [number, number] {
+  const [token, holder] = fence.split(":").map(Number);
+  return [token as number, holder as number];
+}
+
 function sizeOf(entry: Entry, id: string): number {
   let length = entry.text.length + id.length;
-  for (const tag of entry.tags) length += tag.length;
+  for (const tag of entry.tags) length += 2 * tag.length;
   return length * 2 + entryBytes;
 }

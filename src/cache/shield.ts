@@ -3,7 +3,17 @@ import { isError, systemClock } from "../base/index.ts";
 import type { CircuitBreaker, TimeLimit } from "../resilience/index.ts";
 import { createCircuitBreaker, createTimeLimit } from "../resilience/index.ts";
 import { Debts } from "./debts.ts";
-import type { CacheDriver, CacheLookup, CacheWrite } from "./driver.ts";
+import type {
+  CacheDriver,
+  CacheFound,
+  CacheLeaseOptions,
+  CacheLookup,
+  CacheRemoval,
+  CacheRemoved,
+  CacheWrite,
+} from "./driver.ts";
+import type { NearMark, NearTier } from "./near.ts";
+import type { Packing } from "./packing.ts";
 import type { CacheStats } from "./stats.ts";
 
 export interface ShieldOptions {
@@ -11,6 +21,9 @@ export interface ShieldOptions {
   readonly namespace: string;
   readonly stats: CacheStats;
   readonly operationMsMax: number;
+  /** Copies in this process. Whatever is removed here is removed from it too. */
+  readonly near?: NearTier | undefined;
+  readonly packing?: Packing | undefined;
   readonly clock?: Clock | undefined;
   readonly onError?: ((error: unknown, operation: string) => void) | undefined;
 }
@@ -18,14 +31,15 @@ export interface ShieldOptions {
 /** How often what is owed is tried again when nothing else happens. */
 const reminderMs = 1000;
 
-const nothing: CacheLookup = { value: undefined, fence: undefined };
-
 /**
  * A driver that never fails: its errors become misses, are counted, and shown to `onError`.
  *
  * An engine outside of this process gets a time limit and a circuit breaker as well, so that a dead one costs nothing
  * after the first calls. Removals that did not get through are owed (`debts.ts`): until they are paid, this process
  * reads nothing from the engine.
+ *
+ * What is read from the engine is copied to the near tier. What is removed is removed from there when the engine has
+ * answered, or has failed to: not before, since a reader could put back meanwhile what the engine still had.
  */
 export class Shield {
   readonly breaker: CircuitBreaker | undefined;
@@ -34,6 +48,8 @@ export class Shield {
   readonly #namespace: string;
   readonly #stats: CacheStats;
   readonly #limit: TimeLimit | undefined;
+  readonly #near: NearTier | undefined;
+  readonly #packing: Packing | undefined;
   readonly #onError: ShieldOptions["onError"];
   readonly #debts = new Debts();
   readonly #clock: Clock;
@@ -48,42 +64,104 @@ export class Shield {
     this.#namespace = namespace;
     this.#stats = options.stats;
     this.#onError = options.onError;
+    this.#near = options.near;
+    this.#packing = options.packing;
     if (driver.flags.shared) {
       this.breaker = createCircuitBreaker({ name: `cache of ${namespace}`, clock });
       this.#limit = createTimeLimit({ name: `the cache (${driver.name})`, limit: options.operationMsMax, clock });
     }
   }
 
-  async getMany(keys: readonly string[]): Promise<readonly (string | undefined)[]> {
+  async getMany(keys: readonly string[]): Promise<readonly (CacheFound | undefined)[]> {
+    const near = this.#near;
+    if (!near) return this.getManyFar(keys);
+    const copies = keys.map((key) => near.get(this.#namespace, key));
+    const missing = keys.filter((_, index) => copies[index] === undefined);
+    if (missing.length === 0) return copies;
+    const far = await this.getManyFar(missing);
+    let next = 0;
+    return copies.map((copy) => copy ?? far[next++]);
+  }
+
+  /** What the engine has, whatever the near tier holds. */
+  async getManyFar(keys: readonly string[]): Promise<readonly (CacheFound | undefined)[]> {
+    const mark = this.mark();
     if (!(await this.#isPaid())) return keys.map(() => undefined);
-    const found = await this.#try("get", () => this.#driver.getMany(this.#namespace, keys));
-    return found ?? keys.map(() => undefined);
+    const list = await this.#try("get", () => this.#driver.getMany(this.#namespace, keys));
+    if (!list) return keys.map(() => undefined);
+    return Promise.all(
+      list.map(async (packed, index) => {
+        const key = keys[index] as string;
+        const found = packed && (await this.#unpack(key, packed));
+        if (found) this.#near?.keep(this.#namespace, key, found, mark as NearMark);
+        return found;
+      }),
+    );
   }
 
-  async getOrLease(key: string, tags: readonly string[]): Promise<CacheLookup> {
-    if (!(await this.#isPaid())) return nothing;
-    return (await this.#try("get", () => this.#driver.getOrLease(this.#namespace, key, tags))) ?? nothing;
+  /** Undefined: the engine failed, or may not be read yet. */
+  async getOrLease(
+    key: string,
+    tags: readonly string[],
+    options?: CacheLeaseOptions,
+  ): Promise<CacheLookup | undefined> {
+    const mark = this.mark();
+    if (!(await this.#isPaid())) return undefined;
+    const lookup = await this.#try("get", () => this.#driver.getOrLease(this.#namespace, key, tags, options));
+    if (!lookup?.found) return lookup;
+    const found = await this.#unpack(key, lookup.found);
+    if (!found) return lookup.fence === undefined ? undefined : { ...lookup, found };
+    if (found.freshMs > 0) this.#near?.keep(this.#namespace, key, found, mark as NearMark);
+    return { ...lookup, found };
   }
 
-  /** Stores what was loaded. False: refused, since it was invalidated meanwhile. Undefined: the engine failed. */
-  fill(key: string, value: string, write: CacheWrite): Promise<boolean | undefined> {
-    return this.#try("fill", () => this.#driver.set(this.#namespace, key, value, write));
+  /** To be taken before a reading or a load begins whose result may be kept in the near tier. */
+  mark(): NearMark | undefined {
+    return this.#near?.mark();
+  }
+
+  nearest(key: string): CacheFound | undefined {
+    return this.#near?.get(this.#namespace, key);
+  }
+
+  /**
+   * Stores what was loaded. False: refused, since it was invalidated meanwhile, or a newer version is known. Undefined: the
+   * engine failed.
+   */
+  async fill(key: string, value: string, write: CacheWrite, mark: NearMark | undefined): Promise<boolean | undefined> {
+    const packed = (await this.#packing?.pack(value)) ?? value;
+    const stored = await this.#try("fill", () => this.#driver.set(this.#namespace, key, packed, write));
+    if (stored && mark) this.#keepNear(key, value, write, mark, false);
+    return stored;
+  }
+
+  /** Keeps what was loaded while the engine could not be reached, in this process alone. */
+  fillAlone(key: string, value: string, write: CacheWrite, mark: NearMark | undefined): void {
+    if (mark) this.#keepNear(key, value, write, mark, true);
+  }
+
+  async release(key: string, fence: string): Promise<void> {
+    await this.#try("release", () => this.#driver.release(this.#namespace, key, fence));
   }
 
   async set(key: string, value: string, write: CacheWrite): Promise<void> {
+    const packed = (await this.#packing?.pack(value)) ?? value;
     const paid = await this.#isPaid();
-    const stored = paid && (await this.#try("set", () => this.#driver.set(this.#namespace, key, value, write)));
-    if (stored) return;
+    const stored = paid && (await this.#try("set", () => this.#driver.set(this.#namespace, key, packed, write)));
+    this.#near?.remove({ kind: "keys", namespace: this.#namespace, names: [key] });
+    // False: a newer version is known, and stays.
+    if (stored || (paid && stored === false)) return;
     // The older value, if there is one, must not be seen again.
-    this.#debts.addKeys([key]);
+    this.#debts.addKeys([key], write.version);
     this.#remind();
   }
 
-  delete(keys: readonly string[]): Promise<void> {
+  delete(keys: readonly string[], removal?: CacheRemoval): Promise<void> {
     return this.#remove(
       "delete",
-      () => this.#driver.delete(this.#namespace, keys),
-      () => this.#debts.addKeys(keys),
+      () => this.#driver.delete(this.#namespace, keys, removal),
+      () => this.#debts.addKeys(keys, removal?.version),
+      { kind: "keys", namespace: this.#namespace, names: keys },
     );
   }
 
@@ -92,6 +170,7 @@ export class Shield {
       "invalidate",
       () => this.#driver.invalidate(this.#namespace, tags),
       () => this.#debts.addTags(tags),
+      { kind: "tags", namespace: this.#namespace, names: tags },
     );
   }
 
@@ -100,6 +179,7 @@ export class Shield {
       "clear",
       () => this.#driver.clear(this.#namespace),
       () => this.#debts.addAll(),
+      { kind: "all", namespace: this.#namespace },
     );
   }
 
@@ -110,11 +190,27 @@ export class Shield {
     await this.#isPaid();
   }
 
-  async #remove(operation: string, work: () => Promise<void>, owe: () => void): Promise<void> {
+  async #remove(operation: string, work: () => Promise<void>, owe: () => void, removed: CacheRemoved): Promise<void> {
     const done = await this.#try(operation, () => work().then(() => true));
+    this.#near?.remove(removed);
     if (done) return;
     owe();
     this.#remind();
+  }
+
+  /** What does not unpack is as good as gone, and is taken out so that it can be made anew. */
+  async #unpack(key: string, found: CacheFound): Promise<CacheFound | undefined> {
+    if (!this.#packing) return found;
+    const value = await this.#packing.unpack(found.value);
+    if (value === found.value) return found;
+    if (value !== undefined) return { ...found, value };
+    this.#stats.corruptCount++;
+    void this.delete([key]);
+    return undefined;
+  }
+
+  #keepNear(key: string, value: string, { ttlMs, tags }: CacheWrite, mark: NearMark, isAlone: boolean): void {
+    this.#near?.keep(this.#namespace, key, { value, tags, freshMs: ttlMs, ageMs: 0 }, mark, isAlone);
   }
 
   async #isPaid(): Promise<boolean> {

@@ -1,14 +1,9 @@
 import assert from "node:assert/strict";
 import type { Random } from "../base/index.ts";
 import { createSeededRandom, newId } from "../base/index.ts";
-import type { CacheDriver } from "./driver.ts";
-
-export interface CacheSuiteOptions {
-  /** A new driver, not yet opened. Drivers of a shared engine see the same entries. */
-  makeDriver(): CacheDriver | Promise<CacheDriver>;
-  /** Lets time pass, for the driver and the suite. */
-  wait(ms: number): Promise<void>;
-}
+import type { Bench, CacheSuiteOptions, Claim } from "./suite-bench.ts";
+import { shorthand } from "./suite-bench.ts";
+import { fillClaims } from "./suite-fills.ts";
 
 /** One claim about a driver. Rejects with an AssertionError when it does not hold. */
 export interface CacheCase {
@@ -32,34 +27,6 @@ export function cacheSuite(options: CacheSuiteOptions): readonly CacheCase[] {
       }
     },
   }));
-}
-
-interface Bench extends Shorthand {
-  readonly driver: CacheDriver;
-  readonly namespace: string;
-  readonly options: CacheSuiteOptions;
-}
-
-interface Shorthand {
-  get(key: string): Promise<string | undefined>;
-  set(key: string, value: string, tags?: readonly string[], ttlMs?: number): Promise<boolean>;
-  /** Takes a fence; a value makes the case fail. */
-  lease(key: string, tags?: readonly string[]): Promise<string>;
-  fill(key: string, value: string, fence: string, tags?: readonly string[]): Promise<boolean>;
-}
-
-function shorthand(driver: CacheDriver, namespace: string): Shorthand {
-  return {
-    get: async (key) => (await driver.getMany(namespace, [key]))[0],
-    set: (key, value, tags = [], ttlMs = 60_000) => driver.set(namespace, key, value, { ttlMs, tags }),
-    async lease(key, tags = []) {
-      const { value, fence } = await driver.getOrLease(namespace, key, tags);
-      assert.equal(value, undefined);
-      assert.ok(fence !== undefined, "a miss gives a fence");
-      return fence;
-    },
-    fill: (key, value, fence, tags = []) => driver.set(namespace, key, value, { ttlMs: 60_000, tags, fence }),
-  };
 }
 
 /** Names that mean something to one product or another, and must mean nothing here. */
@@ -92,11 +59,6 @@ const hostileNames: readonly string[] = [
   "x".repeat(256),
 ];
 
-interface Claim {
-  readonly name: string;
-  prove(bench: Bench): Promise<void>;
-}
-
 const values: readonly Claim[] = [
   {
     name: "gives back what was set, and nothing for what was not",
@@ -117,10 +79,10 @@ const values: readonly Claim[] = [
   },
   {
     name: "answers many keys in order, misses included",
-    async prove({ driver, namespace, set }) {
+    async prove({ driver, namespace, set, getMany }) {
       await set("a", "1");
       await set("c", "3", ["tag"]);
-      assert.deepEqual(await driver.getMany(namespace, ["c", "b", "a", "a"]), ["3", undefined, "1", "1"]);
+      assert.deepEqual(await getMany("c", "b", "a", "a"), ["3", undefined, "1", "1"]);
       assert.deepEqual(await driver.getMany(namespace, []), []);
     },
   },
@@ -148,10 +110,10 @@ const values: readonly Claim[] = [
   },
   {
     name: "takes any name for a key or a tag, and confuses no two of them",
-    async prove({ driver, namespace, get, set }) {
+    async prove({ driver, namespace, get, getMany, set }) {
       for (const [index, name] of hostileNames.entries()) await set(name, String(index), [name]);
       assert.deepEqual(
-        await driver.getMany(namespace, hostileNames),
+        await getMany(...hostileNames),
         hostileNames.map((_, index) => String(index)),
       );
       for (const name of hostileNames) {
@@ -190,18 +152,13 @@ const removals: readonly Claim[] = [
   },
   {
     name: "invalidates by tag: every entry that has it, and no other",
-    async prove({ driver, namespace, set }) {
+    async prove({ driver, namespace, getMany, set }) {
       await set("one", "1", ["red"]);
       await set("two", "2", ["red", "blue"]);
       await set("three", "3", ["blue"]);
       await set("four", "4");
       await driver.invalidate(namespace, ["red"]);
-      assert.deepEqual(await driver.getMany(namespace, ["one", "two", "three", "four"]), [
-        undefined,
-        undefined,
-        "3",
-        "4",
-      ]);
+      assert.deepEqual(await getMany("one", "two", "three", "four"), [undefined, undefined, "3", "4"]);
     },
   },
   {
@@ -246,7 +203,7 @@ const fences: readonly Claim[] = [
       const fence = await lease("a", ["tag"]);
       assert.equal(await fill("a", "1", fence, ["tag"]), true);
       assert.equal(await get("a"), "1");
-      assert.equal((await driver.getOrLease(namespace, "a", ["tag"])).value, "1");
+      assert.equal((await driver.getOrLease(namespace, "a", ["tag"])).found?.value, "1");
     },
   },
   ...(
@@ -293,7 +250,7 @@ const fences: readonly Claim[] = [
     name: "refuses the second of two loads of the same entry, and a fence that it never gave",
     async prove({ get, lease, fill }) {
       const first = await lease("a");
-      const second = await lease("a");
+      const second = await lease("a", [], { insist: true });
       assert.equal(await fill("a", "first", first), true);
       assert.equal(await fill("a", "second", second), false);
       assert.equal(await get("a"), "first");
@@ -318,7 +275,8 @@ async function raceFillsAndInvalidations({ driver, namespace, get, fill }: Bench
   const loader = async () => {
     for (let i = 0; i < 15; i++) {
       const key = keys[random.uint32() % keys.length] as string;
-      const { fence } = await driver.getOrLease(namespace, key, [key, "all"]);
+      const insist = random.uint32() % 2 === 0;
+      const { fence } = await driver.getOrLease(namespace, key, [key, "all"], { insist });
       const loaded = String(truth.get(key));
       await pause();
       if (fence !== undefined) await fill(key, loaded, fence, [key, "all"]);
@@ -348,8 +306,8 @@ const sharing: readonly Claim[] = [
       await other.open();
       try {
         await set("a", "1", ["tag"]);
-        const seen = await other.getMany(namespace, ["a"]);
-        assert.deepEqual(seen, [driver.flags.shared ? "1" : undefined]);
+        const [seen] = await other.getMany(namespace, ["a"]);
+        assert.equal(seen?.value, driver.flags.shared ? "1" : undefined);
         const fence = await lease("b", ["tag"]);
         await other.invalidate(namespace, ["tag"]);
         assert.equal(await get("a"), driver.flags.shared ? undefined : "1");
@@ -367,11 +325,12 @@ const sharing: readonly Claim[] = [
       await driver.close();
       const next = await options.makeDriver();
       await next.open();
-      assert.deepEqual(await next.getMany(namespace, ["a"]), [driver.flags.persistent ? "1" : undefined]);
+      const [kept] = await next.getMany(namespace, ["a"]);
+      assert.equal(kept?.value, driver.flags.persistent ? "1" : undefined);
       await next.close();
       await driver.open();
     },
   },
 ];
 
-const claims: readonly Claim[] = [...values, ...removals, ...fences, ...sharing];
+const claims: readonly Claim[] = [...values, ...removals, ...fences, ...sharing, ...fillClaims];

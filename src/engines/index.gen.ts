@@ -14,4 +14,8 @@ export const engineOfScheme: Readonly<Record<string, keyof typeof engines>> = {
   postgresql: "postgres",
   redis: "redis",
   rediss: "redis",
+  "redis+sentinel": "redis",
+  "rediss+sentinel": "redis",
+  "redis+cluster": "redis",
+  "rediss+cluster": "redis",
 };

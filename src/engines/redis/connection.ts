@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
-import { isIP } from "node:net";
 import type { Clock, Random } from "../../base/index.ts";
 import { PlinthError, StartError, systemClock, systemRandom } from "../../base/index.ts";
 import type { TimeLimit } from "../../resilience/index.ts";
 import { createTimeLimit } from "../../resilience/index.ts";
 import type { RedisAddress } from "./address.ts";
+import type { Client, ClientLibrary, Link } from "./link.ts";
+import { connectOnce, createLink } from "./link.ts";
 
 export interface ConnectionOptions {
   readonly clock?: Clock;
@@ -15,34 +16,22 @@ export interface ConnectionOptions {
   readonly loadPackage?: () => Promise<unknown>;
 }
 
-/** The part of `@redis/client` that is used. */
-interface ClientLibrary {
-  createClient(options: object): Client;
-}
-
-interface Client {
-  readonly isReady: boolean;
-  connect(): Promise<unknown>;
-  sendCommand(args: readonly string[]): Promise<unknown>;
-  close(): Promise<unknown>;
-  destroy(): void;
-  on(event: string, listener: (thrown: unknown) => void): unknown;
-}
-
-const connectMsMax = 2000;
 const commandMsMax = 1000;
-const commandsMax = 10_000;
 const reconnectMsMax = 2000;
 const openAttemptsMax = 5;
+/** How often a server that became a replica makes this room look for the primary again. */
+const readonlyMsMin = 1000;
 
 /**
- * One connection to a Redis server, on which all commands go out in order without waiting for each other.
+ * One connection to a Redis server, or to each node of a cluster, on which all commands go out in order without waiting
+ * for each other.
  *
  * At start, five attempts are made; then the start fails. Later, a lost connection is made again for as long as it takes,
- * after a random wait of up to 2 s. Meanwhile commands fail at once (`REDIS_UNREACHABLE`): nothing is queued that nobody
- * waits for any more. A command that has no answer after 1 s fails too, and if nothing at all was heard since it was
- * sent, the connection is given up and a new one made: a peer that vanished without a word is otherwise noticed after
- * minutes. At most 10,000 commands are on their way.
+ * after a random wait of up to 2 s; with sentinels, to whom they name then. Meanwhile commands fail at once
+ * (`REDIS_UNREACHABLE`): nothing is queued that nobody waits for any more. A command that has no answer after 1 s fails
+ * too, and if nothing at all was heard since it was sent, the connection is given up and a new one made: a peer that
+ * vanished without a word is otherwise noticed after minutes. So is one that has become a replica. At most 10,000
+ * commands are on their way.
  */
 export class RedisConnection {
   readonly #address: RedisAddress;
@@ -51,9 +40,11 @@ export class RedisConnection {
   readonly #limit: TimeLimit;
   readonly #name: string;
   readonly #loadPackage: (() => Promise<unknown>) | undefined;
+  /** When an answer was heard last; in a cluster, for each part of the keys that is in one slot. */
+  readonly #heardAt = new Map<string, number>();
   #library: ClientLibrary | undefined;
-  #client: Client | undefined;
-  #heardAt = 0;
+  #link: Link | undefined;
+  #replacedAt = Number.NEGATIVE_INFINITY;
 
   constructor(address: RedisAddress, options: ConnectionOptions = {}) {
     this.#address = address;
@@ -68,13 +59,13 @@ export class RedisConnection {
   async open(): Promise<void> {
     this.#library = await loadClient(this.#loadPackage);
     for (let attempt = 1; ; attempt++) {
-      const { client, reconnects } = this.#create(this.#library);
+      const link = this.#create(this.#library);
       try {
-        await client.connect();
-        reconnects.on = true;
-        this.#client = client;
+        await link.connect();
+        this.#link = link;
         return;
       } catch (thrown) {
+        link.destroy();
         if (isRefusal(thrown)) throw refused(this.#address, thrown);
         if (attempt >= openAttemptsMax) throw unreachable(this.#address, thrown);
         await this.#clock.sleep(this.#jitterMs(attempt));
@@ -82,18 +73,23 @@ export class RedisConnection {
     }
   }
 
-  async command(args: readonly string[]): Promise<unknown> {
-    const client = this.#client;
-    if (!client?.isReady) throw offline();
+  /** `slotKey`: a key by which a cluster finds the node. */
+  async command(args: readonly string[], slotKey: string | undefined = args[1]): Promise<unknown> {
+    const link = this.#link;
+    if (!link?.isReady) throw offline();
     const sentAt = this.#clock.now();
+    const part = this.#partOf(slotKey);
     try {
-      const reply = await this.#limit(client.sendCommand(args));
-      this.#heardAt = this.#clock.now();
+      const reply = await this.#limit(link.send(args, slotKey));
+      this.#heardAt.set(part, this.#clock.now());
       return reply;
     } catch (thrown) {
-      if (!(thrown instanceof PlinthError)) throw failed(thrown);
-      if (this.#heardAt < sentAt) this.#replace(client);
-      throw thrown;
+      if (thrown instanceof PlinthError) {
+        if ((this.#heardAt.get(part) ?? 0) < sentAt) this.#replace(link);
+        throw thrown;
+      }
+      if (thrown instanceof Error && thrown.message.startsWith("READONLY") && this.#mayLookAgain()) this.#replace(link);
+      throw failed(thrown);
     }
   }
 
@@ -101,56 +97,71 @@ export class RedisConnection {
   async evaluate(script: RedisScript, keys: readonly string[], args: readonly string[]): Promise<unknown> {
     const rest = [String(keys.length), ...keys, ...args];
     try {
-      return await this.command(["EVALSHA", script.digest, ...rest]);
+      return await this.command(["EVALSHA", script.digest, ...rest], keys[0]);
     } catch (thrown) {
       if (!replyOf(thrown).startsWith("NOSCRIPT")) throw thrown;
-      return this.command(["EVAL", script.text, ...rest]);
+      return this.command(["EVAL", script.text, ...rest], keys[0]);
     }
+  }
+
+  /** A connection of its own for who listens, which ends when it is lost. `turn` chooses among the nodes of a cluster. */
+  async connectListener(turn: number): Promise<Client> {
+    const library = this.#library;
+    if (!library) throw offline();
+    return connectOnce({ library, address: this.#address, name: this.#name }, turn);
   }
 
   /** Waits for commands under way, for at most 1 s. */
   async close(): Promise<void> {
-    const client = this.#client;
-    this.#client = undefined;
-    if (!client) return;
-    if (client.isReady) await this.#limit(client.close()).catch(() => client.destroy());
-    else client.destroy();
+    const link = this.#link;
+    this.#link = undefined;
+    if (!link) return;
+    if (link.isReady) await this.#limit(link.close()).catch(() => link.destroy());
+    else link.destroy();
   }
 
-  /** A client that does not reconnect until it is told to: at start, this room counts the attempts itself. */
-  #create(library: ClientLibrary): { client: Client; reconnects: { on: boolean } } {
-    const { host, port, tls, username, password, database } = this.#address;
-    const reconnects = { on: false };
-    const client = library.createClient({
-      RESP: 2,
+  #create(library: ClientLibrary): Link {
+    const link: Link = createLink({
+      library,
+      address: this.#address,
       name: this.#name,
-      database,
-      ...(username !== undefined && { username }),
-      ...(password !== undefined && { password }),
-      disableOfflineQueue: true,
-      commandsQueueMaxLength: commandsMax,
-      maintNotifications: "disabled",
-      socket: {
-        host,
-        port,
-        ...(tls && { tls: true, ...(!isIP(host) && { servername: host }) }),
-        connectTimeout: connectMsMax,
-        reconnectStrategy: (retries: number) => reconnects.on && this.#jitterMs(retries + 1),
-      },
+      jitterMs: (attempt) => this.#jitterMs(attempt),
+      onEnd: () => this.#replace(link),
     });
-    // Without a listener a lost connection would end the process. Each command that it costs fails on its own.
-    client.on("error", () => {});
-    return { client, reconnects };
+    return link;
   }
 
-  #replace(old: Client): void {
-    if (this.#client !== old || !this.#library) return;
+  #replace(old: Link): void {
+    if (this.#link !== old || !this.#library) return;
     old.destroy();
-    const { client, reconnects } = this.#create(this.#library);
-    reconnects.on = true;
-    this.#client = client;
-    // Rejects only when it is closed while it tries.
-    client.connect().catch(() => {});
+    const link = this.#create(this.#library);
+    this.#link = link;
+    void this.#connect(link);
+  }
+
+  /** Until it is connected, or replaced or closed. */
+  async #connect(link: Link): Promise<void> {
+    for (let attempt = 1; this.#link === link; attempt++) {
+      try {
+        await link.connect();
+      } catch {
+        await new Promise<void>((resolve) => this.#clock.after(this.#jitterMs(attempt), resolve));
+        continue;
+      }
+      if (this.#link !== link) link.destroy();
+      return;
+    }
+  }
+
+  #mayLookAgain(): boolean {
+    const nowMs = this.#clock.now();
+    if (nowMs - this.#replacedAt < readonlyMsMin) return false;
+    this.#replacedAt = nowMs;
+    return true;
+  }
+
+  #partOf(slotKey: string | undefined): string {
+    return this.#address.kind === "cluster" ? (slotKey?.split("}", 1)[0] ?? "") : "";
   }
 
   #jitterMs(attempt: number): number {

@@ -1,36 +1,70 @@
 import type { Random } from "../../base/index.ts";
 import { assert, StartError, systemRandom } from "../../base/index.ts";
-import type { CacheDriver, CacheLookup, CacheWrite } from "../../cache/index.ts";
-import { leaseMs } from "../../cache/index.ts";
+import type {
+  CacheDriver,
+  CacheFound,
+  CacheLeaseOptions,
+  CacheLookup,
+  CacheRemoval,
+  CacheRemoved,
+  CacheWatcher,
+  CacheWrite,
+} from "../../cache/index.ts";
+import { holdMs, leaseMs, tombstoneMs } from "../../cache/index.ts";
 import type { RedisConnection } from "./connection.ts";
 import { replyOf } from "./connection.ts";
-import { getManyScript, getOrLeaseScript, setScript } from "./scripts.ts";
+import type { Removals } from "./removals.ts";
+import {
+  deleteScript,
+  getManyScript,
+  getOrLeaseScript,
+  invalidateScript,
+  releaseScript,
+  setScript,
+} from "./scripts.ts";
 
 /** The name of the tag that every entry has, and `clear` removes. No tag of a caller is empty. */
 const namespaceTag = "";
 const probeNamespace = "plinth";
 
+export interface RedisCacheOptions {
+  readonly connection: RedisConnection;
+  /** The feed of removals. Undefined: not offered. */
+  readonly removals?: Removals | undefined;
+  readonly prefix: string;
+  /** Into how many slots of a cluster each namespace is spread. Default 1. */
+  readonly spread?: number;
+  readonly random?: Random | undefined;
+}
+
 /**
- * The cache driver. Every operation is one round trip.
+ * The cache driver. Every operation is one round trip; one for each slot where a namespace is spread over several.
  *
- * Keys are `prefix:{namespace}:` and then `v:` and the key for an entry, `l:` and the key for a lease, `t:` and the tag
- * for a generation. What the caller named comes last, so nothing in it can be taken for another part; the braces keep a
- * namespace in one slot of a cluster.
+ * Keys are `prefix:{namespace}:` and then `v:` and the key for an entry, `l:` for its lease, `x:` for its tombstone; `t:`
+ * and the tag for a generation, `m:` for the mark of a fresh invalidation. What the caller named comes last, so nothing in
+ * it can be taken for another part; the braces keep a namespace in one slot of a cluster, or a part of it, `{namespace/1}`.
  */
 export class RedisCache implements CacheDriver {
   readonly name = "redis";
   readonly flags = { shared: true, persistent: true };
+  readonly watch?: (watcher: CacheWatcher) => () => void;
 
   readonly #connection: RedisConnection;
+  readonly #removals: Removals | undefined;
   readonly #prefix: string;
+  readonly #spread: number;
   readonly #random: Random;
-  readonly #names = new Map<string, string>();
+  readonly #names = new Map<string, readonly string[]>();
   readonly #nonceBytes = new Uint8Array(12);
 
-  constructor(connection: RedisConnection, prefix: string, options: { random?: Random } = {}) {
-    this.#connection = connection;
-    this.#prefix = prefix;
+  constructor(options: RedisCacheOptions) {
+    this.#connection = options.connection;
+    this.#removals = options.removals;
+    this.#prefix = options.prefix;
+    this.#spread = options.spread ?? 1;
     this.#random = options.random ?? systemRandom;
+    const { removals } = options;
+    if (removals) this.watch = (watcher) => removals.watch(watcher);
   }
 
   /**
@@ -45,91 +79,187 @@ export class RedisCache implements CacheDriver {
       await this.delete(probeNamespace, ["probe"]);
     } catch (thrown) {
       const reply = replyOf(thrown);
-      if (!/NOPERM|READONLY|ERR /.test(reply)) return;
-      await this.#connection.close();
-      throw new StartError(
-        "REDIS_COMMANDS_REFUSED",
-        `redis: the server does not do what a cache needs (${reply}). Connect to a primary, as a user with ACL rules ~${this.#prefix}:* +@hash +@string +@keyspace +@scripting`,
-      );
+      if (/NOPERM|READONLY|ERR /.test(reply)) {
+        await this.#connection.close();
+        throw new StartError(
+          "REDIS_COMMANDS_REFUSED",
+          `redis: the server does not do what a cache needs (${reply}). Connect to a primary, as a user with ACL rules ~${this.#prefix}:* &${this.#prefix}:* +@hash +@string +@keyspace +@scripting +@pubsub`,
+        );
+      }
     }
+    this.#removals?.open();
   }
 
-  async getMany(namespace: string, keys: readonly string[]): Promise<readonly (string | undefined)[]> {
-    if (keys.length === 0) return [];
-    const name = this.#nameOf(namespace);
-    const values = await this.#connection.evaluate(
-      getManyScript,
-      keys.map((key) => `${name}v:${key}`),
-      [`${name}t:`],
-    );
-    return (values as (string | null)[]).map((value) => value ?? undefined);
+  async getMany(namespace: string, keys: readonly string[]): Promise<readonly (CacheFound | undefined)[]> {
+    const found: (CacheFound | undefined)[] = [];
+    const reads = this.#parts(namespace, keys).map(async ({ name, indexes }) => {
+      const reply = await this.#connection.evaluate(
+        getManyScript,
+        indexes.map((index) => `${name}v:${keys[index]}`),
+        [`${name}t:`],
+      );
+      for (const [at, index] of indexes.entries()) {
+        const entry = toFound((reply as (FoundReply | null)[])[at]);
+        found[index] = entry && entry.freshMs > 0 ? entry : undefined;
+      }
+    });
+    await Promise.all(reads);
+    return found;
   }
 
-  async getOrLease(namespace: string, key: string, tags: readonly string[]): Promise<CacheLookup> {
-    const name = this.#nameOf(namespace);
-    const reply = (await this.#connection.evaluate(
-      getOrLeaseScript,
-      [`${name}v:${key}`, `${name}l:${key}`],
-      [`${name}t:`, this.#nonce(), String(leaseMs), namespaceTag, ...tags],
-    )) as [number, string, ...string[]];
-    const [found, first, ...generations] = reply;
-    if (found === 1) return { value: first, fence: undefined };
-    return { value: undefined, fence: JSON.stringify([first, ...generations]) };
-  }
-
-  async set(namespace: string, key: string, value: string, { ttlMs, tags, fence }: CacheWrite): Promise<boolean> {
-    const name = this.#nameOf(namespace);
-    const [token, ...generations] = fence === undefined ? [""] : (JSON.parse(fence) as [string, ...string[]]);
-    const allTags = [namespaceTag, ...tags];
-    const reply = await this.#connection.evaluate(
-      setScript,
-      [`${name}v:${key}`, `${name}l:${key}`],
-      [
+  async getOrLease(
+    namespace: string,
+    key: string,
+    tags: readonly string[],
+    { insist = false }: CacheLeaseOptions = {},
+  ): Promise<CacheLookup> {
+    const name = this.#nameOf(namespace, key);
+    const holder = this.#nonce();
+    let reply: LeaseReply;
+    try {
+      reply = (await this.#connection.evaluate(getOrLeaseScript, keysOf(name, key), [
         `${name}t:`,
-        this.#nonce(),
-        String(Math.ceil(ttlMs)),
-        value,
-        token,
-        ...allTags.flatMap((tag, index) => [tag, generations[index] ?? ""]),
-      ],
-    );
+        `${name}m:`,
+        holder,
+        String(leaseMs),
+        String(holdMs),
+        insist ? "1" : "",
+        namespaceTag,
+        ...tags,
+      ])) as LeaseReply;
+    } catch (thrown) {
+      // No room for a lease: nothing can be stored, but what is there can still be read.
+      if (!replyOf(thrown).includes("OOM ")) throw thrown;
+      return { found: undefined, fence: undefined, isBusy: false, primary: true };
+    }
+    const [kind, entry, primary, token, ...generations] = reply;
+    const found = toFound(entry);
+    if (kind === 1) return { found, fence: undefined, isBusy: false, primary: false };
+    if (kind === 2) return { found, fence: undefined, isBusy: true, primary: primary === 1 };
+    return { found, fence: JSON.stringify([token, holder, ...generations]), isBusy: false, primary: primary === 1 };
+  }
+
+  async release(namespace: string, key: string, fence: string): Promise<void> {
+    const [token, holder] = JSON.parse(fence) as [string, string];
+    await this.#connection.evaluate(releaseScript, [`${this.#nameOf(namespace, key)}l:${key}`], [token, holder]);
+  }
+
+  async set(namespace: string, key: string, value: string, options: CacheWrite): Promise<boolean> {
+    const { ttlMs, keepMs = 0, tags, fence, version } = options;
+    const name = this.#nameOf(namespace, key);
+    const [token, , ...generations] = fence === undefined ? ["", ""] : (JSON.parse(fence) as string[]);
+    const staleMs = Math.ceil(keepMs);
+    const removed: CacheRemoved = { kind: "keys", namespace, names: [key] };
+    const reply = await this.#connection.evaluate(setScript, keysOf(name, key), [
+      `${name}t:`,
+      this.#nonce(),
+      String(Math.ceil(ttlMs) + staleMs),
+      String(staleMs),
+      value,
+      token as string,
+      version === undefined ? "" : String(version),
+      String(tombstoneMs),
+      ...(fence === undefined ? this.#message(removed) : ["", ""]),
+      ...[namespaceTag, ...tags].flatMap((tag, index) => [tag, generations[index] ?? ""]),
+    ]);
     return reply === 1;
   }
 
-  async delete(namespace: string, keys: readonly string[]): Promise<void> {
-    const name = this.#nameOf(namespace);
-    await this.#unlink(keys.flatMap((key) => [`${name}v:${key}`, `${name}l:${key}`]));
+  async delete(namespace: string, keys: readonly string[], { version = 0 }: CacheRemoval = {}): Promise<void> {
+    await Promise.all(
+      this.#parts(namespace, keys).map(({ name, indexes }) => {
+        const names = indexes.map((index) => keys[index] as string);
+        return this.#connection.evaluate(
+          deleteScript,
+          names.flatMap((key) => keysOf(name, key)),
+          [String(version), String(tombstoneMs), ...this.#message({ kind: "keys", namespace, names })],
+        );
+      }),
+    );
   }
 
   async invalidate(namespace: string, tags: readonly string[]): Promise<void> {
-    const name = this.#nameOf(namespace);
-    await this.#unlink(tags.map((tag) => `${name}t:${tag}`));
+    if (tags.length > 0) await this.#invalidate(tags, { kind: "tags", namespace, names: tags });
   }
 
   async clear(namespace: string): Promise<void> {
-    await this.invalidate(namespace, [namespaceTag]);
+    await this.#invalidate([namespaceTag], { kind: "all", namespace });
   }
 
   async close(): Promise<void> {
+    await this.#removals?.close();
     await this.#connection.close();
   }
 
-  async #unlink(keys: readonly string[]): Promise<void> {
-    if (keys.length > 0) await this.#connection.command(["UNLINK", ...keys]);
+  /** Each part of a spread namespace has its own generations. Others are told by each, when it has removed its own. */
+  async #invalidate(tags: readonly string[], removed: CacheRemoved): Promise<void> {
+    await Promise.all(
+      this.#namesOf(removed.namespace).map((name) =>
+        this.#connection.evaluate(
+          invalidateScript,
+          tags.flatMap((tag) => [`${name}t:${tag}`, `${name}m:${tag}`]),
+          [String(tombstoneMs), ...this.#message(removed)],
+        ),
+      ),
+    );
   }
 
-  #nameOf(namespace: string): string {
-    let name = this.#names.get(namespace);
-    if (name === undefined) {
-      assert(/^[\w.-]+$/.test(namespace), `a namespace is letters, digits, ".", "_" and "-"`);
-      name = `${this.#prefix}:{${namespace}}:`;
-      this.#names.set(namespace, name);
+  #message(removed: CacheRemoved): readonly string[] {
+    return this.#removals?.toMessage(removed) ?? [`${this.#prefix}:removed`, ""];
+  }
+
+  /** The keys by the slot that they are in, as indexes into the list. */
+  #parts(namespace: string, keys: readonly string[]): { name: string; indexes: number[] }[] {
+    const parts = new Map<string, number[]>();
+    for (const [index, key] of keys.entries()) {
+      const name = this.#nameOf(namespace, key);
+      const indexes = parts.get(name);
+      if (indexes) indexes.push(index);
+      else parts.set(name, [index]);
     }
-    return name;
+    return [...parts].map(([name, indexes]) => ({ name, indexes }));
+  }
+
+  #nameOf(namespace: string, key: string): string {
+    const names = this.#namesOf(namespace);
+    return names[names.length === 1 ? 0 : hash(key) % names.length] as string;
+  }
+
+  #namesOf(namespace: string): readonly string[] {
+    let names = this.#names.get(namespace);
+    if (names === undefined) {
+      assert(/^[\w.-]+$/.test(namespace), `a namespace is letters, digits, ".", "_" and "-"`);
+      names = Array.from({ length: this.#spread }, (_, part) =>
+        part === 0 ? `${this.#prefix}:{${namespace}}:` : `${this.#prefix}:{${namespace}/${part}}:`,
+      );
+      this.#names.set(namespace, names);
+    }
+    return names;
   }
 
   /** 96 random bits: a name that was never given before. */
   #nonce(): string {
     return Buffer.from(this.#random.fill(this.#nonceBytes)).toString("base64url");
   }
+}
+
+/** Value, ms left, kept ms, of them stale, tags. */
+type FoundReply = readonly [string, number, number, number, readonly string[]];
+type LeaseReply = readonly [number, FoundReply | null, number, string, ...string[]];
+
+function toFound(reply: FoundReply | null | undefined): CacheFound | undefined {
+  if (!reply) return undefined;
+  const [value, leftMs, keptMs, staleMs, tags] = reply;
+  return { value, freshMs: leftMs - staleMs, ageMs: Math.max(0, keptMs - leftMs), tags };
+}
+
+function keysOf(name: string, key: string): [string, string, string] {
+  return [`${name}v:${key}`, `${name}l:${key}`, `${name}x:${key}`];
+}
+
+/** FNV-1a over UTF-16 units: the same in every process. */
+function hash(text: string): number {
+  let sum = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) sum = Math.imul(sum ^ text.charCodeAt(i), 0x01000193);
+  return sum >>> 0;
 }
