@@ -56,4 +56,8 @@ export { createPublisher } from "./publisher.ts";
 export { Redeliver } from "./redeliver.ts";
 export type { Relay, RelayOptions, RelayStats } from "./relay.ts";
 export { createRelay } from "./relay.ts";
+export type { CatchUp, Schedule, Tick } from "./schedule.ts";
+export { planSchedules } from "./schedule.ts";
+export type { Scheduler, SchedulerOptions, SchedulerStats, ScheduleStats, TickReport } from "./scheduler.ts";
+export { createScheduler } from "./scheduler.ts";
 export type { HandlerDelivery, Subscription } from "./subscription.ts";
