@@ -5,15 +5,34 @@ import catalog from "./catalog/service.ts";
 import checkout from "./checkout/service.ts";
 import currency from "./currency/service.ts";
 import email from "./email/service.ts";
+import inventory from "./inventory/service.ts";
 import payment from "./payment/service.ts";
+import pricing from "./pricing/service.ts";
+import recommendation from "./recommendation/service.ts";
+import reviews from "./reviews/service.ts";
+import shipping from "./shipping/service.ts";
 
 export default app({
   name: "shop",
   version: "0.1.0",
-  services: [catalog, currency, accounts, cart, payment, checkout, email],
+  services: [
+    catalog,
+    pricing,
+    currency,
+    reviews,
+    recommendation,
+    accounts,
+    cart,
+    inventory,
+    payment,
+    checkout,
+    shipping,
+    email,
+  ],
   placement: {
-    edge: ["gateway", "catalog", "currency", "accounts"],
-    orders: ["cart", "checkout", "payment"],
-    workers: ["email"],
+    edge: ["gateway", "accounts", "currency"],
+    catalogue: ["catalog", "pricing", "reviews"],
+    orders: ["cart", "checkout", "payment", "inventory", "shipping"],
+    workers: ["email", "recommendation"],
   },
 });

@@ -1,10 +1,11 @@
 import type { Client } from "plinth";
 import shop from "./app.ts";
+import { inventory } from "./inventory/contract.ts";
 import { payment } from "./payment/contract.ts";
 import { startShop } from "./shop.fixture.ts";
 
 /**
- * The shop as a process that a test kills: at `PLINTH_CRASH_POINT`, or between the charge and the order. It writes its
+ * The shop as a process that a test kills: at `PLINTH_CRASH_POINT`, or between two steps of a purchase. It writes its
  * address and stays until it dies.
  */
 export interface CrashOptions {
@@ -13,18 +14,33 @@ export interface CrashOptions {
   readonly inbox?: boolean;
   /** Nobody but email listens to events here, so that the first effect is the mail's. */
   readonly onlyMail?: boolean;
-  readonly dieAfterCharge?: boolean;
+  readonly dieAfter?: "reserve" | "charge";
 }
 
-const { onlyMail = false, dieAfterCharge = false, ...options }: CrashOptions = JSON.parse(process.argv[2] ?? "{}");
+const { onlyMail = false, dieAfter, ...options }: CrashOptions = JSON.parse(process.argv[2] ?? "{}");
 const { PLINTH_CRASH_POINT } = process.env;
 
+const fatalInventory: Pick<Client<typeof inventory>, "reserve"> = {
+  async reserve(request) {
+    await running.client(inventory).reserve(request);
+    return die();
+  },
+};
 const fatalPayment: Pick<Client<typeof payment>, "charge"> = {
   async charge(request) {
     await running.client(payment).charge(request);
-    process.kill(process.pid, "SIGKILL");
-    return new Promise(() => {});
+    return die();
   },
+};
+
+function die(): Promise<never> {
+  process.kill(process.pid, "SIGKILL");
+  return new Promise(() => {});
+}
+
+const doubles = {
+  reserve: { checkout: { inventory: fatalInventory } },
+  charge: { checkout: { payment: fatalPayment } },
 };
 const services = shop.services.map((service) =>
   service.kind === "service" && service.contract.name !== "email" && onlyMail
@@ -34,7 +50,7 @@ const services = shop.services.map((service) =>
 const running = await startShop({
   ...options,
   services,
-  doubles: dieAfterCharge ? { checkout: { payment: fatalPayment } } : {},
+  doubles: dieAfter ? doubles[dieAfter] : {},
   environment: PLINTH_CRASH_POINT === undefined ? {} : { PLINTH_CRASH_POINT },
 });
 process.stdout.write(`listens on ${running.url}\n`);

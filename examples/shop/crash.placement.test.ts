@@ -112,6 +112,20 @@ async function orderIn(shop: TestShop): Promise<{ id: string; status: string }> 
   return rows[0] as { id: string; status: string };
 }
 
+/** How many candles are kept for orders. */
+async function keptIn(shop: TestShop): Promise<unknown> {
+  const [row] = await shop.run("select reserved from inventory.stock where product_id = 'candle'");
+  return row?.reserved;
+}
+
+/** Two candles, and the delivery of three kilograms to Great Britain. */
+const paid = 2 * 1990 + 1090;
+
+const breaks = [
+  { name: "between the reservation and the charge: gives the stock back", dieAfter: "reserve", charged: null },
+  { name: "between the charge and the order: gives charge and stock back", dieAfter: "charge", charged: paid },
+] as const;
+
 for (const { name, skip, newHome } of engines) {
   const title = `the shop, killed during a checkout on ${name},`;
   if (skip) it(title, { skip }, () => {});
@@ -139,13 +153,14 @@ function killThere(newHome: () => Promise<Home>): void {
   it(
     "between commit and publish: sends the mail once, and tells the order to whoever asks again",
     inCopy(async (home) => {
-      // The second passage: the first is that of OrderStarted.
-      await crash(home, token, { at: "outbox.committed:2" });
+      // The fourth passage, after those of OrderStarted, StockReserved and PaymentCaptured.
+      await crash(home, token, { at: "outbox.committed:4" });
       await recover(home, async (shop) => {
         const again = await take(shop.url, "POST /orders", { token, ...order, status: 201 });
         await shop.quiet();
         assert.deepEqual(await orderIn(shop), { id: again.id, status: "placed" });
-        assert.equal((await mailsAbout(again.id, shop.mailFolder)).length, 1);
+        const mails = await mailsAbout(again.id, shop.mailFolder);
+        assert.deepEqual([mails.order.length, mails.shipping.length], [1, 1]);
         assert.deepEqual((await take(shop.url, "GET /cart", { token })).items, []);
       });
     }),
@@ -159,7 +174,7 @@ function killThere(newHome: () => Promise<Home>): void {
         await shop.quiet();
         const { id, status } = await orderIn(shop);
         assert.equal(status, "placed");
-        assert.equal((await mailsAbout(id, shop.mailFolder)).length, 1);
+        assert.equal((await mailsAbout(id, shop.mailFolder)).order.length, 1);
       });
     }),
   );
@@ -171,27 +186,31 @@ function killThere(newHome: () => Promise<Home>): void {
       const look = async (shop: TestShop) => {
         await shop.quiet();
         const { id } = await orderIn(shop);
-        assert.equal((await mailsAbout(id, shop.mailFolder)).length, 2);
+        assert.equal((await mailsAbout(id, shop.mailFolder)).order.length, 2);
       };
       await recover(home, look, { inbox: false });
     }),
   );
 
-  it(
-    "between the charge and the order: gives the charge back",
-    inCopy(async (home) => {
-      await crash(home, token, { dieAfterCharge: true });
-      await recover(home, async (shop) => {
-        await until("the clean-up", async () => {
-          // It may have been put off once more, just before it died.
-          await shop.passSeconds(60);
-          return (await orderIn(shop)).status === "failed";
+  for (const { name, dieAfter, charged } of breaks) {
+    it(
+      name,
+      inCopy(async (home) => {
+        await crash(home, token, { dieAfter });
+        await recover(home, async (shop) => {
+          assert.equal(await keptIn(shop), 2, "what the dead process has reserved");
+          await until("the clean-up", async () => {
+            // It may have been put off once more, just before it died.
+            await shop.passSeconds(60);
+            return (await orderIn(shop)).status === "failed";
+          });
+          const charges = await shop.run("select amount, refunded_at is not null as refunded from payment.charges");
+          assert.deepEqual(charges, [{ amount: charged, refunded: true }]);
+          assert.equal(await keptIn(shop), 0);
+          await refuse(shop.url, "POST /orders", { token, ...order, status: 409, reason: "ORDER_FAILED" });
+          assert.equal((await take(shop.url, "GET /cart", { token })).items.length, 1);
         });
-        const charges = await shop.run("select amount, refunded_at is not null as refunded from payment.charges");
-        assert.deepEqual(charges, [{ amount: 3980, refunded: true }]);
-        await refuse(shop.url, "POST /orders", { token, ...order, status: 409, reason: "ORDER_FAILED" });
-        assert.equal((await take(shop.url, "GET /cart", { token })).items.length, 1);
-      });
-    }),
-  );
+      }),
+    );
+  }
 }

@@ -23,7 +23,7 @@ interface Placement {
 const placements: readonly Placement[] = [
   { name: "in one process", start: (folder) => startInside(folder, "process") },
   { name: "with RPC between its groups", start: (folder) => startInside(folder, "groups") },
-  { name: "in three processes on Postgres", skip: skipWithoutPostgres, start: startProcesses },
+  { name: "in four processes on Postgres", skip: skipWithoutPostgres, start: startProcesses },
 ];
 
 function startInside(folder: string, placement: "process" | "groups"): Promise<Running> {
@@ -34,9 +34,9 @@ function startInside(folder: string, placement: "process" | "groups"): Promise<R
   });
 }
 
-/** `plinth start --group …` for each, as on three machines that share a database. */
+/** `plinth start --group …` for each, as on four machines that share a database. */
 async function startProcesses(folder: string): Promise<Running> {
-  const groups = ["edge", "orders", "workers"];
+  const groups = ["edge", "catalogue", "orders", "workers"];
   const [port = 0, ...ports] = await freePorts(1 + groups.length);
   const database = await newDatabase();
   const programs = groups.map((group, i) =>

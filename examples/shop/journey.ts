@@ -81,6 +81,7 @@ export const journey: readonly Step[] = [
     async run({ url }) {
       const product = await take(url, "GET /products/chef-knife");
       assert.deepEqual(product.price, { amount: 8900, currency: "EUR" });
+      assert.equal(product.stock, "plenty");
       await refuse(url, "GET /products/moon-dust", { status: 404, reason: "PRODUCT_UNKNOWN" });
     },
   },
@@ -97,6 +98,19 @@ export const journey: readonly Step[] = [
         status: 404,
         reason: "CURRENCY_UNKNOWN",
       });
+    },
+  },
+  {
+    name: "is told what many of one thing cost, and what sending them costs",
+    async run({ url }) {
+      const body = { items: [{ productId: "candle", quantity: 5 }], currency: "JPY" };
+      const quote = await take(url, "POST /quotes", { body });
+      // Five for 5 % less each: 18.905 is 18.91.
+      assert.deepEqual(quote.lines[0].unitPrice, { amount: 1891, currency: "EUR" });
+      assert.deepEqual(quote.total, { amount: 9455, currency: "EUR" });
+      assert.equal(quote.converted.currency, "JPY");
+      const sending = await take(url, "GET /shipping/quote?country=GB&grams=1500&value=1990");
+      assert.deepEqual(sending, { price: { amount: 990, currency: "EUR" }, days: 4 });
     },
   },
   {
@@ -247,14 +261,66 @@ export const journey: readonly Step[] = [
   {
     name: "gets one mail, which tells what was bought, what was paid and where it goes",
     async run({ mailFolder, orderId }) {
-      await until("the mail", async () => (await mailsAbout(orderId, mailFolder)).length > 0);
+      await until("the mail", async () => (await mailsAbout(orderId, mailFolder)).order.length > 0);
       const mails = await mailsAbout(orderId, mailFolder);
-      assert.equal(mails.length, 1);
-      const [mail = ""] = mails;
+      assert.equal(mails.order.length, 1);
+      const [mail = ""] = mails.order;
       const expected = ["Thank you, Ada", "Chef&#39;s knife 20 cm", "Beeswax candle", "39.80 EUR", "Paid: 20135 JPY"];
       for (const text of [...expected, "Ada &lt;Lovelace&gt;", "ada.lovelace@example.com"]) {
         assert.ok(mail.includes(text), `${text} is in the mail:\n${mail}`);
       }
+    },
+  },
+  {
+    name: "can follow the parcel, which a stranger cannot, and has one mail with its number",
+    async run({ url, token, stranger, mailFolder, orderId }) {
+      const route = `GET /orders/${orderId}/shipment`;
+      const shipment = await until("the parcel", async () => {
+        const { status, body } = await ask(url, route, { token });
+        return status === 200 && body;
+      });
+      assert.equal(shipment.status, "shipped");
+      await refuse(url, route, { token: stranger, status: 404, reason: "SHIPMENT_UNKNOWN" });
+      await until("the mail", async () => (await mailsAbout(orderId, mailFolder)).shipping.length > 0);
+      const { shipping } = await mailsAbout(orderId, mailFolder);
+      assert.equal(shipping.length, 1);
+      assert.ok(shipping[0]?.includes(shipment.trackingId));
+    },
+  },
+  {
+    name: "finds the stock smaller by what was bought",
+    async run({ url }) {
+      assert.deepEqual(await take(url, "GET /products/candle/stock"), {
+        productId: "candle",
+        available: 9998,
+        level: "plenty",
+      });
+    },
+  },
+  {
+    name: "writes about what was bought, and cannot about anything else",
+    async run({ url, token, stranger }) {
+      const body = { stars: 4, text: "Smells of honey." };
+      const review = await until("the purchase to be known", async () => {
+        const answer = await ask(url, "PUT /products/candle/review", { token, body });
+        return answer.status === 200 && answer.body;
+      });
+      assert.equal(review.author, "Ada");
+      const { rating, reviews } = await take(url, "GET /products/candle/reviews");
+      assert.deepEqual([rating, reviews], [{ count: 1, average: 4 }, [review]]);
+      const notBought = { body, status: 400, reason: "NOT_BOUGHT" };
+      await refuse(url, "PUT /products/kite/review", { ...notBought, token });
+      await refuse(url, "PUT /products/candle/review", { ...notBought, token: stranger });
+    },
+  },
+  {
+    name: "is shown what goes with what was bought",
+    async run({ url }) {
+      const ids = (answer: { products: { id: string }[] }) => answer.products.map((product) => product.id);
+      await until("the order to be counted", async () => {
+        return ids(await take(url, "GET /products/candle/also-bought")).includes("chef-knife");
+      });
+      assert.deepEqual(ids(await take(url, "GET /popular")).sort(), ["candle", "chef-knife"]);
     },
   },
 ];

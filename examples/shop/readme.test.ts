@@ -108,7 +108,8 @@ function follow(way: Way): void {
 
 describe("the README's commands for several processes", () => {
   it("name groups and settings that exist", () => {
-    for (const [, group] of readme.matchAll(/--group (\w+)/g)) assert.match(group ?? "", /^(edge|orders|workers)$/);
-    assert.equal([...readme.matchAll(/--group (\w+)/g)].length, 3);
+    for (const [, group] of readme.matchAll(/--group (\w+)/g))
+      assert.match(group ?? "", /^(edge|catalogue|orders|workers)$/);
+    assert.equal([...readme.matchAll(/--group (\w+)/g)].length, 4);
   });
 });

@@ -28,6 +28,11 @@ export interface TestShop extends TestApp {
 
 const probe = createProbe();
 
+/** The services that announce something, and so have an outbox. */
+const publishers = shop.services.flatMap(({ contract }) =>
+  Object.keys(contract.events).length > 0 ? [contract.name] : [],
+);
+
 /** The whole shop in this process, with a probe in it. */
 export async function startShop(options: ShopOptions = {}): Promise<TestShop> {
   const { doubles = {}, inbox = true, services = shop.services, databaseUrl } = options;
@@ -47,9 +52,11 @@ export async function startShop(options: ShopOptions = {}): Promise<TestShop> {
     run,
     async quiet() {
       await until("the events to have taken effect", async () => {
+        const unpublished = publishers.map(
+          (name) => `(select count(*) from ${name}.plinth_outbox where published_at is null)`,
+        );
         const [left] = await run(
-          `select (select count(*) from checkout.plinth_outbox where published_at is null)
-            + (select count(*) from email.plinth_outbox where published_at is null)
+          `select ${unpublished.join(" + ")}
             + (select count(*) from plinth_broker.deliveries where subscription <> 'checkout.cleanUpAfterCrash') as count`,
         );
         return left?.count === 0;

@@ -1,14 +1,7 @@
 import { database, newId, service, tokens } from "plinth";
 import { type Account, accounts } from "./contract.ts";
 import { hashPassword, verifyPassword } from "./password.ts";
-
-interface AccountRow {
-  id: string;
-  email: string;
-  name: string;
-  password: string;
-  created_at: string;
-}
+import { type AccountRow, findAccount, findAccountId, insertAccount } from "./people.ts";
 
 function toAccount({ id, email, name, created_at }: AccountRow): Account {
   return { id, email, name, createdAt: created_at };
@@ -21,18 +14,16 @@ export default service(accounts, {
       const address = email.toLowerCase();
       const taken = () => fail("EMAIL_TAKEN", "There is an account with this address.");
       // Before the costly part, to spare it; the insert below decides between two who come at once.
-      const [other] = await db.sql`select id from accounts where email = ${address}`;
-      if (other) throw taken();
+      if ((await findAccountId(db, address)) !== undefined) throw taken();
       const hash = await hashPassword(password);
-      const [row] = await db.sql<AccountRow>`
-        insert into accounts (id, email, name, password) values (${newId()}, ${address}, ${name}, ${hash})
-        on conflict (email) do nothing returning *`;
+      const row = await insertAccount(db, { id: newId(), email: address, name, password: hash });
       if (!row) throw taken();
       return { account: toAccount(row), ...(await tokens.issue({ subject: row.id })) };
     },
 
     async signIn({ email, password }, { db, tokens, fail }) {
-      const [row] = await db.sql<AccountRow>`select * from accounts where email = ${email.toLowerCase()}`;
+      const id = await findAccountId(db, email.toLowerCase());
+      const row = id === undefined ? undefined : await findAccount(db, id);
       if (!(await verifyPassword(password, row?.password)) || !row) {
         throw fail("CREDENTIALS_WRONG", "The address or the password is wrong.");
       }
@@ -40,7 +31,7 @@ export default service(accounts, {
     },
 
     async getMine(_request, { db, principal, fail }) {
-      const [row] = await db.sql<AccountRow>`select * from accounts where id = ${principal.subject}`;
+      const row = await findAccount(db, principal.subject);
       if (!row) throw fail("ACCOUNT_GONE", "This account is gone; sign in again.");
       return toAccount(row);
     },

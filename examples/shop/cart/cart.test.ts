@@ -25,10 +25,10 @@ describe("a cart", () => {
 
   const set = (productId: string, quantity: number) => shop.client(cart).setItem({ productId, quantity });
   const contents = async () =>
-    (await shop.client(cart).getCart()).items.map(({ productId, quantity }) => [productId, quantity]);
+    (await shop.client(cart).getCart({})).items.map(({ productId, quantity }) => [productId, quantity]);
 
   it("is empty at first and costs nothing", async () => {
-    assert.deepEqual(await shop.client(cart).getCart(), { items: [], total: { amount: 0, currency: "EUR" } });
+    assert.deepEqual(await shop.client(cart).getCart({}), { items: [], total: { amount: 0, currency: "EUR" } });
   });
 
   it("keeps the order in which things came in, and the last quantity of each", async () => {
@@ -44,9 +44,9 @@ describe("a cart", () => {
   it("adds up today's prices, and leaves out what is not sold any more", async () => {
     await set("kite", 2);
     await set("candle", 1);
-    await shop.run("update catalog.products set price_cents = 3000 where id = 'kite'");
+    await shop.run("update pricing.prices set base_cents = 3000 where product_id = 'kite'");
     await shop.run("insert into cart.items (account_id, product_id, quantity) values ('shop', 'sold-out', 1)");
-    const { items, total } = await shop.client(cart).getCart();
+    const { items, total } = await shop.client(cart).getCart({});
     assert.deepEqual(
       items.map(({ productId, unitPrice, price }) => [productId, unitPrice.amount, price.amount]),
       [
@@ -80,6 +80,21 @@ describe("a cart", () => {
 
   it("does not take what the catalog does not know", async () => {
     await assert.rejects(set("moon-dust", 1), (thrown) => isError(thrown, "PRODUCT_UNKNOWN"));
+  });
+
+  it("tells its total in another currency, if asked to", async () => {
+    await set("chef-knife", 1);
+    const { total, converted } = await shop.client(cart).getCart({ currency: "JPY" });
+    assert.deepEqual([total.amount, converted], [8900, { amount: 13913, currency: "JPY" }]);
+    await assert.rejects(shop.client(cart).getCart({ currency: "XXX" }), (thrown) =>
+      isError(thrown, "CURRENCY_UNKNOWN"),
+    );
+  });
+
+  it("costs less for each from five of a thing on", async () => {
+    await set("candle", 5);
+    const [item] = (await shop.client(cart).getCart({})).items;
+    assert.deepEqual([item?.unitPrice.amount, item?.price.amount], [1891, 9455]);
   });
 
   it("loses what was bought, and keeps what came in while it was being paid for", async () => {

@@ -6,11 +6,16 @@ export const CartItem = t.Object({
   productId: Id,
   name: t.String(),
   quantity: t.Integer({ minimum: 1, maximum: 99 }),
+  grams: t.Integer({ description: "What one weighs." }),
   unitPrice: Money,
   price: Money,
 });
 
-export const Cart = t.Object({ items: t.Array(CartItem), total: Money });
+export const Cart = t.Object({
+  items: t.Array(CartItem),
+  total: Money,
+  converted: t.Optional(Money),
+});
 export type Cart = Infer<typeof Cart>;
 
 export const cart = contract("cart", {
@@ -18,7 +23,13 @@ export const cart = contract("cart", {
     getCart: method({
       http: "GET /cart",
       summary: "The cart of whoever is signed in",
+      request: t.Object({
+        currency: t.Optional(
+          t.String({ pattern: "^[A-Z]{3}$", description: "In which to tell the total a second time." }),
+        ),
+      }),
       response: Cart,
+      errors: { CURRENCY_UNKNOWN: "invalid_argument" },
       idempotent: true,
     }),
     setItem: method({

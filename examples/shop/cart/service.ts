@@ -1,7 +1,7 @@
-import { type Client, type Database, database, service, sql } from "plinth";
+import { type Client, type Database, database, isError, service, sql, type Transaction } from "plinth";
 import { catalog } from "../catalog/contract.ts";
 import { checkout } from "../checkout/contract.ts";
-import { baseCurrency, sum } from "../money.ts";
+import { pricing } from "../pricing/contract.ts";
 import { type Cart, cart } from "./contract.ts";
 
 const itemsMax = 50;
@@ -11,32 +11,41 @@ interface ItemRow {
   quantity: number;
 }
 
+interface Shelf {
+  readonly db: Database;
+  readonly catalog: Client<typeof catalog>;
+  readonly pricing: Client<typeof pricing>;
+}
+
 /** The cart with today's names and prices; products that are no longer sold are left out. */
-async function priceCart(accountId: string, db: Database, products: Client<typeof catalog>): Promise<Cart> {
+async function priceCart(accountId: string, { db, catalog, pricing }: Shelf, currency?: string): Promise<Cart> {
   const rows = await db.sql<ItemRow>`
     select product_id, quantity from items where account_id = ${accountId} order by added_at, product_id`;
-  const found = await products.getProducts({ ids: rows.map((row) => row.product_id) });
-  const byId = new Map(found.products.map((product) => [product.id, product]));
-  const items = rows.flatMap(({ product_id, quantity }) => {
-    const product = byId.get(product_id);
-    if (!product) return [];
-    const { id, name, price: unitPrice } = product;
-    const price = { amount: unitPrice.amount * quantity, currency: unitPrice.currency };
-    return [{ productId: id, name, quantity, unitPrice, price }];
+  const { products } = await catalog.describeProducts({ ids: rows.map((row) => row.product_id) });
+  const byId = new Map(products.map((product) => [product.id, product]));
+  const sold = rows.flatMap(({ product_id: productId, quantity }) =>
+    byId.has(productId) ? [{ productId, quantity }] : [],
+  );
+  const quote = await pricing.quote({ items: sold, ...(currency !== undefined && { currency }) });
+  const items = quote.lines.flatMap((line) => {
+    const product = byId.get(line.productId);
+    return product ? [{ ...line, name: product.name, grams: product.grams }] : [];
   });
-  const prices = items.map((item) => item.price);
-  return { items, total: sum(prices, baseCurrency) };
+  return { items, total: quote.total, ...(quote.converted && { converted: quote.converted }) };
 }
 
 export default service(cart, {
-  needs: { db: database({ migrations: new URL("./migrations/", import.meta.url) }), catalog },
+  needs: { db: database({ migrations: new URL("./migrations/", import.meta.url) }), catalog, pricing },
   methods: {
-    async getCart(_request, { db, catalog, principal }) {
-      return priceCart(principal.subject, db, catalog);
+    async getCart({ currency }, { db, catalog, pricing, principal, fail }) {
+      return priceCart(principal.subject, { db, catalog, pricing }, currency).catch((thrown: unknown) => {
+        if (isError(thrown, "CURRENCY_UNKNOWN")) throw fail("CURRENCY_UNKNOWN", `There is no rate for "${currency}".`);
+        throw thrown;
+      });
     },
 
-    async setItem({ productId, quantity }, { db, catalog, principal, fail }) {
-      const { products } = await catalog.getProducts({ ids: [productId] });
+    async setItem({ productId, quantity }, { db, catalog, pricing, principal, fail }) {
+      const { products } = await catalog.describeProducts({ ids: [productId] });
       if (products.length === 0) throw fail("PRODUCT_UNKNOWN", `There is no product "${productId}".`);
       // Two at once may go one over. Nothing breaks then: the limit keeps carts small, not exact.
       const added = await db.sql`
@@ -46,12 +55,12 @@ export default service(cart, {
         on conflict (account_id, product_id) do update set quantity = excluded.quantity
         returning product_id`;
       if (added.length === 0) throw fail("CART_FULL", `A cart holds ${itemsMax} different products.`);
-      return priceCart(principal.subject, db, catalog);
+      return priceCart(principal.subject, { db, catalog, pricing });
     },
 
-    async removeItem({ productId }, { db, catalog, principal }) {
+    async removeItem({ productId }, { db, catalog, pricing, principal }) {
       await db.sql`delete from items where account_id = ${principal.subject} and product_id = ${productId}`;
-      return priceCart(principal.subject, db, catalog);
+      return priceCart(principal.subject, { db, catalog, pricing });
     },
 
     async emptyCart(_request, { db, principal }) {
@@ -72,3 +81,16 @@ export default service(cart, {
     },
   },
 });
+
+/** Carts that nobody has put anything into for so long are emptied, a thousand things at a time. */
+export async function sweepOldCarts(tx: Transaction, { days = 90 }: { readonly days?: number } = {}): Promise<number> {
+  const swept = await tx.sql`
+    delete from items where (account_id, product_id) in (
+      select account_id, product_id from items as old
+      where not exists (
+        select 1 from items as young
+        where young.account_id = old.account_id and young.added_at > now() - make_interval(days => ${days}))
+      order by account_id, product_id limit 1000 for update skip locked)
+    returning product_id`;
+  return swept.length;
+}

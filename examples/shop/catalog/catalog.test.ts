@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { app, isError } from "plinth";
-import { startTestApp, type TestApp } from "plinth/testing";
+import { isError } from "plinth";
+import { inventory } from "../inventory/contract.ts";
+import { pricing } from "../pricing/contract.ts";
+import { startShop, type TestShop } from "../shop.fixture.ts";
 import { catalog } from "./contract.ts";
 import { fromCursor, toCursor } from "./cursor.ts";
-import catalogService from "./service.ts";
 
 describe("a cursor", () => {
   it("leads back to the position that it was made of", () => {
@@ -29,9 +30,9 @@ describe("a cursor", () => {
 });
 
 describe("the catalog", () => {
-  let running: TestApp;
+  let running: TestShop;
   before(async () => {
-    running = await startTestApp(app({ name: "catalog", services: [catalogService] }));
+    running = await startShop();
   });
   after(() => running.stop());
 
@@ -95,6 +96,56 @@ describe("the catalog", () => {
     const { products } = await running.client(catalog).getProducts({ ids: ["kite", "moon-dust", "candle"] });
     assert.deepEqual(products.map((product) => product.id).sort(), ["candle", "kite"]);
     assert.deepEqual((await running.client(catalog).getProducts({ ids: [] })).products, []);
+  });
+
+  it("shows a new price soon, although it keeps what it shows", async () => {
+    const shown = async () => {
+      const { products } = await running.client(catalog).listProducts({ search: "kite" });
+      const product = await running.client(catalog).getProduct({ id: "kite" });
+      assert.ok(products[0] && product.price.amount <= 2490 && products[0].price.amount <= 2490);
+      return [product.price.amount, products[0].price.amount];
+    };
+    assert.deepEqual(await shown(), [2490, 2490]);
+    await running.client(pricing).setPrice({ productId: "kite", cents: 2000, discountPercent: 10 });
+    await running.quiet();
+    assert.deepEqual(await shown(), [1800, 1800]);
+  });
+
+  it("asks the database once for what is looked at often", async () => {
+    await running.client(catalog).getProduct({ id: "candle" });
+    await running.run("update catalog.products set name = 'Changed behind its back' where id = 'candle'");
+    assert.equal((await running.client(catalog).getProduct({ id: "candle" })).name, "Beeswax candle");
+    await running.client(pricing).setPrice({ productId: "candle", cents: 1990 });
+    await running.quiet();
+    assert.equal((await running.client(catalog).getProduct({ id: "candle" })).name, "Changed behind its back");
+    await running.run("update catalog.products set name = 'Beeswax candle' where id = 'candle'");
+  });
+
+  it("shows how much there is, as inventory says", async () => {
+    const set = (available: number) =>
+      running.run(
+        `update inventory.stock set available = ${available}, received = ${available} where product_id = 'vase'`,
+      );
+    const reserve = (key: string) =>
+      running.client(inventory).reserve({ key, items: [{ productId: "vase", quantity: 1 }] });
+    const shown = async () => (await running.client(catalog).getProduct({ id: "vase" })).stock;
+    assert.equal(await shown(), "plenty");
+    await set(21);
+    await reserve("first");
+    await running.quiet();
+    assert.equal(await shown(), "low");
+    await running.client(inventory).receive({ productId: "vase", deliveryId: "d-1", quantity: 100 });
+    await running.quiet();
+    assert.equal(await shown(), "plenty");
+  });
+
+  it("does not show what has no price", async () => {
+    await running.run("delete from pricing.prices where product_id = 'dominoes'");
+    await assert.rejects(running.client(catalog).getProduct({ id: "dominoes" }), (thrown) =>
+      isError(thrown, "PRODUCT_UNKNOWN"),
+    );
+    assert.deepEqual((await running.client(catalog).getProducts({ ids: ["dominoes"] })).products, []);
+    await running.client(pricing).setPrice({ productId: "dominoes", cents: 2190 });
   });
 
   it("counts its categories", async () => {

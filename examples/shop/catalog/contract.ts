@@ -1,4 +1,5 @@
 import { contract, type Infer, method, t } from "plinth";
+import { StockLevel } from "../inventory/contract.ts";
 import { Money } from "../money.ts";
 import { Id, line } from "../text.ts";
 
@@ -7,7 +8,9 @@ export const Product = t.Object({
   name: t.String(),
   description: t.String(),
   category: t.String(),
+  grams: t.Integer({ description: "What one weighs." }),
   price: Money,
+  stock: StockLevel,
 });
 export type Product = Infer<typeof Product>;
 
@@ -44,6 +47,13 @@ export const catalog = contract("catalog", {
       summary: "Several products at once, for other services; those that do not exist are left out",
       request: t.Object({ ids: t.Array(Id, { maxItems: 200 }) }),
       response: t.Object({ products: t.Array(Product) }),
+      access: "public",
+      idempotent: true,
+    }),
+    describeProducts: method({
+      summary: "What several products are called and weigh, for other services; those that do not exist are left out",
+      request: t.Object({ ids: t.Array(Id, { maxItems: 200 }) }),
+      response: t.Object({ products: t.Array(t.Object({ id: Id, name: t.String(), grams: t.Integer() })) }),
       access: "public",
       idempotent: true,
     }),

@@ -1,62 +1,70 @@
-import { database, service, sql } from "plinth";
-import { baseCurrency } from "../money.ts";
-import { catalog, type Product } from "./contract.ts";
+import { cache, database, service } from "plinth";
+import { inventory } from "../inventory/contract.ts";
+import { pricing } from "../pricing/contract.ts";
+import { catalog } from "./contract.ts";
 import { fromCursor, toCursor } from "./cursor.ts";
+import { findProducts, listProducts } from "./products.ts";
+import { forget, pageView, productView } from "./views.ts";
 
-interface ProductRow {
-  id: string;
-  name: string;
-  description: string;
-  category: string;
-  price_cents: number;
-}
-
-const columns = sql`id, name, description, category, price_cents`;
-
-function toProduct(row: ProductRow): Product {
-  const { id, name, description, category } = row;
-  return { id, name, description, category, price: { amount: row.price_cents, currency: baseCurrency } };
-}
-
+/**
+ * What customers look at: names and descriptions of its own, prices from pricing, and how much there is as inventory
+ * announced it. What is shown is kept for a while (`views.ts`); what is bought is priced and reserved anew.
+ */
 export default service(catalog, {
-  needs: { db: database({ migrations: new URL("./migrations/", import.meta.url) }) },
+  needs: { db: database({ migrations: new URL("./migrations/", import.meta.url) }), cache: cache(), pricing },
   methods: {
-    async listProducts({ category, search, limit = 20, after }, { db, fail }) {
-      const conditions = [sql`true`];
-      if (category !== undefined) conditions.push(sql`category = ${category}`);
-      if (search !== undefined) {
-        const pattern = `%${search.replaceAll(/[\\%_]/g, "\\$&")}%`;
-        conditions.push(sql`(name ilike ${pattern} or description ilike ${pattern})`);
+    async listProducts({ category, search, limit = 20, after }, { db, cache, pricing, fail }) {
+      const position = after === undefined ? undefined : fromCursor(after);
+      if (after !== undefined && !position) {
+        throw fail("CURSOR_INVALID", '"after" is not the "next" of a page; begin without it.');
       }
-      if (after !== undefined) {
-        const position = fromCursor(after);
-        if (!position) throw fail("CURSOR_INVALID", '"after" is not the "next" of a page; begin without it.');
-        conditions.push(sql`(name, id) > (${position.name}, ${position.id})`);
-      }
-      // One more than asked for: it tells whether there is another page.
-      const rows = await db.sql<ProductRow>`
-        select ${columns} from products where ${sql.join(conditions, sql` and `)} order by name, id limit ${limit + 1}`;
-      const page = rows.slice(0, limit);
-      const last = page.at(-1);
-      return { products: page.map(toProduct), ...(rows.length > limit && last && { next: toCursor(last) }) };
+      const filter = { category, search, limit, after: position };
+      const { products, last } = await pageView(cache, filter, () => listProducts({ db, pricing }, filter));
+      return { products, ...(last && { next: toCursor(last) }) };
     },
 
-    async getProduct({ id }, { db, fail }) {
-      const [row] = await db.sql<ProductRow>`select ${columns} from products where id = ${id}`;
-      if (!row) throw fail("PRODUCT_UNKNOWN", `There is no product "${id}".`);
-      return toProduct(row);
+    async getProduct({ id }, { db, cache, pricing, fail }) {
+      const product = await productView(cache, id, async () => (await findProducts({ db, pricing }, [id]))[0] ?? null);
+      if (!product) throw fail("PRODUCT_UNKNOWN", `There is no product "${id}".`);
+      return product;
     },
 
-    async getProducts({ ids }, { db }) {
+    async getProducts({ ids }, { db, pricing }) {
+      return { products: await findProducts({ db, pricing }, ids) };
+    },
+
+    async describeProducts({ ids }, { db }) {
       if (ids.length === 0) return { products: [] };
-      const rows = await db.sql<ProductRow>`select ${columns} from products where id = any(${ids})`;
-      return { products: rows.map(toProduct) };
+      const products = await db.sql<{ id: string; name: string; grams: number }>`
+        select id, name, grams from products where id = any(${ids})`;
+      return { products };
     },
 
-    async listCategories(_request, { db }) {
-      const categories = await db.sql<{ name: string; count: number }>`
-        select category as name, count(*)::int as count from products group by category order by category`;
+    async listCategories(_request, { db, cache }) {
+      const categories = await pageView(
+        cache,
+        { categories: true },
+        () => db.sql<{ name: string; count: number }>`
+          select category as name, count(*)::int as count from products group by category order by category`,
+      );
       return { categories };
+    },
+  },
+  subscriptions: {
+    showNewPrice: {
+      event: pricing.PriceChanged,
+      async handle({ productId }, { cache, tx }) {
+        forget(cache, tx, productId);
+      },
+    },
+    showStockLevel: {
+      event: inventory.StockLevelChanged,
+      async handle({ productId, level, version }, { cache, tx }) {
+        await tx.sql`
+          update products set stock_level = ${level}, stock_version = ${version}
+          where id = ${productId} and stock_version < ${version}`;
+        forget(cache, tx, productId);
+      },
     },
   },
 });

@@ -24,25 +24,27 @@ describe("checkout", () => {
     shop
       .client(checkout)
       .placeOrder({ card, shipTo, ...request }, idempotencyKey === undefined ? undefined : { idempotencyKey });
+  const goodsAndDelivery = { amount: 1990 + 990, currency: "EUR" };
   const ordersInTable = async () => (await shop.run("select id, status from checkout.orders")).length;
   const chargesInTable = async () => (await shop.run("select key from payment.charges")).length;
   const reason = (name: string) => (thrown: unknown) => isError(thrown, name);
 
   it("places an order at the prices that the cart shows, paid for under the order's own id", async () => {
-    const shown = await shop.client(cart).getCart();
+    const shown = await shop.client(cart).getCart({});
     const order = await buy();
-    assert.deepEqual([order.status, order.items, order.total], ["placed", shown.items, shown.total]);
+    assert.deepEqual([order.status, order.items], ["placed", shown.items]);
+    assert.deepEqual([shown.total.amount, order.delivery.amount, order.total], [1990, 990, goodsAndDelivery]);
     const charges = await shop.run(
       `select amount, currency, refunded_at from payment.charges where key = '${order.id}'`,
     );
-    assert.deepEqual(charges, [{ amount: 1990, currency: "EUR", refunded_at: null }]);
+    assert.deepEqual(charges, [{ ...goodsAndDelivery, refunded_at: null }]);
   });
 
   it("keeps an order as it was bought, whatever prices do later", async () => {
     const order = await buy();
-    await shop.run("update catalog.products set price_cents = price_cents + 100 where id = 'candle'");
+    await shop.run("update pricing.prices set base_cents = base_cents + 100 where product_id = 'candle'");
     assert.deepEqual(await shop.client(checkout).getOrder({ id: order.id }), order);
-    await shop.run("update catalog.products set price_cents = price_cents - 100 where id = 'candle'");
+    await shop.run("update pricing.prices set base_cents = base_cents - 100 where product_id = 'candle'");
   });
 
   it("leaves no order, no charge and a full cart behind when the card is no good", async () => {
@@ -56,7 +58,7 @@ describe("checkout", () => {
       await assert.rejects(buy({ card: { ...card, ...change } }), reason(expected));
     }
     assert.deepEqual([await ordersInTable(), await chargesInTable()], before);
-    assert.equal((await shop.client(cart).getCart()).items.length, 1);
+    assert.equal((await shop.client(cart).getCart({})).items.length, 1);
   });
 
   it("begins nothing with an empty cart, nor in a currency that it does not take", async () => {
@@ -70,7 +72,7 @@ describe("checkout", () => {
   it("buys once what is sent twice under one key, and answers the same", async () => {
     const first = await buy({}, "twice");
     await shop.quiet();
-    assert.deepEqual((await shop.client(cart).getCart()).items, []);
+    assert.deepEqual((await shop.client(cart).getCart({})).items, []);
     assert.deepEqual(await buy({}, "twice"), first);
   });
 
@@ -117,9 +119,48 @@ describe("checkout", () => {
     }
   });
 
-  it("sends one mail for each order", async () => {
+  it("sends one mail that an order is placed, and one that it is on its way", async () => {
     const { id } = await buy();
     await shop.quiet();
-    assert.equal((await mailsAbout(id, shop.mailFolder)).length, 1);
+    const { order, shipping } = await mailsAbout(id, shop.mailFolder);
+    assert.deepEqual([order.length, shipping.length], [1, 1]);
+  });
+
+  it("sends much free, and says what the sending of little costs", async () => {
+    assert.deepEqual((await buy()).delivery, { amount: 990, currency: "EUR" });
+    await shop.quiet();
+    await shop.client(cart).setItem({ productId: "chef-knife", quantity: 1 });
+    const { delivery, total } = await buy();
+    assert.deepEqual([delivery.amount, total.amount], [0, 8900]);
+  });
+
+  it("sells what it has kept for the order", async () => {
+    const stock = async () => (await shop.run("select * from inventory.stock where product_id = 'candle'"))[0];
+    const before = await stock();
+    await buy();
+    await shop.quiet();
+    const after = await stock();
+    assert.deepEqual(
+      [after?.available, after?.reserved, after?.sold],
+      [Number(before?.available) - 1, 0, Number(before?.sold) + 1],
+    );
+  });
+
+  it("neither charges nor keeps anything when one thing is sold out, and lets the key be used again", async () => {
+    const before = [await ordersInTable(), await chargesInTable()];
+    await shop.client(cart).setItem({ productId: "kite", quantity: 3 });
+    const set = (available: number) =>
+      shop.run(`update inventory.stock set available = ${available}, received = ${available} + reserved + sold
+        where product_id = 'kite'`);
+    await set(2);
+    await assert.rejects(buy({}, "sold out"), (thrown) => {
+      return isError(thrown, "OUT_OF_STOCK") && thrown.code === "failed_precondition" && /kite/.test(thrown.message);
+    });
+    assert.deepEqual([await ordersInTable(), await chargesInTable()], before);
+    const kept = await shop.run("select key from inventory.reservations where status = 'reserved'");
+    assert.deepEqual(kept, [], "not even of what there was enough of");
+    await set(3);
+    assert.equal((await buy({}, "sold out")).status, "placed");
+    await set(10_000);
   });
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { isError, PlinthError } from "plinth";
 import { cart } from "../cart/contract.ts";
+import { inventory } from "../inventory/contract.ts";
 import { payment } from "../payment/contract.ts";
 import { accountsDouble, card, shipTo } from "../purchase.fixture.ts";
 import { startShop, type TestShop } from "../shop.fixture.ts";
@@ -10,24 +11,36 @@ import { checkout } from "./contract.ts";
 
 type Charge = { key: string; amount: { amount: number; currency: string }; card: typeof card };
 
+type Reserve = { key: string; items: { productId: string; quantity: number }[] };
+
+/** A candle, and its way to Great Britain. */
+const paid = 1990 + 990;
+
 /**
- * What becomes of the money when something breaks between the first statement and the last. Checkout's way to payment
- * is a double here that breaks in the way that a test asks for; behind it is the real one.
+ * What becomes of money and stock when something breaks between the first statement and the last. Checkout's ways to
+ * payment and inventory are doubles here that break in the way that a test asks for; behind them are the real ones.
  */
 describe("an order that breaks off", () => {
   let shop: TestShop;
   const real = {
     charge: (request: Charge) => shop.client(payment).charge(request),
     refund: (request: { key: string }) => shop.client(payment).refund(request),
+    reserve: (request: Reserve) => shop.client(inventory).reserve(request),
+    release: (request: { key: string }) => shop.client(inventory).release(request),
   };
   let broken: Partial<typeof real> = {};
-  const double = {
+  const paymentDouble = {
     charge: (request: Charge) => (broken.charge ?? real.charge)(request),
     refund: (request: { key: string }) => (broken.refund ?? real.refund)(request),
   };
+  const inventoryDouble = {
+    reserve: (request: Reserve) => (broken.reserve ?? real.reserve)(request),
+    release: (request: { key: string }) => (broken.release ?? real.release)(request),
+  };
 
   before(async () => {
-    shop = await startShop({ doubles: { checkout: { accounts: accountsDouble, payment: double } } });
+    const doubles = { accounts: accountsDouble, payment: paymentDouble, inventory: inventoryDouble };
+    shop = await startShop({ doubles: { checkout: doubles } });
   });
   after(() => shop.stop());
   beforeEach(async () => {
@@ -45,6 +58,11 @@ describe("an order that breaks off", () => {
     (await shop.run("select amount, refunded_at is not null as refunded from payment.charges")).map(
       ({ amount, refunded }) => ({ amount, refunded }),
     );
+  /** How many candles are kept for orders, and how many are sold. */
+  const candles = async () => {
+    const [row] = await shop.run("select reserved, sold from inventory.stock where product_id = 'candle'");
+    return { reserved: Number(row?.reserved), sold: Number(row?.sold) };
+  };
   const cleanUpOf = (orderId: string) =>
     shop.run(
       `select ready_at > now() as parked from plinth_broker.deliveries
@@ -61,13 +79,14 @@ describe("an order that breaks off", () => {
     } finally {
       await shop.run("alter table checkout.orders drop constraint broken");
     }
-    assert.deepEqual(await charges(), [{ amount: 1990, refunded: true }]);
+    assert.deepEqual(await charges(), [{ amount: paid, refunded: true }]);
     const { orders: seen } = await shop.client(checkout).listOrders({});
     assert.deepEqual(
       seen.map((order) => order.status),
       ["failed"],
     );
-    assert.equal((await shop.client(cart).getCart()).items.length, 1, "the cart is as it was");
+    assert.equal((await shop.client(cart).getCart({})).items.length, 1, "the cart is as it was");
+    assert.equal((await candles()).reserved, 0);
   });
 
   it("because the answer of the charge was lost, has its money back", async () => {
@@ -76,7 +95,7 @@ describe("an order that breaks off", () => {
       return timeOut();
     };
     await assert.rejects(buy(), (thrown) => isError(thrown, "deadline_exceeded"));
-    assert.deepEqual(await charges(), [{ amount: 1990, refunded: true }]);
+    assert.deepEqual(await charges(), [{ amount: paid, refunded: true }]);
     assert.deepEqual(await orders(), ["failed"]);
   });
 
@@ -109,12 +128,59 @@ describe("an order that breaks off", () => {
     };
     broken.refund = async () => timeOut();
     await assert.rejects(buy(), (thrown) => isError(thrown, "deadline_exceeded"));
-    assert.deepEqual(await charges(), [{ amount: 1990, refunded: false }]);
+    assert.deepEqual(await charges(), [{ amount: paid, refunded: false }]);
     assert.deepEqual(await orders(), ["failing"]);
     broken = {};
     await shop.passSeconds(60);
     await until("the refund", async () => (await charges())[0]?.refunded === true);
     await until("the order's end", async () => (await orders())[0] === "failed");
+  });
+
+  it("because the answer of the reservation was lost, keeps nothing and charges nothing", async () => {
+    broken.reserve = async (request) => {
+      await real.reserve(request);
+      return timeOut();
+    };
+    const { sold } = await candles();
+    await assert.rejects(buy(), (thrown) => isError(thrown, "deadline_exceeded"));
+    assert.deepEqual(await charges(), [{ amount: null, refunded: true }]);
+    assert.deepEqual(await candles(), { reserved: 0, sold });
+    assert.deepEqual(await orders(), ["failed"]);
+  });
+
+  it("before the reservation arrives, keeps nothing when it arrives late", async () => {
+    let late: Reserve | undefined;
+    broken.reserve = async (request) => {
+      late = request;
+      return timeOut();
+    };
+    await assert.rejects(buy(), (thrown) => isError(thrown, "deadline_exceeded"));
+    await assert.rejects(real.reserve(late ?? assert.fail("nothing was reserved")), (thrown) =>
+      isError(thrown, "RESERVATION_VOID"),
+    );
+    assert.equal((await candles()).reserved, 0);
+  });
+
+  it("because the card is declined, gives the stock back", async () => {
+    const declined = { ...card, number: "4000 0000 0000 0002" };
+    await assert.rejects(shop.client(checkout).placeOrder({ card: declined, shipTo }), (thrown) =>
+      isError(thrown, "CARD_DECLINED"),
+    );
+    assert.equal((await candles()).reserved, 0);
+    assert.deepEqual(await orders(), []);
+  });
+
+  it("and whose stock cannot be given back at once, has it given back by the event that it left behind", async () => {
+    broken.release = async () => timeOut();
+    const declined = { ...card, number: "4000 0000 0000 0002" };
+    await assert.rejects(shop.client(checkout).placeOrder({ card: declined, shipTo }), (thrown) =>
+      isError(thrown, "CARD_DECLINED"),
+    );
+    assert.deepEqual([(await candles()).reserved, await orders()], [1, ["pending"]]);
+    broken = {};
+    await shop.passSeconds(60);
+    await until("the order's end", async () => (await orders())[0] === "failed");
+    assert.equal((await candles()).reserved, 0);
   });
 
   it("is left alone by the clean-up while it may still be paid for", async () => {
@@ -127,7 +193,7 @@ describe("an order that breaks off", () => {
       return real.charge(request);
     };
     assert.equal((await buy()).status, "placed");
-    assert.deepEqual(await charges(), [{ amount: 1990, refunded: false }]);
+    assert.deepEqual(await charges(), [{ amount: paid, refunded: false }]);
   });
 
   it("by taking too long to be paid for, is given up, and neither charged nor placed afterwards", async () => {
@@ -147,6 +213,6 @@ describe("an order that breaks off", () => {
     await shop.passSeconds(60);
     await until("the clean-up to be over", async () => (await cleanUpOf(id)).length === 0);
     assert.deepEqual(await orders(), ["placed"]);
-    assert.deepEqual(await charges(), [{ amount: 1990, refunded: false }]);
+    assert.deepEqual(await charges(), [{ amount: paid, refunded: false }]);
   });
 });

@@ -2,22 +2,16 @@ import { contract, event, type Infer, method, t } from "plinth";
 import { CartItem } from "../cart/contract.ts";
 import { Money } from "../money.ts";
 import { Card } from "../payment/contract.ts";
-import { Id, line } from "../text.ts";
+import { Address, Id, line } from "../text.ts";
 
-export const Address = t.Object({
-  name: line({ min: 1, max: 100 }),
-  street: line({ min: 1, max: 200 }),
-  city: line({ min: 1, max: 100 }),
-  postalCode: line({ min: 1, max: 20 }),
-  country: t.String({ pattern: "^[A-Z]{2}$", description: "ISO 3166-1 alpha-2 code." }),
-});
-
+/** `items` and `delivery` are told in euro, as the shop reckons; `total` is what was paid for both. */
 export const Order = t.Object({
   id: Id,
   status: t.Union([t.Literal("placed"), t.Literal("failed")], {
     description: "failed: something broke on our side while it was paid for. What was charged has been given back.",
   }),
   items: t.Array(CartItem),
+  delivery: Money,
   total: Money,
   shipTo: Address,
   createdAt: t.String({ format: "date-time" }),
@@ -33,7 +27,7 @@ export const checkout = contract("checkout", {
       summary: "Buys what is in the cart",
       description:
         "With an Idempotency-Key the same order sent twice is bought once, and the second answer is that of the first. " +
-        "A declined card leaves no order, and its key may be used again.",
+        "A declined card, or a thing that is sold out, leaves no order, and its key may be used again.",
       request: t.Object({
         card: Card,
         shipTo: Address,
@@ -44,6 +38,7 @@ export const checkout = contract("checkout", {
       errors: {
         CART_EMPTY: "failed_precondition",
         CURRENCY_UNKNOWN: "invalid_argument",
+        OUT_OF_STOCK: "failed_precondition",
         CARD_INVALID: "invalid_argument",
         CARD_EXPIRED: "failed_precondition",
         CARD_DECLINED: "failed_precondition",
@@ -82,6 +77,7 @@ export const checkout = contract("checkout", {
         accountId: t.String(),
         recipient: t.Object({ name: t.String(), email: t.String() }),
         items: t.Array(CartItem),
+        delivery: Money,
         total: Money,
         minorDigits: t.Integer({ description: "Of the currency of `total`." }),
         shipTo: Address,

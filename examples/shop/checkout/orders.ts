@@ -1,12 +1,13 @@
-import { type Database, type Infer, sql, type Transaction } from "plinth";
-import type { Money } from "../money.ts";
-import type { Address, Order } from "./contract.ts";
+import { type Database, sql, type Transaction } from "plinth";
+import { baseCurrency, type Money } from "../money.ts";
+import type { Order } from "./contract.ts";
 
 /** The table of orders: every statement that touches it, and what each may change. */
 export interface OrderRow {
   readonly id: string;
   readonly status: "pending" | "placed" | "failing" | "failed";
   readonly items: Order["items"];
+  readonly delivery_cents: number;
   readonly total_amount: number;
   readonly total_currency: string;
   readonly ship_to: Order["shipTo"];
@@ -19,8 +20,10 @@ export interface NewOrder {
   readonly accountId: string;
   readonly requestKey: string | undefined;
   readonly items: Order["items"];
+  /** In euro. */
+  readonly delivery: Money;
   readonly total: Money;
-  readonly shipTo: Infer<typeof Address>;
+  readonly shipTo: Order["shipTo"];
 }
 
 /** What a customer sees of an order: one that is given up counts as failed while its money is still on the way back. */
@@ -29,6 +32,7 @@ export function toOrder(row: OrderRow): Order {
     id: row.id,
     status: row.status === "placed" ? "placed" : "failed",
     items: row.items,
+    delivery: { amount: row.delivery_cents, currency: baseCurrency },
     total: { amount: row.total_amount, currency: row.total_currency },
     shipTo: row.ship_to,
     createdAt: row.created_at,
@@ -37,11 +41,11 @@ export function toOrder(row: OrderRow): Order {
 
 /** Writes a pending order. False when the account has used this request key before. */
 export async function startOrder(tx: Transaction, order: NewOrder): Promise<boolean> {
-  const { id, accountId, requestKey = null, items, total, shipTo } = order;
+  const { id, accountId, requestKey = null, items, delivery, total, shipTo } = order;
   const rows = await tx.sql`
-    insert into orders (id, account_id, request_key, status, items, total_amount, total_currency, ship_to)
-    values (${id}, ${accountId}, ${requestKey}, 'pending', ${sql.json(items)}, ${total.amount}, ${total.currency},
-      ${sql.json(shipTo)})
+    insert into orders (id, account_id, request_key, status, items, delivery_cents, total_amount, total_currency, ship_to)
+    values (${id}, ${accountId}, ${requestKey}, 'pending', ${sql.json(items)}, ${delivery.amount}, ${total.amount},
+      ${total.currency}, ${sql.json(shipTo)})
     on conflict (account_id, request_key) do nothing returning id`;
   return rows.length > 0;
 }
@@ -66,7 +70,7 @@ export async function markFailing(db: Database, id: string): Promise<boolean> {
   return rows.length > 0;
 }
 
-/** failing → failed: the money is back. */
+/** failing → failed: the money is back, and the things can be sold to others. */
 export async function markFailed(db: Database | Transaction, id: string): Promise<void> {
   await db.sql`update orders set status = 'failed' where id = ${id} and status = 'failing'`;
 }

@@ -9,6 +9,7 @@ import { startShop, type TestShop } from "../shop.fixture.ts";
 import { until } from "../waiting.fixture.ts";
 import { email } from "./contract.ts";
 import { type OrderPlaced, renderOrderMail } from "./order-mail.ts";
+import { renderShippingMail, type Shipped } from "./shipping-mail.ts";
 
 const order: OrderPlaced = {
   orderId: "0190-order",
@@ -19,10 +20,12 @@ const order: OrderPlaced = {
       productId: "candle",
       name: "Candle",
       quantity: 2,
+      grams: 1500,
       unitPrice: { amount: 1990, currency: "EUR" },
       price: { amount: 3980, currency: "EUR" },
     },
   ],
+  delivery: { amount: 0, currency: "EUR" },
   total: { amount: 3980, currency: "EUR" },
   minorDigits: 2,
   shipTo,
@@ -44,6 +47,12 @@ describe("the mail about an order", () => {
     assert.match(html, /Total: 39\.80 EUR.*Paid: 6222 JPY/);
   });
 
+  it("tells what the delivery costs where it costs something", () => {
+    const delivery = { amount: 990, currency: "EUR" };
+    const { html } = renderOrderMail({ ...order, delivery, total: { amount: 7760, currency: "JPY" }, minorDigits: 0 });
+    assert.match(html, /Delivery: 9\.90 EUR.*Total: 49\.70 EUR.*Paid: 7760 JPY/);
+  });
+
   it("lets nothing that a customer wrote become HTML", () => {
     const evil = `<img src=x onerror="alert('&')">`;
     const { html } = renderOrderMail({
@@ -62,6 +71,34 @@ describe("the mail about an order", () => {
   });
 });
 
+describe("the mail about a parcel", () => {
+  const shipped: Shipped = {
+    orderId: "0190-order",
+    accountId: "ada",
+    recipient: { name: "Ada", email: "ada@example.com" },
+    shipTo,
+    trackingId: "0190-parcel",
+    days: 4,
+    shippedAt: "2026-03-01T12:00:00.000Z",
+  };
+
+  it("tells which order, its number, where it goes and how long it takes", () => {
+    const { subject, html } = renderShippingMail(shipped);
+    assert.equal(subject, "Your order 0190-order is on its way");
+    for (const text of ["Ada", "0190-order", "0190-parcel", "about 4 days", "London"]) {
+      assert.ok(html.includes(text), text);
+    }
+  });
+
+  it("lets nothing that a customer wrote become HTML", () => {
+    const evil = `<img src=x onerror="alert('&')">`;
+    const address = { name: evil, street: evil, city: evil, postalCode: evil, country: evil };
+    const { html } = renderShippingMail({ ...shipped, recipient: { name: evil, email: evil }, shipTo: address });
+    assert.ok(!html.includes("<img"));
+    assert.ok(html.includes("&lt;img src=x"));
+  });
+});
+
 describe("email", () => {
   let shop: TestShop;
   before(async () => {
@@ -75,16 +112,15 @@ describe("email", () => {
   };
   const mailsOf = async (orderId: string) => (await shop.client(email).listMails({ orderId })).mails;
 
-  it("writes one mail for an order into the folder, and knows it", async () => {
+  it("writes one mail for an order and one for its parcel into the folder, and knows them", async () => {
     const { id } = await buy();
-    const [mail] = await until("the mail", async () => {
-      const mails = await mailsOf(id);
-      return mails.length > 0 && mails;
-    });
-    assert.equal(mail?.to, "ada@example.com");
-    assert.equal(mail?.subject, `Your order ${id}`);
-    assert.ok((await readFile(mail?.file ?? "", "utf8")).includes(id));
-    assert.equal((await mailsOf(id)).length, 1);
+    await shop.quiet();
+    const mails = await mailsOf(id);
+    assert.deepEqual(mails.map((mail) => [mail.kind, mail.to, mail.subject]).sort(), [
+      ["order", "ada@example.com", `Your order ${id}`],
+      ["shipping", "ada@example.com", `Your order ${id} is on its way`],
+    ]);
+    for (const { file } of mails) assert.ok((await readFile(file, "utf8")).includes(id));
     assert.deepEqual(await mailsOf(newId()), []);
   });
 
@@ -106,7 +142,7 @@ describe("email", () => {
       assert.deepEqual((await blocked.client(email).listMails({ orderId: id })).mails, []);
       await rm(`${shop.mailFolder}/blocked`);
       await blocked.passSeconds(60);
-      await until("the mail", async () => (await blocked.client(email).listMails({ orderId: id })).mails.length === 1);
+      await until("the mails", async () => (await blocked.client(email).listMails({ orderId: id })).mails.length === 2);
     } finally {
       await blocked.stop();
     }

@@ -1,20 +1,14 @@
 import type { Payload } from "plinth";
 import type { checkout } from "../checkout/contract.ts";
 import { baseCurrency, baseMinorDigits, format, sum } from "../money.ts";
+import { escapeHtml, renderAddress, renderLetter } from "./html.ts";
 
 export type OrderPlaced = Payload<typeof checkout.OrderPlaced>;
 
-/** The mail that confirms an order: HTML that every mail program shows. Whatever a customer wrote is escaped. */
+/** The mail that confirms an order. */
 export function renderOrderMail(order: OrderPlaced): { subject: string; html: string } {
   const subject = `Your order ${order.orderId}`;
-  const { recipient, shipTo } = order;
-  const address = [shipTo.name, shipTo.street, `${shipTo.postalCode} ${shipTo.city}`, shipTo.country];
-  const html = `<!doctype html>
-<html lang="en">
-  <head><meta charset="utf-8"><title>${escapeHtml(subject)}</title></head>
-  <body style="font-family:sans-serif;color:#222;max-width:40em;margin:auto">
-    <h1 style="font-size:1.3em">Thank you, ${escapeHtml(recipient.name)}</h1>
-    <p>We have your order <strong>${escapeHtml(order.orderId)}</strong> of ${escapeHtml(order.placedAt.slice(0, 10))}.</p>
+  const body = `    <p>We have your order <strong>${escapeHtml(order.orderId)}</strong> of ${escapeHtml(order.placedAt.slice(0, 10))}.</p>
     <table role="presentation" style="width:100%;border-collapse:collapse">
       <thead><tr>
         <th style="text-align:left">Product</th>
@@ -25,12 +19,9 @@ export function renderOrderMail(order: OrderPlaced): { subject: string; html: st
       </tbody>
     </table>
 ${renderTotals(order)}
-    <p>It goes to:<br>${address.map(escapeHtml).join("<br>")}</p>
-    <p style="color:#666">This mail is for ${escapeHtml(recipient.email)}.</p>
-  </body>
-</html>
-`;
-  return { subject, html };
+    <p>It goes to:<br>${renderAddress(order.shipTo)}</p>`;
+  const { name, email } = order.recipient;
+  return { subject, html: renderLetter({ subject, greeting: `Thank you, ${name}`, body, to: email }) };
 }
 
 function renderItem({ name, quantity, price }: OrderPlaced["items"][number]): string {
@@ -42,25 +33,13 @@ function renderItem({ name, quantity, price }: OrderPlaced["items"][number]): st
         </tr>`;
 }
 
-/** What was paid, and what the prices come to where that is another currency. */
-function renderTotals({ items, total, minorDigits }: OrderPlaced): string {
-  const prices = sum(
-    items.map((item) => item.price),
-    baseCurrency,
-  );
+/** What was paid; and what it is made of, where that is more than one price in one currency. */
+function renderTotals({ items, delivery, total, minorDigits }: OrderPlaced): string {
+  const goods = items.map((item) => item.price);
   const lines = [`<strong>Paid: ${escapeHtml(format(total, minorDigits))}</strong>`];
-  if (total.currency !== baseCurrency) lines.unshift(`Total: ${escapeHtml(format(prices, baseMinorDigits))}`);
+  if (total.currency !== baseCurrency) {
+    lines.unshift(`Total: ${escapeHtml(format(sum([...goods, delivery], baseCurrency), baseMinorDigits))}`);
+  }
+  if (delivery.amount > 0) lines.unshift(`Delivery: ${escapeHtml(format(delivery, baseMinorDigits))}`);
   return `    <p style="text-align:right">${lines.join("<br>")}</p>`;
 }
-
-function escapeHtml(text: string): string {
-  return text.replaceAll(/[&<>"']/g, (character) => entities[character] as string);
-}
-
-const entities: Readonly<Record<string, string>> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "'": "&#39;",
-};

@@ -1,4 +1,4 @@
-import { contract, type Infer, method, t } from "plinth";
+import { contract, event, type Infer, method, t } from "plinth";
 import { Money } from "../money.ts";
 import { line } from "../text.ts";
 
@@ -33,6 +33,19 @@ export const payment = contract("payment", {
       summary: "Gives back whatever the key has charged, once, and makes sure that it never charges again",
       request: t.Object({ key: Key }),
       idempotent: true,
+    }),
+  },
+  // A key is the id of an order here.
+  events: {
+    PaymentCaptured: event({
+      key: "orderId",
+      description: "A card was charged for an order.",
+      payload: t.Object({ orderId: Key, chargeId: t.String(), amount: Money }),
+    }),
+    PaymentRefunded: event({
+      key: "orderId",
+      description: "What was charged for an order has been given back.",
+      payload: t.Object({ orderId: Key, chargeId: t.String(), amount: Money }),
     }),
   },
 });

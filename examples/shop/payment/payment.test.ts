@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { app, isError, newId } from "plinth";
+import { app, contract, database, isError, newId, service } from "plinth";
 import { startTestApp, type TestApp } from "plinth/testing";
 import { createProbe } from "../probe.fixture.ts";
+import { until } from "../waiting.fixture.ts";
 import { declineOf, digitsOf, isExpired, passesLuhn } from "./card.ts";
 import { payment } from "./contract.ts";
 import paymentService from "./service.ts";
@@ -52,9 +53,28 @@ const amount = { amount: 1999, currency: "EUR" };
 
 describe("payment", () => {
   const probe = createProbe();
+  const heard: string[] = [];
+  const listener = service(contract("listener", { methods: {} }), {
+    needs: { db: database() },
+    methods: {},
+    subscriptions: {
+      captured: {
+        event: payment.PaymentCaptured,
+        async handle({ orderId, amount }) {
+          heard.push(`${orderId} paid ${amount.amount} ${amount.currency}`);
+        },
+      },
+      refunded: {
+        event: payment.PaymentRefunded,
+        async handle({ orderId, amount }) {
+          heard.push(`${orderId} got back ${amount.amount} ${amount.currency}`);
+        },
+      },
+    },
+  });
   let running: TestApp;
   before(async () => {
-    running = await startTestApp(app({ name: "payment", services: [paymentService, probe.service] }));
+    running = await startTestApp(app({ name: "payment", services: [paymentService, listener, probe.service] }));
   });
   after(() => running.stop());
 
@@ -114,6 +134,16 @@ describe("payment", () => {
     await running.client(payment).refund({ key });
     await assert.rejects(charge(key), reason("CHARGE_KEY_VOID"));
     assert.deepEqual(await chargesOf(key), [{ amount: null, currency: null, last4: null, refunded: true }]);
+  });
+
+  it("announces what it charged and what it gave back, once each, and nothing where there was nothing", async () => {
+    const [paid, unpaid] = [newId(), newId()];
+    for (let i = 0; i < 2; i++) await charge(paid);
+    for (let i = 0; i < 2; i++) await running.client(payment).refund({ key: paid });
+    await running.client(payment).refund({ key: unpaid });
+    const about = () => heard.filter((each) => each.startsWith(paid) || each.startsWith(unpaid));
+    await until("both events", async () => about().length >= 2);
+    assert.deepEqual(about().sort(), [`${paid} got back 1999 EUR`, `${paid} paid 1999 EUR`]);
   });
 
   it("keeps nothing of a card but its last four digits", async () => {

@@ -20,7 +20,7 @@ async function findCharge(db: Database, key: string): Promise<ChargeRow | undefi
 export default service(payment, {
   needs: { db: database({ migrations: new URL("./migrations/", import.meta.url) }) },
   methods: {
-    async charge({ key, amount: { amount, currency }, card }, { db, fail }) {
+    async charge({ key, amount: { amount, currency }, card }, { db, events, fail }) {
       const digits = digitsOf(card.number);
       const last4 = digits.slice(-4);
       const known = await findCharge(db, key);
@@ -29,9 +29,15 @@ export default service(payment, {
         if (isExpired(card, new Date())) throw fail("CARD_EXPIRED", "The card is expired.");
         const decline = declineOf(digits);
         if (decline !== undefined) throw fail("CARD_DECLINED", decline);
-        await db.sql`
-          insert into charges (key, id, amount, currency, last4)
-          values (${key}, ${newId()}, ${amount}, ${currency}, ${last4}) on conflict (key) do nothing`;
+        await db.transaction(async (tx) => {
+          const chargeId = newId();
+          const isNew = await tx.sql`
+            insert into charges (key, id, amount, currency, last4)
+            values (${key}, ${chargeId}, ${amount}, ${currency}, ${last4}) on conflict (key) do nothing returning id`;
+          if (isNew.length === 0) return;
+          const captured = { orderId: key, chargeId, amount: { amount, currency } };
+          await events.publish(payment.PaymentCaptured, captured, { in: tx });
+        });
       }
       // The row of this call, of an earlier one with this key, or of a refund that was faster.
       const charge = known ?? (await findCharge(db, key));
@@ -44,11 +50,19 @@ export default service(payment, {
       return { chargeId: charge.id, last4 };
     },
 
-    async refund({ key }, { db }) {
-      // Without a charge this leaves a void one behind, so that a charge still on its way finds the key taken.
-      await db.sql`
-        insert into charges (key, id, refunded_at) values (${key}, ${newId()}, now())
-        on conflict (key) do update set refunded_at = coalesce(charges.refunded_at, now())`;
+    async refund({ key }, { db, events }) {
+      await db.transaction(async (tx) => {
+        // Without a charge this leaves a void one behind, so that a charge still on its way finds the key taken.
+        await tx.sql`
+          insert into charges (key, id, refunded_at) values (${key}, ${newId()}, now()) on conflict (key) do nothing`;
+        const [refunded] = await tx.sql<{ id: string; amount: number; currency: string }>`
+          update charges set refunded_at = now() where key = ${key} and refunded_at is null
+          returning id, amount, currency`;
+        if (!refunded) return;
+        const { id: chargeId, amount, currency } = refunded;
+        const given = { orderId: key, chargeId, amount: { amount, currency } };
+        await events.publish(payment.PaymentRefunded, given, { in: tx });
+      });
     },
   },
 });
