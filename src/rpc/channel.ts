@@ -16,6 +16,7 @@ export interface PendingCall {
   readonly isResponseCompiled: boolean;
   /** The connection's `flushCount` when the call was written. */
   readonly writtenAt: number;
+  readonly context: CallContext;
   /** Takes back the listener on the caller's cancellation. */
   forget: () => void;
   onResult(value: unknown): void;
@@ -38,6 +39,8 @@ export interface ChannelOptions {
   onLeave(): void;
   /** Does the server do streams? */
   readonly hasStreams: boolean;
+  /** Does it take and tell positions? */
+  readonly hasPositions: boolean;
 }
 
 /**
@@ -76,7 +79,7 @@ export class Channel {
 
   call(method: number, request: unknown, context: CallContext): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const pending = this.#pendingFor(method, resolve, reject);
+      const pending = this.#pendingFor(method, context, resolve, reject);
       const id = this.#send(method, request, context, undefined, pending, reject);
       if (id === undefined) return;
       pending.forget = context.onCancel((reason) => {
@@ -94,6 +97,7 @@ export class Channel {
     });
     const pending = this.#pendingFor(
       method,
+      context,
       () => stream.fail(protocolBroken("a stream was answered like a call")),
       (error) => stream.fail(error),
     );
@@ -140,6 +144,9 @@ export class Channel {
       case frameKind.end:
         this.#onEnd(payload);
         break;
+      case frameKind.position:
+        this.#pending.get(payload.uvarint())?.context.position.merge(payload.string());
+        break;
       case frameKind.goaway:
         this.#options.onLeave();
         this.leave();
@@ -161,11 +168,17 @@ export class Channel {
     if (this.isLeaving && this.#pending.size === 0) this.connection.finish(connectionLost("no", undefined));
   }
 
-  #pendingFor(method: number, onResult: (value: unknown) => void, onError: (error: PlinthError) => void): PendingCall {
+  #pendingFor(
+    method: number,
+    context: CallContext,
+    onResult: (value: unknown) => void,
+    onError: (error: PlinthError) => void,
+  ): PendingCall {
     return {
       codec: (this.#options.methods[method] as CompiledMethod).response,
       isResponseCompiled: this.#options.remote[method]?.isResponseCompiled ?? false,
       writtenAt: this.connection.flushCount,
+      context,
       forget: nothing,
       onResult,
       onError,
@@ -181,7 +194,7 @@ export class Channel {
     pending: PendingCall,
     refuse: (error: PlinthError) => void,
   ): number | undefined {
-    const { clock, clientName, methods, remote } = this.#options;
+    const { clock, clientName, methods, remote, hasPositions } = this.#options;
     const { connection } = this;
     const { method: local, request: codec } = methods[method] as CompiledMethod;
     const target = remote[method];
@@ -198,8 +211,9 @@ export class Channel {
       const id = this.#freeId();
       const { index, isRequestCompiled, isResponseCompiled } = target;
       const place = { id, method: index, isRequestCompiled, isResponseCompiled, remainingMs, principalSlot };
+      const position = hasPositions ? context.knownPosition?.token : undefined;
       mark = connection.begin(frameKind.call);
-      writeCallHeader(writer, { ...place, clientName, window }, context);
+      writeCallHeader(writer, { ...place, clientName, window, position }, context);
       if (isRequestCompiled) codec.encode(request, writer);
       else codec.encodeLoose(request, writer);
       connection.end(mark);

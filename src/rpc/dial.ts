@@ -183,6 +183,7 @@ class Dialled {
       window: { items: limits.streamItems, bytes: limits.streamBytes },
       onLeave: () => this.#events.onLeave(),
       hasStreams: challenge.features.includes("streams"),
+      hasPositions: challenge.features.includes("positions"),
     });
     this.#events.onReady(this.#channel, challenge.name);
   }

@@ -10,7 +10,8 @@ import type { Reader, Writer } from "../wire/index.ts";
  *
  *     client                                   server
  *     principal  slot, principal               (remembered for the connection)
- *     call       id, method, header, request   result  id, response
+ *     call       id, method, header, request   position id, token (before the answer, when the call advanced it)
+ *                                              result  id, response
  *                                              error   id, code, reason, message, details, retry, executed
  *     cancel     id                            (no answer)
  *     call       with a stream's window        item    id, value        (as long as the window is open)
@@ -28,7 +29,7 @@ export const protocolName = "plinth-rpc";
 export const protocolVersions: readonly number[] = [1];
 
 /** What this build can do beyond unary calls. A side uses only what both name. */
-export const protocolFeatures: readonly string[] = ["streams"];
+export const protocolFeatures: readonly string[] = ["streams", "positions"];
 
 export const frameKind = {
   hello: 1,
@@ -45,6 +46,7 @@ export const frameKind = {
   item: 34,
   end: 35,
   goaway: 36,
+  position: 37,
   ping: 48,
   pong: 49,
 } as const;
@@ -58,6 +60,8 @@ const flag = {
   caller: 32,
   retried: 64,
   stream: 128,
+  /** Only to a server with the feature "positions". */
+  position: 256,
 } as const;
 
 /** The longest remaining time that is sent: about 49 days. A longer one is sent as none. */
@@ -84,6 +88,8 @@ export interface CallHeader {
   readonly caller: string | undefined;
   readonly attempt: number;
   readonly window: StreamWindow | undefined;
+  /** How far the caller has come in the databases (`Position`): not checked. */
+  readonly position: string | undefined;
 }
 
 /** What of a call's header does not come from its context. */
@@ -96,6 +102,7 @@ export interface CallPlace {
   readonly principalSlot: number;
   readonly clientName: string;
   readonly window: StreamWindow | undefined;
+  readonly position: string | undefined;
 }
 
 export function writeCallHeader(writer: Writer, place: CallPlace, context: CallContext): void {
@@ -111,7 +118,8 @@ export function writeCallHeader(writer: Writer, place: CallPlace, context: CallC
       (idempotencyKey === undefined ? 0 : flag.keyed) |
       (caller === place.clientName ? 0 : flag.caller) |
       (attempt > 1 ? flag.retried : 0) |
-      (place.window ? flag.stream : 0),
+      (place.window ? flag.stream : 0) |
+      (place.position === undefined ? 0 : flag.position),
   );
   writer.uvarint(place.principalSlot);
   if (hasDeadline) writer.uvarint(Math.ceil(place.remainingMs));
@@ -126,6 +134,7 @@ export function writeCallHeader(writer: Writer, place: CallPlace, context: CallC
     writer.uvarint(place.window.items);
     writer.uvarint(place.window.bytes);
   }
+  if (place.position !== undefined) writer.string(place.position);
 }
 
 export function readCallHeader(reader: Reader): CallHeader {
@@ -150,5 +159,6 @@ export function readCallHeader(reader: Reader): CallHeader {
     caller: (flags & flag.caller) === 0 ? undefined : reader.string(),
     attempt: (flags & flag.retried) === 0 ? 1 : reader.uvarint(),
     window: (flags & flag.stream) === 0 ? undefined : { items: reader.uvarint(), bytes: reader.uvarint() },
+    position: (flags & flag.position) === 0 ? undefined : reader.string(),
   };
 }

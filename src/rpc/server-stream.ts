@@ -25,16 +25,24 @@ export class ServerStream {
   readonly #connection: Connection;
   readonly #call: StreamTarget;
   readonly #pendingBytesMax: number;
+  readonly #beforeItem: () => void;
   #items: number;
   #bytes: number;
   #wake: (() => void) | undefined = undefined;
 
-  constructor(connection: Connection, call: StreamTarget, window: StreamWindow, pendingBytesMax: number) {
+  constructor(
+    connection: Connection,
+    call: StreamTarget,
+    window: StreamWindow,
+    pendingBytesMax: number,
+    beforeItem: () => void,
+  ) {
     this.#connection = connection;
     this.#call = call;
     this.#items = window.items;
     this.#bytes = window.bytes;
     this.#pendingBytesMax = pendingBytesMax;
+    this.#beforeItem = beforeItem;
   }
 
   grant(items: number, bytes: number): void {
@@ -83,6 +91,7 @@ export class ServerStream {
   }
 
   #send(value: unknown): void {
+    this.#beforeItem();
     const { id, response, isResponseCompiled } = this.#call;
     const { writer } = this.#connection;
     const mark = this.#connection.begin(frameKind.item);

@@ -246,7 +246,7 @@ class TcpRpcServer implements RpcServer {
       onWelcome: (client) => {
         cancelTimer();
         connection.openUp(client.frameBytes);
-        session = new Session(connection, client.name, this.#floor);
+        session = new Session(connection, client, this.#floor);
         this.#sessions.add(session);
         if (this.#isDraining) connection.send(frameKind.goaway);
       },

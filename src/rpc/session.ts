@@ -42,6 +42,8 @@ export interface Floor {
 export interface RunningCall extends StreamTarget {
   readonly trace: CallTrace | undefined;
   stream: ServerStream | undefined;
+  /** The version of the position that the caller knows. */
+  toldPosition: number;
 }
 
 /**
@@ -57,10 +59,16 @@ export class Session {
   readonly calls: Map<number, RunningCall> = new Map();
   readonly #floor: Floor;
   readonly #principals = new ReceivedPrincipals();
+  readonly #hasPositions: boolean;
 
-  constructor(connection: Connection, clientName: string, floor: Floor) {
+  constructor(
+    connection: Connection,
+    { name, features }: { readonly name: string; readonly features: readonly string[] },
+    floor: Floor,
+  ) {
     this.connection = connection;
-    this.clientName = clientName;
+    this.clientName = name;
+    this.#hasPositions = features.includes("positions");
     this.#floor = floor;
   }
 
@@ -128,6 +136,7 @@ export class Session {
       attempt: header.attempt,
       deadlines,
     });
+    if (header.position !== undefined) scope.position.merge(header.position);
     const call: RunningCall = {
       id: header.id,
       scope,
@@ -135,6 +144,7 @@ export class Session {
       isResponseCompiled: header.isResponseCompiled,
       response: compiled.response,
       stream: undefined,
+      toldPosition: scope.knownPosition?.version ?? 0,
     };
     this.calls.set(call.id, call);
     this.#floor.inFlight++;
@@ -168,10 +178,12 @@ export class Session {
 
   #stream(call: RunningCall, method: RpcServerMethod, request: unknown, header: CallHeader): void {
     const window = header.window ?? { items: 1, bytes: 1 };
-    call.stream = new ServerStream(this.connection, call, window, this.#floor.pendingBytesMax);
+    const tellPosition = () => this.#tellPosition(call);
+    call.stream = new ServerStream(this.connection, call, window, this.#floor.pendingBytesMax, tellPosition);
     const open = () => (method.stream as NonNullable<RpcServerMethod["stream"]>)(request, call.scope);
     call.stream.run(open).then(
       () => {
+        this.#tellPosition(call);
         this.#finish(call, "ok");
         this.connection.send(frameKind.end, (writer) => writer.uvarint(call.id));
       },
@@ -185,6 +197,7 @@ export class Session {
       this.#finish(call, "error");
       return;
     }
+    this.#tellPosition(call);
     const { writer } = connection;
     const mark = connection.begin(frameKind.result);
     try {
@@ -202,8 +215,21 @@ export class Session {
 
   #fail(call: RunningCall, thrown: unknown): void {
     const isGone = call.scope.cancelled?.reason === "RPC_CALLER_GONE";
+    // Also of a call that failed: it may have written before.
+    if (!isGone) this.#tellPosition(call);
     this.#finish(call, "error");
     if (!isGone) this.sendError(call.id, toPlinthError(thrown));
+  }
+
+  /** Ahead of what the caller must not see without it. */
+  #tellPosition(call: RunningCall): void {
+    const position = call.scope.knownPosition;
+    if (!position || position.version === call.toldPosition || !this.#hasPositions) return;
+    call.toldPosition = position.version;
+    this.connection.send(frameKind.position, (writer) => {
+      writer.uvarint(call.id);
+      writer.string(position.token ?? "");
+    });
   }
 
   #finish(call: RunningCall, status: "ok" | "error"): void {
