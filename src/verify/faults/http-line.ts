@@ -47,7 +47,9 @@ export function createHttpLine(options: LineReaderOptions): LineReader {
       const [method = "", path = ""] = part.line.split(" ");
       verdict = options.judge(`${method} ${path}`);
       waiting.push({ method, verdict, isSecond: false });
-      copy = verdict?.action === "duplicate" ? [] : undefined;
+      // After such a request the server reads nothing more.
+      const closes = /\r\nconnection: *close\r/i.test(part.bytes.toString("latin1"));
+      copy = verdict?.action === "duplicate" && !closes ? [] : undefined;
       copyBytes = 0;
     }
     copy?.push(part.bytes);

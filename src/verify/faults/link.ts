@@ -4,6 +4,7 @@ import type { FaultTally } from "./counts.ts";
 import type { LineReader, LineReaderOptions } from "./exchange.ts";
 import type { Direction, Faults } from "./fault.ts";
 import { Pipe } from "./pipe.ts";
+import { reset } from "./reset.ts";
 
 export interface LinkOptions {
   readonly client: Socket;
@@ -69,14 +70,14 @@ export class Link {
     this.#bite();
     tally.halfOpened++;
     for (const pipe of this.#pipes) pipe.stop();
-    (keep === "client" ? target : client).resetAndDestroy();
+    reset(keep === "client" ? target : client);
   }
 
   end(): void {
     const { client, target } = this.#options;
     for (const pipe of this.#pipes) pipe.stop();
-    client.resetAndDestroy();
-    target.resetAndDestroy();
+    reset(client);
+    reset(target);
   }
 
   #pipe(direction: Direction, source: Socket, sink: Socket, reader: LineReader | undefined): Pipe {

@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import type { Clock, Random } from "../../base/index.ts";
 import type { StreamTally } from "./counts.ts";
 import type { StreamFaults } from "./fault.ts";
+import { reset } from "./reset.ts";
 
 /** What a pipe does next: pass bytes on, wait, or end in one of the ways a connection can. */
 export type Step =
@@ -163,7 +164,7 @@ export class Pipe {
     if (step.kind === "wait") await clock.sleep(step.ms);
     else if (step.kind === "silence") this.#silent = true;
     else if (step.kind === "cut") events.cut();
-    else if (step.kind === "reset") sink.resetAndDestroy();
+    else if (step.kind === "reset") reset(sink);
     else {
       if (slowCloseMs() > 0) {
         events.slowClose();
@@ -220,7 +221,7 @@ export class Pipe {
     const { events } = this.#options;
     this.stop();
     sink.end(() => {
-      source.resetAndDestroy();
+      reset(source);
       sink.destroy();
       events.cut();
     });

@@ -134,8 +134,9 @@ class Backend {
 
   read(chunk: Buffer): readonly Step[] {
     const { raw, asksEncryption } = this.#frontend;
+    if (chunk.length === 0) return [];
     if (raw) return [pass(chunk)];
-    if (asksEncryption && chunk.length > 0) {
+    if (asksEncryption) {
       this.#frontend.asksEncryption = false;
       const answer = String.fromCharCode(chunk[0] as number);
       if (answer === "S" || answer === "G") this.#frontend.giveUp();

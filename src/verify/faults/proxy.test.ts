@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import type { AddressInfo, Socket } from "node:net";
 import { connect, createServer } from "node:net";
-import { after, afterEach, describe, test } from "node:test";
+import { afterEach, describe, test } from "node:test";
 import { isError, StartError, systemClock } from "../../base/index.ts";
 import type { FaultProxy, FaultProxyOptions } from "./proxy.ts";
 import { createFaultProxy } from "./proxy.ts";
@@ -25,10 +25,7 @@ const echo = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
 });
 await new Promise<void>((resolve) => echo.listen(0, "127.0.0.1", resolve));
 const target = { host: "127.0.0.1", port: (echo.address() as AddressInfo).port };
-after(() => {
-  for (const socket of accepted) socket.destroy();
-  echo.close();
-});
+echo.unref();
 
 let proxy: FaultProxy;
 const clients: Client[] = [];

@@ -11,6 +11,7 @@ import { createHttpLine } from "./http-line.ts";
 import { Link } from "./link.ts";
 import { createPostgresLine } from "./postgres-line.ts";
 import { createRedisLine } from "./redis-line.ts";
+import { reset } from "./reset.ts";
 import { createRpcLine } from "./rpc-line.ts";
 import type { FaultHit, FaultRule, LineProtocol } from "./rule.ts";
 import { createRuleBook } from "./rule.ts";
@@ -94,7 +95,7 @@ export async function createFaultProxy(options: FaultProxyOptions): Promise<Faul
       tally.refusals++;
       tally.affectedConnections++;
       client.on("error", () => {});
-      client.resetAndDestroy();
+      reset(client);
       return;
     }
     const upstream = connect({ ...target, noDelay: true, allowHalfOpen: true });

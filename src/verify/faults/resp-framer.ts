@@ -32,9 +32,17 @@ export function createRespFramer(lost: () => void): RespFramer {
   let begun = false;
   let isLost = false;
 
+  const wordsSoFar = (): string[] => (word ? [...words, word.text] : words);
   const emit = (last: boolean): RespPart => {
     const bytes = held.length === 1 ? (held[0] as Buffer) : Buffer.concat(held);
-    const part = { bytes, first: !begun, last, type: firstLine[0] ?? "", line: firstLine.slice(0, 100), words };
+    const part = {
+      bytes,
+      first: !begun,
+      last,
+      type: firstLine[0] ?? "",
+      line: firstLine.slice(0, 100),
+      words: wordsSoFar(),
+    };
     held = [];
     heldBytes = 0;
     begun = !last;
@@ -101,7 +109,8 @@ export function createRespFramer(lost: () => void): RespFramer {
       while (at < chunk.length && !isLost) {
         at = scan(chunk, at);
         const isOver = left === 0 && bulkLeft === -1;
-        const knows = begun || words.length >= wordsMax || heldBytes + at - from > lookBytesMax;
+        const isLongWord = word !== undefined && word.text.length >= wordBytesMax && words.length === wordsMax - 1;
+        const knows = begun || words.length >= wordsMax || isLongWord || heldBytes + at - from > lookBytesMax;
         if (!isOver && !(at === chunk.length && knows)) continue;
         keep(chunk.subarray(from, at));
         from = at;
