@@ -11,9 +11,9 @@ export interface CorsOptions {
   readonly credentials?: boolean;
   /** Methods that a page may use. Default: those of the path. */
   readonly methods?: readonly string[];
-  /** Request headers that a page may send. Default: authorization, content-type, idempotency-key, traceparent, tracestate, x-request-id. */
+  /** Request headers that a page may send. Default: authorization, content-type, idempotency-key, plinth-position, traceparent, tracestate, x-request-id. */
   readonly allowHeaders?: readonly string[];
-  /** Answer headers that a page may read. Default: etag, retry-after, x-request-id. */
+  /** Answer headers that a page may read. Default: etag, plinth-position, retry-after, x-request-id. */
   readonly exposeHeaders?: readonly string[];
   /** How long a browser remembers a preflight. Default 10 min. */
   readonly maxAge?: Duration;
@@ -32,11 +32,12 @@ const allowHeadersDefault = [
   "authorization",
   "content-type",
   "idempotency-key",
+  "plinth-position",
   "traceparent",
   "tracestate",
   "x-request-id",
 ];
-const exposeHeadersDefault = ["etag", "retry-after", "x-request-id"];
+const exposeHeadersDefault = ["etag", "plinth-position", "retry-after", "x-request-id"];
 const originPattern = /^[a-z][a-z0-9+.-]*:\/\/[^/?#@*A-Z\s]+$/;
 
 /** Throws StartError CORS_INVALID. */

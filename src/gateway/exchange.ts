@@ -9,6 +9,7 @@ import { clientGone } from "./errors.ts";
 import type { HeadTemplate } from "./head.ts";
 import { parseIdempotencyKey } from "./idempotency-key.ts";
 import type { ResolvedLimits } from "./limits.ts";
+import { hasPosition, takePosition, tellPosition } from "./position.ts";
 import type { Texts } from "./query.ts";
 import { challengeOf } from "./refusal.ts";
 import { pathOf } from "./target.ts";
@@ -152,6 +153,7 @@ export class Exchange implements Guest, AccessEntry {
       attempt: 1,
       deadlines: this.edge.deadlines,
     });
+    takePosition(this.headers, this.scope);
     return this.scope;
   }
 
@@ -174,18 +176,19 @@ export class Exchange implements Guest, AccessEntry {
     this.finish(status);
   }
 
-  /** Names and values that depend on who asks: CORS, the request's id. */
+  /** Names and values that depend on who asks: CORS, the request's id, the position. */
   extend(head: string[]): void {
     const { headers } = this;
     if (headers.origin !== undefined && this.edge.cors) head.push(...this.edge.cors.pairsFor(headers.origin));
     const requestId = headers["x-request-id"];
     if (requestId !== undefined && isRequestId(requestId)) head.push("x-request-id", requestId as string);
+    tellPosition(this.scope, head);
   }
 
   /** Whether `extend` would add anything. */
   get hasExtras(): boolean {
-    const { headers } = this;
-    return headers["x-request-id"] !== undefined || (headers.origin !== undefined && this.edge.cors !== undefined);
+    if (hasPosition(this.scope) || this.headers["x-request-id"] !== undefined) return true;
+    return this.headers.origin !== undefined && this.edge.cors !== undefined;
   }
 
   /** Answers with a problem, whatever was thrown. Our own bugs are logged here, once. */
