@@ -96,7 +96,8 @@ export const limitCases: readonly DatabaseClaim[] = [
     async prove({ driver, database }) {
       const db = await database({ acquireTimeoutMs: 200 });
       await db.sql`create table item (id int primary key)`;
-      const many = Array.from({ length: 100 }, (_, id) => db.sql`insert into item values (${id})`);
+      const patient = await database({ schema: db.schema });
+      const many = Array.from({ length: 100 }, (_, id) => patient.sql`insert into item values (${id})`);
       await Promise.all(many);
       assert.deepEqual(await db.sql`select count(*) as n from item`, [{ n: 100 }]);
       // All sessions held: who comes now waits its time and is told, and so is who finds the queue full.
