@@ -26,7 +26,7 @@ export function createGathering<Item, Result>(
       const piece = waiting.splice(0, sizeMax);
       try {
         const results = await run(piece.map(({ item }) => item));
-        piece.forEach(({ resolve }, i) => resolve(results[i] as Result));
+        for (const [i, { resolve }] of piece.entries()) resolve(results[i] as Result);
       } catch (thrown) {
         for (const { reject } of piece) reject(thrown);
       }

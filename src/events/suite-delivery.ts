@@ -17,6 +17,7 @@ export const deliveryCases: readonly BrokerClaim[] = [
         payload: '{"text":"ä€😀\\u0000","n":1.50}',
         traceparent: `00-${"a".repeat(32)}-${"b".repeat(16)}-01`,
         tracestate: "a=1",
+        sequence: 9_007_199_254_740_991,
       });
       await broker.publish([message]);
       await until("both subscriptions have it", waitMsMax, () => first.seen.length > 0 && second.seen.length > 0);

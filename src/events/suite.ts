@@ -2,7 +2,9 @@ import type { BrokerFlags } from "./driver.ts";
 import type { BrokerClaim, BrokerWorld } from "./suite-claim.ts";
 import { deliveryCases } from "./suite-delivery.ts";
 import { endCases } from "./suite-end.ts";
+import { loadCases } from "./suite-load.ts";
 import { orderCases } from "./suite-order.ts";
+import { replayCases } from "./suite-replay.ts";
 
 /**
  * The proof that a broker keeps the port's promises, as data: a loop in any test runner, and `plinth verify engine`
@@ -30,7 +32,7 @@ export function brokerSuite({
   make,
   waitMsMax = 10_000,
 }: BrokerSuiteOptions): readonly BrokerCase[] {
-  const claims: readonly BrokerClaim[] = [...deliveryCases, ...orderCases, ...endCases];
+  const claims: readonly BrokerClaim[] = [...deliveryCases, ...orderCases, ...endCases, ...loadCases, ...replayCases];
   const given: Readonly<Record<string, boolean>> = { ...flags, kills };
   return claims
     .filter(({ needs = [] }) => needs.every((need) => given[need]))
