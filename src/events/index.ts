@@ -46,6 +46,11 @@ export type {
 } from "./driver.ts";
 export type { EventMessage, EventType, PayloadSchema } from "./event.ts";
 export type { EventLog } from "./event-log.ts";
+export type { Answer, IdempotencyOptions, IdempotencyStore, OnceOptions, Recorded } from "./idempotency.ts";
+export { createIdempotencyStore, isFinal, once } from "./idempotency.ts";
+export type { IdempotencySweeperOptions } from "./idempotency-sweeper.ts";
+export { createIdempotencySweeper } from "./idempotency-sweeper.ts";
+export type { IdempotencyEntry } from "./idempotency-table.ts";
 export type { Lease, LeaseOptions, LeaseStats } from "./lease.ts";
 export { createLease } from "./lease.ts";
 export type { MemoryBrokerOptions } from "./memory.ts";

@@ -13,14 +13,16 @@ import type { CrashPoint } from "./crash-points.ts";
 import { noCrashPoint } from "./crash-points.ts";
 import type { EventLog } from "./event-log.ts";
 import { silentLog } from "./event-log.ts";
+import type { Lease, LeaseOptions } from "./lease.ts";
 import { createLease } from "./lease.ts";
 import type { Schedule, SchedulePlan } from "./schedule.ts";
 import { planSchedules } from "./schedule.ts";
 import { dueOf } from "./schedule-due.ts";
 import type { TickOutcome } from "./schedule-run.ts";
 import { createRunTick } from "./schedule-run.ts";
-import type { ClaimedTick, ScheduleRow, ScheduleView, TickState } from "./schedule-store.ts";
+import type { ClaimedTick, ScheduleRow, ScheduleStore, ScheduleView, TickState } from "./schedule-store.ts";
 import { createScheduleStore } from "./schedule-store.ts";
+import type { Sweeper } from "./sweeper.ts";
 import { createSweeper } from "./sweeper.ts";
 
 /**
@@ -123,21 +125,12 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   let woken = false;
   let cancelWait = () => {};
 
-  const lease = createLease({
-    database,
-    name: "schedules",
-    owner: options.owner,
-    ...(options.leaseTtlMs !== undefined && { ttlMs: options.leaseTtlMs }),
-    ...(options.leaseRenewMs !== undefined && { renewMs: options.leaseRenewMs }),
-    ...(internal.fenced !== undefined && { fenced: internal.fenced }),
-    clock,
-    random,
+  const lease = leaseOf(options, database, {
     onTaken: () => wake(),
     onLost(why) {
       log.warn({ service, why }, "another process runs the schedules now");
       for (const scope of [...scopes]) scope.cancel(notLeading());
     },
-    onError: (thrown) => log.warn({ service, err: thrown }, "who runs the schedules is not known; it is tried again"),
   });
   const runTick = createRunTick({
     principal: servicePrincipal(service),
@@ -152,16 +145,10 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     scopes,
     atomic: internal.atomic ?? true,
   });
-  const sweeper = createSweeper({
-    clock,
-    random,
-    everyMs: sweepEveryMs,
-    async sweep(pieceSize) {
-      if (!lease.held()) return 0;
-      await store.register(plans, "leave");
-      return store.deleteOld(pieceSize);
-    },
-    onError: (thrown) => log.warn({ service, err: thrown }, "old ticks could not be cleaned; it is tried again"),
+  const sweeper = sweeperOf(options, async (pieceSize) => {
+    if (!lease.held()) return 0;
+    await store.register(plans, "leave");
+    return store.deleteOld(pieceSize);
   });
 
   /** Begins what is due. Answers how long there is nothing more to do. */
@@ -270,25 +257,62 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       if (!plan) throw unknownSchedule(service, name, plans);
       const tickMs = await store.request(name);
       wake();
-      const endAt = clock.now() + (waitMs ?? plan.deadlineMs + 10_000);
-      for (let pauseMs = 5; ; pauseMs = Math.min(250, pauseMs * 2)) {
-        const found = (await store.tick(name, tickMs)) ?? { state: "open", attempts: 0, reason: undefined };
-        if (found.state !== "open" || clock.now() >= endAt) return { ...found, scheduledAt: new Date(tickMs) };
-        await clock.sleep(pauseMs);
-      }
+      return reportOf(store, clock, { name, tickMs, endAt: clock.now() + (waitMs ?? plan.deadlineMs + 10_000) });
     },
-    stats: () => {
-      const { held, takenCount, lostCount } = lease.stats();
-      const schedules = [...tallies].map(([schedule, tally]) => toStats(schedule, tally));
-      return { leads: held, takenCount, lostCount, schedules };
-    },
+    stats: () => statsOf(lease, tallies),
   };
+}
+
+function leaseOf(
+  options: SchedulerOptions,
+  database: Database,
+  hooks: Required<Pick<LeaseOptions, "onTaken" | "onLost">>,
+): Lease {
+  const { service, owner, clock = systemClock, random = systemRandom, log = silentLog } = options;
+  return createLease({
+    database,
+    name: "schedules",
+    owner,
+    ttlMs: options.leaseTtlMs ?? 15_000,
+    renewMs: options.leaseRenewMs ?? 5_000,
+    fenced: options.internal?.fenced ?? true,
+    clock,
+    random,
+    ...hooks,
+    onError: (thrown) => log.warn({ service, err: thrown }, "who runs the schedules is not known; it is tried again"),
+  });
+}
+
+function sweeperOf(options: SchedulerOptions, sweep: (pieceSize: number) => Promise<number>): Sweeper {
+  const { service, clock = systemClock, random = systemRandom, log = silentLog } = options;
+  const onError = (thrown: unknown) =>
+    log.warn({ service, err: thrown }, "old ticks could not be cleaned; it is tried again");
+  return createSweeper({ clock, random, everyMs: sweepEveryMs, sweep, onError });
+}
+
+/** Waits until the tick is over, and no longer. */
+async function reportOf(
+  store: ScheduleStore,
+  clock: Clock,
+  { name, tickMs, endAt }: { readonly name: string; readonly tickMs: number; readonly endAt: number },
+): Promise<TickReport> {
+  for (let pauseMs = 5; ; pauseMs = Math.min(250, pauseMs * 2)) {
+    const found = (await store.tick(name, tickMs)) ?? { state: "open", attempts: 0, reason: undefined };
+    if (found.state !== "open" || clock.now() >= endAt) return { ...found, scheduledAt: new Date(tickMs) };
+    await clock.sleep(pauseMs);
+  }
 }
 
 type Tally = Record<TickOutcome | "skipped", number> & { lateMs: number | undefined };
 
 function newTally(): Tally {
   return { done: 0, retried: 0, failed: 0, lost: 0, skipped: 0, lateMs: undefined };
+}
+
+function statsOf(lease: Lease, tallies: ReadonlyMap<string, Tally>): SchedulerStats {
+  const { held, takenCount, lostCount } = lease.stats();
+  const schedules = [...tallies].map(([schedule, tally]) => toStats(schedule, tally));
+  return { leads: held, takenCount, lostCount, schedules };
 }
 
 function toStats(schedule: string, { done, retried, failed, lost, skipped, lateMs }: Tally): ScheduleStats {

@@ -6,6 +6,8 @@ import { HttpError } from "./http-error.ts";
 const statusByReason: Readonly<Record<string, number>> = {
   // The body was understood, but breaks the schema (RFC 9110, 15.5.21).
   VALIDATION_FAILED: 422,
+  // draft-ietf-httpapi-idempotency-key-header, 2.7.
+  IDEMPOTENCY_KEY_REUSED: 422,
   // It is our callee that has no place left, not our caller that asked too often.
   BULKHEAD_FULL: 503,
 };
