@@ -30,6 +30,7 @@ import { measureProcess } from "./measures.ts";
 import { createNeeds, requireSecrets, resolveHeaders } from "./needs.ts";
 import type { Peers } from "./peers.ts";
 import { createPeers } from "./peers.ts";
+import { createSchedulers, scheduleComponent } from "./scheduling.ts";
 import type { Settings } from "./settings.ts";
 import type { Signals } from "./signals.ts";
 import { createSignals } from "./signals.ts";
@@ -89,8 +90,18 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
   const gateway = members.has("gateway") ? createEdge(process, wiring) : undefined;
   // A group of its own is called by the others; a process that holds everything is called by nobody.
   const rpc = group !== undefined && services.length > 0 ? createRpc(process, wiring) : undefined;
+  const schedulers = createSchedulers({
+    services,
+    units: wiring.units,
+    owner: name,
+    clock,
+    random: options.random,
+    log: signals.log,
+    crashPoint: crashPointsFromEnvironment(environment),
+    databaseOf: stores.databaseOf,
+  });
   const { metrics } = signals;
-  measureProcess(metrics, { stores, peers, rpc });
+  measureProcess(metrics, { stores, peers, rpc, schedulers });
   const ports: Ports = {};
   const inner = [
     telemetryComponent(signals),
@@ -100,6 +111,7 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
     ...(events
       ? eventComponents({ definition, services: services.filter(hasEvents), ...events, wiring, stores, metrics })
       : []),
+    ...(schedulers.size > 0 ? [scheduleComponent(schedulers, ["migrations", "peers"])] : []),
   ];
   const needs = inner.map((component) => component.name);
   const components = [

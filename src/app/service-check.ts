@@ -1,4 +1,5 @@
-import { parseDuration } from "../base/index.ts";
+import { parseDuration, StartError } from "../base/index.ts";
+import { planSchedules } from "../events/index.ts";
 import { compile } from "../schema/index.ts";
 import type {
   AnyContract,
@@ -125,21 +126,12 @@ function checkSubscriptions(
 
 /** The limits of the events room, told here with everything else. */
 function checkSubscriptionOptions(where: string, options: SubscriptionOptions, problems: string[]): void {
-  const { concurrency } = options;
+  const { concurrency, deadline, retries = [] } = options;
   if (concurrency !== undefined && !(Number.isInteger(concurrency) && concurrency >= 1 && concurrency <= 1000)) {
     problems.push(
       `${where}.concurrency: ${JSON.stringify(concurrency)} cannot be; give a whole number from 1 to 1000.`,
     );
   }
-  checkTrials(where, options, problems);
-}
-
-/** How long one attempt may take, and how long to wait before the next. */
-function checkTrials(
-  where: string,
-  { deadline, retries = [] }: Pick<SubscriptionOptions, "deadline" | "retries">,
-  problems: string[],
-): void {
   const deadlineMs = deadline === undefined ? 1 : parseDuration(deadline);
   if (deadlineMs === undefined || deadlineMs < 1 || deadlineMs > 15 * 60_000) {
     problems.push(`${where}.deadline: ${JSON.stringify(deadline)} cannot be; give "1ms" to "15m", such as "30s".`);
@@ -156,17 +148,22 @@ function checkTrials(
   }
 }
 
-/** The limits of the events room, told here with everything else. */
+/** What the events room says of them, told here with everything else. */
 function checkSchedules(service: ServiceDefinition, hasDatabase: boolean, problems: string[]): void {
   const { name } = service.contract;
-  for (const [schedule, { every, cron, ...limits }] of Object.entries(service.schedules)) {
-    const where = `${name}: schedules.${schedule}`;
-    if (!hasDatabase) {
-      problems.push(`${where}: a tick runs once because a database remembers it; add a database() to "needs".`);
-    }
-    if ((every === undefined) === (cron === undefined)) {
-      problems.push(`${where}: say when, in one of two ways: every: "1m", or cron: "0 3 * * *".`);
-    }
-    checkTrials(where, limits, problems);
+  const schedules = Object.entries(service.schedules);
+  if (schedules.length > 0 && !hasDatabase) {
+    problems.push(
+      `${name}: schedules: a tick takes effect once because a database remembers it; add a database() to "needs".`,
+    );
+  }
+  try {
+    planSchedules(
+      schedules.map(([schedule, options]) => ({ ...options, name: schedule, handle: async () => {} })),
+      name,
+    );
+  } catch (thrown) {
+    if (!(thrown instanceof StartError)) throw thrown;
+    problems.push(...thrown.problems);
   }
 }
