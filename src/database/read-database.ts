@@ -3,7 +3,7 @@ import type { Position } from "../base/index.ts";
 import type { QueryResult, Session } from "./driver.ts";
 import { createKysely } from "./kysely.ts";
 import type { ReplicaSession } from "./replica.ts";
-import type { Replicas } from "./replicas.ts";
+import type { Read, Replicas } from "./replicas.ts";
 import { Fragment } from "./sql.ts";
 import type { Transaction, TransactionHost } from "./transaction.ts";
 import { openedForReading, runTransaction } from "./transaction.ts";
@@ -87,8 +87,7 @@ export class ReadHandle implements ReadDatabase {
   }
 
   async #route<R>(run: (place: Place) => Promise<R>): Promise<R> {
-    const { schema, position, context } = this.#host;
-    const replica = await this.#replicas?.lease({ schema, position, context, stalenessMs: this.#stalenessMs });
+    const replica = this.#replicas && (await this.#replicas.lease(this.#read()));
     if (replica) {
       try {
         return await run({ session: replica, isPrimary: false });
@@ -100,6 +99,11 @@ export class ReadHandle implements ReadDatabase {
       }
     }
     return this.#host.lease((session) => run({ session, isPrimary: true }));
+  }
+
+  #read(): Read {
+    const { schema, position, context } = this.#host;
+    return { schema, position, context, stalenessMs: this.#stalenessMs };
   }
 
   /** Whatever failed there is asked of the primary, unless it was the caller's own doing. */

@@ -8,6 +8,7 @@ import { commitKeyCases } from "./suite-commit-keys.ts";
 import { limitCases } from "./suite-limits.ts";
 import { migrationCases } from "./suite-migrations.ts";
 import { queryCases } from "./suite-queries.ts";
+import { replicaCases } from "./suite-replicas.ts";
 import { transactionCases } from "./suite-transactions.ts";
 
 export interface DatabaseSuiteOptions {
@@ -35,6 +36,7 @@ export function databaseSuite({ flags, makeDriver }: DatabaseSuiteOptions): read
     ...limitCases,
     ...migrationCases,
     ...commitKeyCases,
+    ...replicaCases,
   ];
   return claims.map(({ name, needs, prove }) => ({
     name,
