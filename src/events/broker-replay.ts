@@ -3,6 +3,7 @@ import type { Database } from "../database/index.ts";
 import { sql } from "../database/index.ts";
 import type { ReplayPlan, ReplayProgress, ReplayRequest } from "./driver.ts";
 import { isoText } from "./iso-text.ts";
+import { checkTimes } from "./replay-request.ts";
 
 /**
  * What the broker in a database does for operators: delivers again what it still has, and forgets a subscription.
@@ -62,6 +63,7 @@ export function createBrokerReplay(database: Database): BrokerReplay {
 
   return {
     async plan(request) {
+      checkTimes(request);
       await requireKnown(database, request.subscription);
       const { from, to, subscription } = request;
       const [row] = await database.sql<{ count: number; pending: number; since: string | null }>`
@@ -73,6 +75,7 @@ export function createBrokerReplay(database: Database): BrokerReplay {
       return { messageCount: row?.count ?? 0, pendingCount: row?.pending ?? 0, keptSince: row?.since ?? undefined };
     },
     async step(request) {
+      checkTimes(request);
       const { subscription } = request;
       const name = JSON.stringify(request);
       let replay = known.get(name);

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { error, newId } from "../base/index.ts";
+import { createManualClock, error, isError, newId } from "../base/index.ts";
+import { createAuditLog } from "./audit.ts";
 import type { ConsumerOptions } from "./consumer.ts";
+import { deadLetters } from "./dead-letters.ts";
 import { enter, handlingOf, insertDead, openBooks, sale } from "./fixtures/books.ts";
 import type { Sale, Stage } from "./fixtures/stage.ts";
-import { effects, openStage } from "./fixtures/stage.ts";
+import { effects, openStage, Sold } from "./fixtures/stage.ts";
 import { createInbox } from "./inbox.ts";
 import { Redeliver } from "./redeliver.ts";
 import type { Subscription } from "./subscription.ts";
@@ -224,5 +226,129 @@ describe("dead letters", () => {
     assert.equal(await inbox.deleteOld(database, 7 * 86_400_000, 10), 1);
     const [left] = await database.sql`select message_id from plinth_inbox`;
     assert.equal(left?.message_id, dead.id);
+  });
+
+  it("knows when the message failed first, not only when it was given up", async () => {
+    const { broker, consumer, dead } = await setUp({
+      retries: [400],
+      async handle() {
+        throw new Error("broken");
+      },
+    });
+    await broker.publish([sale("a", 1)]);
+    await until("it is dead", 5000, async () => (await dead.count()) === 1);
+    const [item] = (await dead.list()).items;
+    const apart = Date.parse(item?.lastFailedAt ?? "") - Date.parse(item?.firstFailedAt ?? "");
+    assert.ok(apart >= 300 && apart < 5000, `${apart} ms`);
+    await consumer.drain();
+  });
+
+  it("tells once of what this version cannot read, and then how many more there were", async () => {
+    const clock = createManualClock();
+    const told: unknown[] = [];
+    const log = {
+      warn() {},
+      error: (fields: { reason?: string; untold?: number }) => told.push([fields.reason, fields.untold]),
+    };
+    const database = await stage.service();
+    const { handling } = await handlingOf(database, { clock, log });
+    const unread = (attempt: number) => handling({ message: messageOf({ type: "shop.Closed" }), attempt });
+    for (let i = 0; i < 20; i++) assert.equal(await unread(1), "dead");
+    assert.deepEqual(told, [["EVENT_TYPE_UNKNOWN", undefined]]);
+    await clock.advance(60_000);
+    await unread(1);
+    assert.deepEqual(told[1], ["EVENT_TYPE_UNKNOWN", 19]);
+    const { items } = await deadLetters(database).list();
+    assert.ok(
+      items.every(({ attempts }) => attempts === 0),
+      "no handler saw it",
+    );
+  });
+
+  it("takes another payload, under the same id: the repeat of what was announced is still a repeat", async () => {
+    const { database, broker, consumer, dead, stats } = await setUp({
+      retries: [],
+      async handle({ key, n }: Sale, { tx }) {
+        if (n === 1) throw new Error("broken");
+        await enter(tx, key, n);
+      },
+    });
+    const message = sale("a", 1);
+    await broker.publish([message]);
+    await until("it is dead", 5000, async () => (await dead.count()) === 1);
+    const id = (await dead.list()).items[0]?.id ?? "";
+    const refused = (payload: string, reason: string) =>
+      assert.rejects(dead.edit(id, payload, { type: Sold }), (thrown) => isError(thrown, reason));
+    await refused("{", "EVENT_PAYLOAD_INCOMPATIBLE");
+    await refused('{"key":"a"}', "EVENT_PAYLOAD_INCOMPATIBLE");
+    await refused(JSON.stringify({ key: "a", n: 2, more: "x".repeat(300_000) }), "EVENT_PAYLOAD_INCOMPATIBLE");
+    await refused('{"key":"b","n":2}', "EVENT_KEY_CHANGED");
+    await assert.rejects(dead.edit(id, "\0"), (thrown) => isError(thrown, "EVENT_PAYLOAD_INCOMPATIBLE"));
+    assert.equal(await dead.edit(newId(), "{}"), false);
+    assert.equal(await dead.edit("no id", "{}"), false);
+    const by = { actor: "ada", reason: "the price was wrong" };
+    assert.equal(await dead.edit(id, '{"n":7, "key":"a"}', { type: Sold, by }), true);
+    assert.equal(await dead.edit(id, '{"key":"a","n":2}', { type: Sold, by }), true);
+    const shown = await dead.show(id);
+    assert.equal(shown?.message.id, message.id);
+    assert.equal(shown?.message.payload, '{"key":"a","n":2}');
+    assert.equal(shown?.originalPayload, message.payload, "of all its versions the first");
+    await dead.replay([id], by);
+    await assert.rejects(dead.edit(id, '{"key":"a","n":3}'), (thrown) => isError(thrown, "DEAD_LETTER_BUSY"));
+    await until("the effect", 5000, async () => (await effects(database)).length === 1);
+    await until("it is no dead letter any more", 5000, async () => (await dead.count()) === 0);
+    await broker.publish([message]);
+    await until("the repeat was let go", 5000, () => stats().duplicateCount === 1);
+    assert.deepEqual(await effects(database), [{ key: "a", n: 2 }]);
+    assert.deepEqual(
+      (await dead.audit({ deadLetter: id })).map(({ action, actor, reason, before, after }) => [
+        action,
+        actor,
+        reason,
+        before !== after,
+      ]),
+      [
+        ["dead letter replayed", "ada", by.reason, false],
+        ["dead letter edited", "ada", by.reason, true],
+        ["dead letter edited", "ada", by.reason, true],
+      ],
+    );
+    await consumer.drain();
+  });
+
+  it("stays the edited one when its replay fails", async () => {
+    const { broker, consumer, dead } = await setUp({
+      retries: [],
+      async handle() {
+        throw new Error("broken");
+      },
+    });
+    await broker.publish([sale("a", 1)]);
+    await until("it is dead", 5000, async () => (await dead.count()) === 1);
+    const id = (await dead.list()).items[0]?.id ?? "";
+    await dead.edit(id, '{"key":"a","n":2}');
+    await dead.replay([id]);
+    await until("the replay failed", 5000, async () => (await dead.show(id))?.attempts === 2);
+    assert.equal(await dead.count(), 1);
+    assert.equal((await dead.show(id))?.message.payload, '{"key":"a","n":2}');
+    await consumer.drain();
+  });
+
+  it("leaves a line behind for whatever was done to it, by whom and why", async () => {
+    const { database, consumer, dead } = await setUp();
+    await consumer.drain();
+    await insertDead(database, sale("a", 1));
+    const id = (await dead.list()).items[0]?.id ?? "";
+    await dead.discard([id], { actor: "grace" });
+    await dead.discard([id], { actor: "nobody does it twice" });
+    const [entry, ...more] = await dead.audit({ subscription: "books.enter", limit: 5 });
+    assert.deepEqual(more, []);
+    assert.equal(entry?.action, "dead letter discarded");
+    assert.equal(entry?.actor, "grace");
+    assert.equal(entry?.after, undefined, "nothing is left of it");
+    assert.match(entry?.before ?? "", /^[0-9a-f]{16}$/);
+    assert.match(entry?.at ?? "", /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+    await database.sql`update plinth_event_audit set at = now() - interval '401 days'`;
+    assert.equal(await createAuditLog(database).deleteOld(10), 1);
   });
 });

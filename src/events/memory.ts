@@ -6,6 +6,7 @@ import type { Broker, Deliver, Delivery, ReplayRequest, Subscribed, Subscriber, 
 import type { EventMessage } from "./event.ts";
 import { orderKeyOf } from "./event.ts";
 import { refusalOf } from "./redeliver.ts";
+import { checkTimes } from "./replay-request.ts";
 import { checkSubscriber, withinGrace } from "./subscriber.ts";
 
 export interface MemoryBrokerOptions {
@@ -37,7 +38,9 @@ export function createMemoryBroker(options: MemoryBrokerOptions = {}): Broker {
     groups.set(subscription, group);
     return group;
   };
-  const requested = ({ subscription, from, to, types }: ReplayRequest): readonly EventMessage[] => {
+  const requested = (request: ReplayRequest): readonly EventMessage[] => {
+    checkTimes(request);
+    const { subscription, from, to, types } = request;
     const group = groups.get(subscription);
     if (!group) throw unknownSubscription(subscription);
     const [since, until] = [Date.parse(from), to === undefined ? Number.POSITIVE_INFINITY : Date.parse(to)];
