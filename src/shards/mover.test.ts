@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
 import type { DatabaseDriver } from "../database/index.ts";
+import { sql } from "../database/index.ts";
 import { bucketOf } from "./bucket.ts";
 import type { Bank } from "./fixtures/bank.ts";
 import { openBank, setFence, shardBy } from "./fixtures/bank.ts";
 import { embedded } from "./fixtures/drivers.ts";
 import { moveCrashPoints } from "./move-crash-points.ts";
+import { asMover, claimShard } from "./move-work.ts";
 import type { MoverOptions } from "./mover.ts";
 import { createMover } from "./mover.ts";
 
@@ -70,7 +72,7 @@ describe("a move", () => {
     );
     assert.equal((await bank.db.at("ann").sql`select * from entries`).length, 6, "both live there");
     const tables = await bank.on("b")
-      .sql`select tablename from pg_tables where schemaname = ${bank.schema} and tablename like 'plinth_move_%'`;
+      .sql`select tablename from pg_tables where schemaname = ${bank.schema} and starts_with(tablename, 'plinth_move_')`;
     assert.deepEqual(tables, [], "nothing is left over on the target");
   });
 
@@ -79,14 +81,9 @@ describe("a move", () => {
     const [done] = await mover().move({ buckets: [bucketOf("ann")], to: "b" });
     const archive = () =>
       bank.on("main")
-        .sql`select tablename from pg_tables where schemaname = ${bank.schema} and tablename like 'plinth_gone_%'`;
-    assert.equal((await archive()).length, 3);
-    const rows = await bank
-      .on("main")
-      .execute<{ id: string }>(
-        (await import("../database/index.ts"))
-          .sql`select id from ${(await import("../database/index.ts")).sql.id(`plinth_gone_${done?.id}_accounts`)}`,
-      );
+        .sql`select tablename from pg_tables where schemaname = ${bank.schema} and starts_with(tablename, 'plinth_gone_')`;
+    assert.equal((await archive()).length, 3, "two tables, and the claims");
+    const rows = await bank.on("main").execute(sql`select id from ${sql.id(`plinth_gone_${done?.id}_accounts`)}`);
     assert.deepEqual(rows.rows, [{ id: "ann" }]);
     assert.equal(await mover().expire(), 0);
     assert.equal(await mover({ archiveMs: 0 }).expire(), 1);
@@ -137,17 +134,16 @@ describe("a move", () => {
   });
 
   for (const point of moveCrashPoints) {
-    it(`whose mover ends at ${point} is finished by another`, async () => {
+    it(`whose mover fails at ${point} comes to an end, by it or by another`, async () => {
       await fill("ann");
       const died = mover({
-        leaseMs: 1,
+        leaseMs: 0,
         batchRows: 2,
         ...(point === "move.aborting" && { fenceAttempts: 1, pauseMsMax: 1, pendingEvents: async () => 1 }),
         crashPoint(name) {
           if (name === point) throw new Error(`assertion failed: ended at ${name}`);
         },
       });
-      // As a process that ends: not even the move's own clearing up runs.
       const outcome = await died.move({ buckets: [bucketOf("ann")], to: "b" }).catch(() => undefined);
       const [done] = outcome ?? (await mover().resume());
       assert.match(done?.state ?? "", /^(DONE|ABORTED)$/);
@@ -181,7 +177,6 @@ describe("a move is given up", () => {
       },
       pendingEvents: async () => {
         const [move] = await spoiled.store.unfinished();
-        const { sql } = await import("../database/index.ts");
         await bank.on("b").execute(sql`update ${sql.id(`plinth_move_${move?.id}_accounts`)} set balance = balance + 1`);
         return 0;
       },
@@ -257,7 +252,6 @@ describe("a mover", () => {
     assert.equal(second?.epoch, first.epoch + 1);
     await assert.rejects(store.advance(first, "COPY"), { reason: "SHARD_MOVE_TAKEN_OVER" });
     await assert.rejects(store.renew(first), { reason: "SHARD_MOVE_TAKEN_OVER" });
-    const { asMover, claimShard } = await import("./move-work.ts");
     await claimShard(bank.on("main"), second as never);
     await assert.rejects(claimShard(bank.on("main"), first), { reason: "SHARD_MOVE_TAKEN_OVER" });
     await assert.rejects(
