@@ -3,8 +3,11 @@ import { StartError, systemClock } from "../base/index.ts";
 import { commitKeysText } from "./commit-key.ts";
 import type { Database, DatabaseSession } from "./database.ts";
 import { databaseDetail } from "./errors.ts";
+import { lintSteps } from "./lint.ts";
 import type { MigrationSource, Step } from "./migration.ts";
 import { readMigrations } from "./migration.ts";
+import { appliedOf, pendingOf, tableName } from "./migration-history.ts";
+import { dropInvalidIndex } from "./migration-leftover.ts";
 import { Fragment, quoteName, sql } from "./sql.ts";
 
 export interface MigrateOptions {
@@ -21,6 +24,11 @@ export interface MigrateOptions {
   readonly statementTimeoutMs?: number;
   /** Longest wait of a step for a lock on a table, in ms: beyond it the step fails rather than stop all traffic. Default 10,000. */
   readonly tableLockTimeoutMs?: number;
+  /**
+   * "refuse": before the first step runs, the pending ones are held against the lint's rules, and errors stop the start
+   * (`MIGRATION_UNSAFE`). "off" (default): nothing is looked at. See `lint.ts`.
+   */
+  readonly lint?: "refuse" | "off";
   readonly clock?: Clock;
 }
 
@@ -35,6 +43,7 @@ const settings = {
   lockTimeoutMs: 120_000,
   statementTimeoutMs: 600_000,
   tableLockTimeoutMs: 10_000,
+  lint: "off",
 } as const;
 const pollMs = 50;
 
@@ -62,6 +71,7 @@ export async function migrate(
     try {
       await prepare(session, database.schema);
       const pending = pendingOf(steps, await appliedOf(session, chosen.set), chosen.ahead, database);
+      if (chosen.lint === "refuse") await refuseUnsafe(steps, pending, database.schema);
       await session.sql`select set_config('statement_timeout', ${String(chosen.statementTimeoutMs)}, false)`;
       await session.sql`select set_config('lock_timeout', ${String(chosen.tableLockTimeoutMs)}, false)`;
       for (const step of pending) await apply(session, step, chosen.set, database.schema);
@@ -76,42 +86,24 @@ export async function migrate(
   return database.session(work, { statementTimeoutMs: chosen.statementTimeoutMs, pinned: true });
 }
 
+async function refuseUnsafe(steps: readonly Step[], pending: readonly Step[], schema: string): Promise<void> {
+  const linted = await lintSteps(steps, { schema, isPending: (step) => pending.includes(step) });
+  const problems = pending.flatMap((step) =>
+    (linted.get(step.number)?.findings ?? [])
+      .filter(({ level }) => level === "error")
+      .map(({ rule, line, why, remedy }) => `migration ${step.where}:${line} [${rule}] ${why} ${remedy}`),
+  );
+  if (problems.length === 0) return;
+  const how = "An exception is a comment in the file: -- plinth-lint: allow RULE because REASON";
+  throw new StartError("MIGRATION_UNSAFE", [...problems, how]);
+}
+
 function pooled(schema: string): StartError {
   return new StartError(
     "MIGRATION_POOLED",
     `migrations of schema ${schema}: they hold a lock of their session, which a pooler in transaction mode does not keep. ` +
       "Add the server's own address to the database's URL, as in ?pooler=transaction&direct=db.internal:5432",
   );
-}
-
-/** What `migrate` would apply, and every reason why it would refuse. Changes nothing. */
-export async function planMigrations(
-  database: Database,
-  source: MigrationSource,
-  options: Pick<MigrateOptions, "set" | "ahead"> = {},
-): Promise<readonly MigrationState[]> {
-  const steps = await readMigrations(source);
-  const [table] = await database.sql<{
-    found: string | null;
-  }>`select to_regclass(${tableName(database.schema)})::text as found`;
-  const applied = table?.found
-    ? await database.session((session) => appliedOf(session, options.set ?? settings.set))
-    : [];
-  return pendingOf(steps, applied, options.ahead ?? "refuse", database).map(({ number, name }) => ({
-    number,
-    name,
-  }));
-}
-
-interface Applied {
-  readonly number: number;
-  readonly name: string;
-  readonly checksum: string;
-  readonly applied_at: string;
-}
-
-function tableName(schema: string): string {
-  return `${quoteName(schema)}.plinth_migrations`;
 }
 
 function lockKey(schema: string): Fragment {
@@ -152,51 +144,14 @@ async function prepare(session: DatabaseSession, schema: string): Promise<void> 
   );
 }
 
-async function appliedOf(session: DatabaseSession, set: string): Promise<Applied[]> {
-  return session.sql<Applied>`select number, name, checksum, applied_at from plinth_migrations where set = ${set} order by number`;
-}
-
-function pendingOf(
-  steps: readonly Step[],
-  applied: readonly Applied[],
-  ahead: "refuse" | "allow",
-  { schema, flags }: Pick<Database, "schema" | "flags">,
-): readonly Step[] {
-  const embedded = !flags.multipleProcesses;
-  const problems: { reason: string; text: string }[] = [];
-  // The remedy for production is not the one for an afternoon of trying things out.
-  const startAfresh = embedded
-    ? "; or, if the data may be lost, delete the folder of the embedded database (.plinth/database)"
-    : "";
-  const byNumber = new Map(steps.map((step) => [step.number, step]));
-  for (const row of applied) {
-    const step = byNumber.get(row.number);
-    const when = `applied to schema ${schema} at ${row.applied_at}`;
-    if (!step || step.name !== row.name) {
-      if (!step && row.number > steps.length && ahead === "allow") continue;
-      const found = step ? `; ${step.where} has its number` : "";
-      const text = `migration ${row.name} was ${when}, and its file is missing${found}: restore it from version control${startAfresh}`;
-      problems.push({ reason: "MIGRATION_MISSING", text });
-    } else if (step.checksum !== row.checksum) {
-      const text = `migration ${step.where} was edited after it was ${when}: undo the edit, and put the change into a new migration${startAfresh}`;
-      problems.push({ reason: "MIGRATION_EDITED", text });
-    }
-  }
-  const [first] = problems;
-  if (first)
-    throw new StartError(
-      first.reason,
-      problems.map(({ text }) => text),
-    );
-  const highest = applied.at(-1)?.number ?? 0;
-  return steps.filter(({ number }) => number > highest);
-}
-
 async function apply(session: DatabaseSession, step: Step, set: string, schema: string): Promise<void> {
   const record = sql`insert into plinth_migrations (set, number, name, checksum) values (${set}, ${step.number}, ${step.name}, ${step.checksum})`;
   try {
     if (!step.transactional) {
-      for (const statement of step.statements) await session.execute(new Fragment([statement], []));
+      for (const statement of step.statements) {
+        await dropInvalidIndex(session, schema, statement);
+        await session.execute(new Fragment([statement], []));
+      }
       await session.execute(record);
       return;
     }

@@ -30,6 +30,8 @@ export interface Step {
   readonly checksum: string;
   readonly transactional: boolean;
   readonly statements: readonly string[];
+  /** The file as it stands, with `\n` at the ends of lines; empty for a step in code. */
+  readonly text: string;
   readonly run: ((tx: Transaction) => Promise<void>) | undefined;
 }
 
@@ -105,12 +107,12 @@ function toStep(migration: Migration, number: number, where: string): Step {
   const { name } = migration;
   if ("run" in migration) {
     const checksum = sha256(`${name}\n${migration.version ?? ""}`);
-    return { number, name, where, checksum, transactional: true, statements: [], run: migration.run };
+    return { number, name, where, checksum, transactional: true, statements: [], text: "", run: migration.run };
   }
   // A checkout with other line ends is the same file.
   const text = migration.sql.replaceAll("\r\n", "\n");
   const head = /^(?:\s*--[^\n]*(?:\n|$))*/.exec(text)?.[0] ?? "";
-  const transactional = !/^\s*--\s*plinth:\s*no-transaction\s*$/m.test(head);
+  const transactional = !/^\s*--\s*plinth:\s*no[- ]transaction\s*$/m.test(head);
   return {
     number,
     name,
@@ -118,6 +120,7 @@ function toStep(migration: Migration, number: number, where: string): Step {
     checksum: sha256(text),
     transactional,
     statements: splitStatements(text),
+    text,
     run: undefined,
   };
 }

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { StartError } from "../base/index.ts";
 import { createDatabase } from "./database.ts";
-import { migrate, planMigrations } from "./migrate.ts";
+import { migrate } from "./migrate.ts";
 import type { Migration } from "./migration.ts";
+import { inspectMigrations, planMigrations } from "./migration-plan.ts";
 import type { DatabaseClaim } from "./suite-claim.ts";
 
 const items: Migration = {
@@ -100,6 +101,52 @@ export const migrationCases: readonly DatabaseClaim[] = [
         (await db.sql`select 1 from pg_indexes where schemaname = ${db.schema} and indexname like 'item\\__'`).length,
         2,
       );
+    },
+  },
+  {
+    name: "drops the invalid index that a failed step without a transaction left, and builds it again",
+    needs: "sessionState",
+    async prove({ driver, newSchema }) {
+      const db = createDatabase({ driver, schema: newSchema() });
+      await migrate(db, [items]);
+      await db.session((session) =>
+        session.script("alter table item add column tag text; insert into item values (2, 'a'), (3, 'a')"),
+      );
+      const tag: Migration = {
+        name: "0002-tag",
+        sql: `-- plinth: no transaction\ncreate unique index concurrently if not exists "Item_tag" on item (tag)`,
+      };
+      await assert.rejects(migrate(db, [items, tag]), refusal("MIGRATION_FAILED", /0002-tag.*run again/));
+      const valid = () => db.sql`select i.indisvalid as valid from pg_index i join pg_class c on c.oid = i.indexrelid
+        join pg_namespace n on n.oid = c.relnamespace where c.relname = 'Item_tag' and n.nspname = ${db.schema}`;
+      assert.deepEqual(await valid(), [{ valid: false }], "PostgreSQL leaves it");
+      await db.sql`delete from item where id = 3`;
+      assert.deepEqual(await migrate(db, [items, tag]), [{ number: 2, name: "0002-tag" }]);
+      assert.deepEqual(await valid(), [{ valid: true }]);
+    },
+  },
+  {
+    name: "refuses what the lint calls an error when told to, before anything ran, and shows it in the plan",
+    needs: "sessionState",
+    async prove({ driver, newSchema }) {
+      const db = createDatabase({ driver, schema: newSchema() });
+      const index: Migration = { name: "0003-index", sql: "create index item_more on item (more)" };
+      await migrate(db, [items, more, index].slice(0, 1), { lint: "refuse" });
+      const unsafe = migrate(db, [items, more, index], { lint: "refuse" });
+      await assert.rejects(unsafe, refusal("MIGRATION_UNSAFE", /0003-index.*:1 \[create-index\].*concurrently/));
+      const planned = await inspectMigrations(db, [items, more, index]);
+      assert.deepEqual(
+        planned.map(({ name, locks, findings }) => [name, locks, findings.map(({ rule, level }) => [rule, level])]),
+        [
+          ["0002-more", [{ table: "item", lock: "ACCESS EXCLUSIVE" }], []],
+          ["0003-index", [{ table: "item", lock: "SHARE" }], [["create-index", "error"]]],
+        ],
+      );
+      const allowed = {
+        ...index,
+        sql: `${"sql" in index ? index.sql : ""}; -- plinth-lint: allow create-index because it is small`,
+      };
+      assert.equal((await migrate(db, [items, more, allowed], { lint: "refuse" })).length, 2);
     },
   },
   {

@@ -1,0 +1,56 @@
+import { StartError } from "../base/index.ts";
+import type { Database, DatabaseSession } from "./database.ts";
+import type { Step } from "./migration.ts";
+import { quoteName } from "./sql.ts";
+
+/** What was applied, and what is left: the checks that every start makes against `plinth_migrations`. */
+export interface Applied {
+  readonly number: number;
+  readonly name: string;
+  readonly checksum: string;
+  readonly applied_at: string;
+}
+
+export function tableName(schema: string): string {
+  return `${quoteName(schema)}.plinth_migrations`;
+}
+
+export async function appliedOf(session: DatabaseSession, set: string): Promise<Applied[]> {
+  return session.sql<Applied>`select number, name, checksum, applied_at from plinth_migrations where set = ${set} order by number`;
+}
+
+export function pendingOf(
+  steps: readonly Step[],
+  applied: readonly Applied[],
+  ahead: "refuse" | "allow",
+  { schema, flags }: Pick<Database, "schema" | "flags">,
+): readonly Step[] {
+  const embedded = !flags.multipleProcesses;
+  const problems: { reason: string; text: string }[] = [];
+  // The remedy for production is not the one for an afternoon of trying things out.
+  const startAfresh = embedded
+    ? "; or, if the data may be lost, delete the folder of the embedded database (.plinth/database)"
+    : "";
+  const byNumber = new Map(steps.map((step) => [step.number, step]));
+  for (const row of applied) {
+    const step = byNumber.get(row.number);
+    const when = `applied to schema ${schema} at ${row.applied_at}`;
+    if (!step || step.name !== row.name) {
+      if (!step && row.number > steps.length && ahead === "allow") continue;
+      const found = step ? `; ${step.where} has its number` : "";
+      const text = `migration ${row.name} was ${when}, and its file is missing${found}: restore it from version control${startAfresh}`;
+      problems.push({ reason: "MIGRATION_MISSING", text });
+    } else if (step.checksum !== row.checksum) {
+      const text = `migration ${step.where} was edited after it was ${when}: undo the edit, and put the change into a new migration${startAfresh}`;
+      problems.push({ reason: "MIGRATION_EDITED", text });
+    }
+  }
+  const [first] = problems;
+  if (first)
+    throw new StartError(
+      first.reason,
+      problems.map(({ text }) => text),
+    );
+  const highest = applied.at(-1)?.number ?? 0;
+  return steps.filter(({ number }) => number > highest);
+}
