@@ -95,7 +95,67 @@ Written by \`npm run gen\` from \`src/engines/*/index.ts\`.
 | engine | URL | ports | package | what it is |
 |---|---|---|---|---|
 ${rows.map((row) => `| ${row} |`).join("\n")}
-`;
+${resultsText(tree)}`;
+}
+
+/** Written by \`plinth verify engine URL --record\`; the only part of the page that needed servers. */
+export const resultsPath = "docs/engines.results.json";
+
+/** By engine and port, each case: "passed", "failed", or "skipped: " and why. */
+type Results = Readonly<
+  Record<
+    string,
+    { readonly guarantee: string; readonly ports: Readonly<Record<string, Readonly<Record<string, string>>>> }
+  >
+>;
+
+/** Port × engine × case, as it came out when the suites last ran. */
+function resultsText(tree: Tree): string {
+  const text = tree.get(resultsPath);
+  if (text === undefined) return "";
+  const results = JSON.parse(text) as Results;
+  const engines = Object.keys(results);
+  const ports = [...new Set(engines.flatMap((engine) => Object.keys(results[engine]?.ports ?? {})))].sort();
+  const guarantees = engines.map((engine) => `| ${engine} | ${results[engine]?.guarantee} |`).join("\n");
+  return `
+## What each engine proved
+
+The conformance suites of the ports, as they came out when they last ran: \`plinth verify engine URL --record
+${resultsPath}\` runs them on a server of yours and writes them down; see \`verify.md\`. The broker of pglite and postgres is
+the default one, in their tables. "memory" stands for the reference drivers.
+
+| engine | guarantee |
+|---|---|
+${guarantees}
+${ports.map((port) => portText(port, results)).join("")}`;
+}
+
+function portText(port: string, results: Results): string {
+  const engines = Object.keys(results).filter((engine) => results[engine]?.ports[port]);
+  const outcomes = engines.map((engine) => results[engine]?.ports[port] ?? {});
+  const names = [...new Set(outcomes.flatMap((cases) => Object.keys(cases)))];
+  const reasons: string[] = [];
+  const cell = (outcome: string | undefined): string => {
+    const why = /^skipped: (.*)$/s.exec(outcome ?? "skipped: not run")?.[1];
+    if (why === undefined) return outcome ?? "";
+    if (!reasons.includes(why)) reasons.push(why);
+    return `skipped (${reasons.indexOf(why) + 1})`;
+  };
+  const rows = names.map(
+    (name) => `| ${name.replaceAll("|", "\\|")} | ${outcomes.map((cases) => cell(cases[name])).join(" | ")} |`,
+  );
+  const sums = engines.map((engine, i) => {
+    const passed = Object.values(outcomes[i] ?? {}).filter((outcome) => outcome === "passed").length;
+    return `${engine} ${passed} of ${names.length}`;
+  });
+  const notes = reasons.map((why, i) => `${i + 1}. ${why}`).join("\n");
+  return `
+### ${port}: ${sums.join(", ")}
+
+| case | ${engines.join(" | ")} |
+|---|${engines.map(() => "---|").join("")}
+${rows.join("\n")}
+${notes === "" ? "" : `\n${notes}\n`}`;
 }
 
 function packageText(engine: EngineFacts): string {

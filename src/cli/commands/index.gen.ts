@@ -14,4 +14,5 @@ export const commands = {
   start: () => import("./start.ts"),
   test: () => import("./test.ts"),
   token: () => import("./token.ts"),
+  verify: () => import("./verify.ts"),
 } as const;
