@@ -157,8 +157,7 @@ function createProcessStores(
   { name, log, keepers }: { readonly name: string; readonly log: Logger; readonly keepers: ReadonlySet<string> },
 ): Promise<Stores> {
   return createStores({
-    databaseUrl: settings.databaseUrl ?? `pglite:${encodeURI(`${settings.dataFolder}/database`)}`,
-    cacheUrl: settings.cacheUrl,
+    settings,
     needsDatabase: services.some((service) => hasNeed(service, "database")),
     needsCache: services.some((service) => hasNeed(service, "cache") || keepers.has(service.contract.name)),
     applicationName: name,

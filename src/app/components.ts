@@ -1,3 +1,5 @@
+import type { CacheDriver } from "../cache/index.ts";
+import type { DatabaseDriver, Replicas } from "../database/index.ts";
 import { migrate } from "../database/index.ts";
 import type { Broker } from "../events/index.ts";
 import { deadLetters, migrateEvents } from "../events/index.ts";
@@ -29,13 +31,40 @@ export function telemetryComponent(signals: Signals): Component {
   return { name: "telemetry", stop: () => signals.close() };
 }
 
-export function storeComponents({ database, cache }: Stores): Component[] {
+export function storeComponents(stores: Stores): Component[] {
   return [
-    ...(database
-      ? [{ name: "database", needs: ["telemetry"], start: () => database.open(), stop: () => database.close() }]
-      : []),
-    ...(cache ? [{ name: "cache", needs: ["telemetry"], start: () => cache.open(), stop: () => cache.close() }] : []),
+    ...(stores.database ? [databaseComponent(stores.database, stores.replicas)] : []),
+    ...(stores.cache ? [cacheComponent(stores.cache, stores)] : []),
   ];
+}
+
+function databaseComponent(database: DatabaseDriver, replicas: Replicas | undefined): Component {
+  return {
+    name: "database",
+    needs: ["telemetry"],
+    async start() {
+      await database.open();
+      await replicas?.open();
+    },
+    async stop() {
+      await replicas?.close();
+      await database.close();
+    },
+  };
+}
+
+function cacheComponent(cache: CacheDriver, { near, caches }: Stores): Component {
+  return {
+    name: "cache",
+    needs: ["telemetry"],
+    start: () => cache.open(),
+    async stop() {
+      // What could not be invalidated is tried once more.
+      for (const each of caches.values()) await each.close();
+      near?.close();
+      await cache.close();
+    },
+  };
 }
 
 /** The tables of events and of each service, brought up to date before anything uses them. */

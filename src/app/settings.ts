@@ -4,12 +4,14 @@ import {
   describeSettings,
   flag,
   integer,
+  list,
   oneOf,
   optional,
   port,
   ratio,
   readSettings,
   secret,
+  size,
   text,
   url,
 } from "../config/index.ts";
@@ -82,9 +84,27 @@ const spec = {
     variable: "DATABASE_URL",
     setting: optional(url({ description: "the database; unset, an embedded one in the data folder" })),
   },
+  databaseReplicaUrls: {
+    variable: "DATABASE_REPLICA_URLS",
+    setting: optional(
+      list(url({ description: "a replica" }), {
+        description: "streaming replicas of the database, for reads that say so with db.read()",
+        example: "postgres://app@replica-1:5432/shop,postgres://app@replica-2:5432/shop",
+      }),
+    ),
+  },
   cacheUrl: {
     variable: "CACHE_URL",
     setting: optional(url({ description: "the cache; unset, in the memory of each process" })),
+  },
+  cacheNearBytes: {
+    variable: "PLINTH_CACHE_NEAR",
+    setting: size({
+      default: 32 * 1024 * 1024,
+      min: 0,
+      max: 4 * 1024 ** 3,
+      description: "memory of each process for copies of what an outside cache holds; 0 for none",
+    }),
   },
   dataFolder: {
     variable: "PLINTH_DATA",

@@ -1,47 +1,64 @@
 import type { Clock, Random } from "../base/index.ts";
 import { StartError } from "../base/index.ts";
-import type { Cache, CacheDriver } from "../cache/index.ts";
-import { createCache, createMemoryCache } from "../cache/index.ts";
-import type { Database, DatabaseDriver } from "../database/index.ts";
-import { createDatabase } from "../database/index.ts";
-import type { Engine } from "../engines/engine.ts";
-import { engineOfScheme, engines } from "../engines/index.gen.ts";
+import type { AfterCommit, Cache, CacheDriver, NearTier } from "../cache/index.ts";
+import { createCache, createMemoryCache, createNearTier } from "../cache/index.ts";
+import type { Database, DatabaseDriver, QueryRecord, Replicas, Transaction } from "../database/index.ts";
+import { createDatabase, createReplicas } from "../database/index.ts";
 import type { Logger } from "../telemetry/index.ts";
+import { portOf } from "./engine-of.ts";
+import type { Settings } from "./settings.ts";
 
 /**
  * The engines of one process: chosen by the scheme of a URL, loaded only when used, opened once and shared by all
  * services, each of which sees its own schema or namespace.
  */
 export interface Stores {
-  /** The drivers that somebody asked for, to be opened before and closed after everything else. */
+  /** What somebody asked for, to be opened before and closed after everything else. */
   readonly database: DatabaseDriver | undefined;
+  readonly replicas: Replicas | undefined;
   readonly cache: CacheDriver | undefined;
+  /** Copies in this process, where the cache is an outside engine. */
+  readonly near: NearTier | undefined;
   /** By service: those that somebody asked for. */
-  readonly caches: ReadonlyMap<string, Cache>;
+  readonly caches: ReadonlyMap<string, Cache & { close(): Promise<void> }>;
   databaseOf(service: string): Database;
   cacheOf(service: string): Cache;
 }
 
+export type StoreSettings = Pick<
+  Settings,
+  "databaseUrl" | "databaseReplicaUrls" | "cacheUrl" | "cacheNearBytes" | "dataFolder"
+>;
+
 export interface StoresOptions {
-  readonly databaseUrl: string;
-  readonly cacheUrl: string | undefined;
+  readonly settings: StoreSettings;
   readonly needsDatabase: boolean;
   readonly needsCache: boolean;
   readonly applicationName: string;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** Called after each statement of a service. */
+  readonly onQuery?: ((record: QueryRecord) => void) | undefined;
+  /** Writes an invalidation into the transaction, to be done once more by whoever reads that. By service. */
+  readonly onInvalidateIn?: ((service: string, tx: Transaction, tags: readonly string[]) => Promise<void>) | undefined;
 }
 
 export async function createStores(options: StoresOptions): Promise<Stores> {
-  const { clock, random, log } = options;
-  const database = options.needsDatabase ? await databaseDriver(options) : undefined;
-  const cache = options.needsCache ? await cacheDriver(options) : undefined;
+  const { settings, clock, random, log } = options;
+  const database = options.needsDatabase ? await openDatabase(options) : undefined;
+  const replicas = database && (await openReplicas(database, options));
+  const cache = options.needsCache ? await openCache(options) : undefined;
+  const bytesMax = settings.cacheNearBytes;
+  const near = cache?.flags.shared && bytesMax > 0 ? createNearTier({ driver: cache, bytesMax, clock }) : undefined;
   const databases = new Map<string, Database>();
-  const caches = new Map<string, Cache>();
+  const caches = new Map<string, Cache & { close(): Promise<void> }>();
+  const { onQuery, onInvalidateIn } = options;
   return {
     database,
+    replicas,
     cache,
+    near,
     caches,
     databaseOf(service) {
       const known = databases.get(service);
@@ -52,6 +69,8 @@ export async function createStores(options: StoresOptions): Promise<Stores> {
         schema: toSchemaName(service),
         clock,
         random,
+        ...(replicas && { replicas }),
+        ...(onQuery && { onQuery }),
         onHookError: (thrown) => log.error({ service, err: thrown }, "what was to run after a commit failed"),
       });
       databases.set(service, made);
@@ -61,7 +80,18 @@ export async function createStores(options: StoresOptions): Promise<Stores> {
       const known = caches.get(service);
       if (known) return known;
       if (!cache) throw new Error(`assertion failed: ${service} asked for a cache that no service here needs`);
-      const made = createCache({ driver: cache, namespace: service, clock, random });
+      const made = createCache({
+        driver: cache,
+        namespace: service,
+        near,
+        clock,
+        random,
+        onError: (thrown, operation) => log.warn({ service, operation, err: thrown }, "the cache failed; it is a miss"),
+        ...(onInvalidateIn && {
+          // The cache knows of a transaction only that it commits; this is always one of the database.
+          onInvalidateIn: (tx: AfterCommit, tags) => onInvalidateIn(service, tx as Transaction, tags),
+        }),
+      });
       caches.set(service, made);
       return made;
     },
@@ -73,46 +103,38 @@ export function toSchemaName(service: string): string {
   return service.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
-async function databaseDriver({ databaseUrl, applicationName, clock, random }: StoresOptions): Promise<DatabaseDriver> {
-  const { engine, url } = await engineOf("DATABASE_URL", databaseUrl, "database");
-  const open = engine.ports.database;
-  if (!open) throw lacksPort("DATABASE_URL", engine, "database");
+async function openDatabase({ settings, applicationName, clock, random }: StoresOptions): Promise<DatabaseDriver> {
+  const address = settings.databaseUrl ?? `pglite:${encodeURI(`${settings.dataFolder}/database`)}`;
+  const { open, url } = await portOf("DATABASE_URL", address, "database");
   return open(url, { applicationName, clock, random });
 }
 
-async function cacheDriver({ cacheUrl, clock, random }: StoresOptions): Promise<CacheDriver> {
+async function openReplicas(primary: DatabaseDriver, options: StoresOptions): Promise<Replicas | undefined> {
+  const { settings, applicationName, clock, random, log } = options;
+  const { databaseReplicaUrls: addresses } = settings;
+  if (!addresses || addresses.length === 0) return undefined;
+  const replicas: DatabaseDriver[] = [];
+  for (const address of addresses) {
+    const { open, url } = await portOf("DATABASE_REPLICA_URLS", address, "database");
+    replicas.push(open(url, { applicationName, clock, random }));
+  }
+  if (!primary.flags.multipleProcesses) {
+    throw new StartError(
+      "DATABASE_WITHOUT_REPLICAS",
+      `DATABASE_REPLICA_URLS: ${primary.name}, the embedded database, has no replicas; set DATABASE_URL to their primary, or leave them out.`,
+    );
+  }
+  return createReplicas({
+    primary,
+    replicas,
+    clock,
+    random,
+    onChange: (stats) => log.info({ replicas: stats }, "a replica came or went"),
+  });
+}
+
+async function openCache({ settings: { cacheUrl }, clock, random }: StoresOptions): Promise<CacheDriver> {
   if (cacheUrl === undefined) return createMemoryCache({ clock });
-  const { engine, url } = await engineOf("CACHE_URL", cacheUrl, "cache");
-  const open = engine.ports.cache;
-  if (!open) throw lacksPort("CACHE_URL", engine, "cache");
+  const { open, url } = await portOf("CACHE_URL", cacheUrl, "cache");
   return open(url, { clock, random });
-}
-
-async function engineOf(variable: string, text: string, port: string): Promise<{ engine: Engine; url: URL }> {
-  if (!URL.canParse(text)) {
-    throw new StartError(
-      "ENGINE_URL_INVALID",
-      `${variable}: this is no address; write for example "postgres://user:password@host:5432/name".`,
-    );
-  }
-  const url = new URL(text);
-  const scheme = url.protocol.slice(0, -1);
-  const name = engineOfScheme[scheme];
-  if (!name) {
-    const known = Object.keys(engineOfScheme)
-      .map((each) => `${each}://`)
-      .join(", ");
-    throw new StartError(
-      "ENGINE_UNKNOWN",
-      `${variable}: no engine serves "${scheme}://" as a ${port}; there are ${known}.`,
-    );
-  }
-  return { engine: (await engines[name]()).default, url };
-}
-
-function lacksPort(variable: string, engine: Engine, port: string): StartError {
-  return new StartError(
-    "ENGINE_LACKS_PORT",
-    `${variable}: ${engine.name} is no ${port}; it offers ${Object.keys(engine.ports).join(", ")}.`,
-  );
 }

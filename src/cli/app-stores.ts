@@ -8,8 +8,7 @@ import type { Terminal } from "./terminal.ts";
 export function createAppStores(model: Model, settings: Settings, terminal: Terminal): Promise<Stores> {
   const needs = (kind: string) => model.services.some((service) => service.needs.some((need) => need.kind === kind));
   return createStores({
-    databaseUrl: settings.databaseUrl ?? `pglite:${encodeURI(`${settings.dataFolder}/database`)}`,
-    cacheUrl: settings.cacheUrl,
+    settings,
     needsDatabase: needs("database"),
     needsCache: needs("cache"),
     applicationName: `${model.name}/cli`,

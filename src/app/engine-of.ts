@@ -1,0 +1,38 @@
+import { StartError } from "../base/index.ts";
+import type { Engine } from "../engines/engine.ts";
+import { engineOfScheme, engines } from "../engines/index.gen.ts";
+
+/** The driver factory that the scheme of an address names. StartError for an address that no engine serves as this port. */
+export async function portOf<P extends keyof Engine["ports"]>(
+  variable: string,
+  text: string,
+  port: P,
+): Promise<{ readonly open: NonNullable<Engine["ports"][P]>; readonly url: URL }> {
+  if (!URL.canParse(text)) {
+    throw new StartError(
+      "ENGINE_URL_INVALID",
+      `${variable}: this is no address; write for example "postgres://user:password@host:5432/name".`,
+    );
+  }
+  const url = new URL(text);
+  const scheme = url.protocol.slice(0, -1);
+  const name = engineOfScheme[scheme];
+  if (!name) {
+    const known = Object.keys(engineOfScheme)
+      .map((each) => `${each}://`)
+      .join(", ");
+    throw new StartError(
+      "ENGINE_UNKNOWN",
+      `${variable}: no engine serves "${scheme}://" as a ${port}; there are ${known}.`,
+    );
+  }
+  const engine: Engine = (await engines[name]()).default;
+  const open = engine.ports[port];
+  if (!open) {
+    throw new StartError(
+      "ENGINE_LACKS_PORT",
+      `${variable}: ${engine.name} is no ${port}; it offers ${Object.keys(engine.ports).join(", ")}.`,
+    );
+  }
+  return { open, url };
+}
