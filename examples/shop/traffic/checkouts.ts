@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { ask, type Customer, check, Failure, isTrouble, WrongAnswer } from "./customer.ts";
+import { type Customer, check, isTrouble, WrongAnswer } from "./customer.ts";
+import { NoAnswer } from "./wire.ts";
 
 /** What became of one checkout, for whoever compares it with the books. */
 export interface CheckoutOutcome {
@@ -37,9 +38,9 @@ export async function checkOut(customer: Customer, options: CheckoutOptions): Pr
   const endAt = performance.now() + patienceMs;
   let reason: string | undefined;
   for (let attempts = 1; ; attempts++) {
-    const answer = await ask(customer.wire, sending).catch((thrown: unknown) => {
-      if (!(thrown instanceof Failure)) throw thrown;
-      reason = thrown.message;
+    const answer = await customer.wire.send(sending).catch((thrown: unknown) => {
+      if (!(thrown instanceof NoAnswer)) throw thrown;
+      reason = thrown.reason;
       return undefined;
     });
     if (answer?.status === 201) {

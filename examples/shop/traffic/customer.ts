@@ -21,7 +21,7 @@ export interface Customer {
   lastPrice: number;
 }
 
-/** Sends it; once more when the connection turns out to have been closed before anything was read. */
+/** Sends it; once more when an old connection turns out to be closed. What is sent here may be sent twice. */
 export async function ask(wire: Wire, sending: Sending): Promise<Answer> {
   try {
     return await wire.send(sending);

@@ -19,7 +19,7 @@ export interface Answer {
 /** There was no answer, or no whole one. `reason` is for counting: "timeout", "ECONNRESET". */
 export class NoAnswer extends Error {
   readonly reason: string;
-  /** The connection was an old one that the server had closed: nothing of the request has been read. */
+  /** The connection was an old one, and is closed: most likely by a server that never saw the request. */
   readonly isStale: boolean;
 
   constructor(reason: string, isStale: boolean) {
