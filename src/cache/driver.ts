@@ -58,7 +58,7 @@ export interface CacheDriver {
 
   /**
    * Tells of removals by other users of the engine: deleted and replaced keys, invalidated tags, cleared namespaces. Each
-   * is told after it has taken effect. May be called before `open`; the returned function ends it. Absent: the engine
+   * is told after it has taken effect, once or more often. May be called before `open`; the returned function ends it. Absent: the engine
    * cannot, or need not since nobody shares it.
    */
   watch?(watcher: CacheWatcher): () => void;

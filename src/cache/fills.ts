@@ -230,8 +230,8 @@ export class Fills {
   ): Promise<void> {
     const { key, tags, ttlMs, staleMs, staleIfErrorMs } = flight.filling;
     const fence = lookup?.fence;
-    const keptMs = loaded && ttlMs(loaded.text);
-    if (flight.isDetached && !this.#options.withoutLease) return;
+    const isVoid = flight.isDetached && !this.#options.withoutLease;
+    const keptMs = loaded && !isVoid ? ttlMs(loaded.text) : undefined;
     if (loaded === undefined || keptMs === undefined) {
       if (fence !== undefined) await this.#shield.release(key, fence);
       return;

@@ -4,3 +4,5 @@ export { createFaultyCache } from "./faulty.ts";
 export type { CacheCase } from "./suite.ts";
 export { cacheSuite } from "./suite.ts";
 export type { CacheSuiteOptions } from "./suite-bench.ts";
+export type { TierCache, TierSuiteOptions } from "./suite-tiers.ts";
+export { mismatchesOf, tierSuite } from "./suite-tiers.ts";
