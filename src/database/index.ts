@@ -22,6 +22,8 @@ export { breaksSession, constraintOf, databaseDetail, isConflict, toDatabaseErro
 export type { LazyTransaction } from "./lazy-transaction.ts";
 export { lazyTransaction } from "./lazy-transaction.ts";
 export type { LintFinding, LintLock } from "./lint.ts";
+export type { LockMode } from "./lint-locks.ts";
+export { blockedBy } from "./lint-locks.ts";
 export type { MigrateOptions, MigrationState } from "./migrate.ts";
 export { migrate } from "./migrate.ts";
 export type { Migration, MigrationSource } from "./migration.ts";

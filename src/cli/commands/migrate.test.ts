@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { hello, run, workshop } from "../terminal.fixture.ts";
+import { eventMigrations } from "../../events/index.ts";
+import { hello, repository, run, workshop } from "../terminal.fixture.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "plinth-migrate-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -11,11 +12,13 @@ const environment = { NODE_ENV: "test", PLINTH_DATA: folder };
 const migrate = (...line: string[]) => run(["migrate", ...line, "--app", workshop], { environment });
 
 test("migrate tells what is pending, applies it, and then finds nothing to do", async () => {
-  const steps = ["events/0001-outbox", "events/0002-inbox", "events/0003-dead-letters"];
+  const steps = eventMigrations.map(({ name }) => `events/${name}`);
   const plan = await migrate("--plan");
   assert.equal(plan.code, 0);
   assert.equal(plan.out, ["SERVICE  PENDING", ...steps.map((step) => `tools    ${step}`), ""].join("\n"));
-  assert.deepEqual(JSON.parse((await migrate("--plan", "--json")).out), [{ service: "tools", names: steps }]);
+  assert.deepEqual(JSON.parse((await migrate("--plan", "--json")).out), [
+    { service: "tools", names: steps, steps: [] },
+  ]);
   assert.match((await migrate()).out, /^SERVICE {2}APPLIED\ntools {4}events\/0001-outbox\n/);
   assert.deepEqual(await migrate(), { code: 0, out: "", err: "every service is up to date\n" });
   assert.deepEqual(JSON.parse((await migrate("--json")).out), [{ service: "tools", names: [] }]);
@@ -31,4 +34,40 @@ test("migrate tells of a setting that is wrong", async () => {
   const { code, err } = await run(["migrate", "--app", workshop], { environment: { PORT: "eighty" } });
   assert.equal(code, 2);
   assert.match(err, /^error: PORT: "eighty" is not a port/);
+});
+
+test("migrate --plan shows locks and findings, and production refuses what is an error in them", async () => {
+  const place = mkdtempSync(join(tmpdir(), "plinth-migrate-lint-"));
+  try {
+    const migrations = join(place, "migrations");
+    mkdirSync(migrations);
+    const file = join(migrations, "0002-index.sql");
+    writeFileSync(join(migrations, "0001-item.sql"), "create table item (id int primary key, tag text);\n");
+    const text = `import { app, contract, database, service } from "${repository}src/index.ts";
+      const store = contract("store", { methods: {} });
+      const need = database({ migrations: new URL("./migrations/", import.meta.url) });
+      export default app({ name: "lint", services: [service(store, { needs: { db: need }, methods: {} })] });`;
+    writeFileSync(join(place, "app.ts"), text);
+    const act = (mode: string, ...line: string[]) =>
+      run(["migrate", ...line, "--app", join(place, "app.ts")], {
+        environment: { NODE_ENV: mode, PLINTH_DATA: join(place, "data"), PLINTH_TOKEN_KEY: "k".repeat(64) },
+      });
+    assert.equal((await act("test")).code, 0);
+    writeFileSync(file, "-- for searching\ncreate index item_tag on item (tag);\n");
+    const plan = await act("test", "--plan");
+    assert.equal(plan.code, 1);
+    assert.match(plan.out, /store\/0002-index: item, SHARE, stops writes until the step ends/);
+    assert.match(plan.out, /error: .*0002-index\.sql:2 \[create-index\] item: Building.*\n {2}Put it into a file/);
+    const refused = await act("production");
+    assert.equal(refused.code, 2);
+    assert.match(refused.err, /0002-index\.sql:2 \[create-index\].*plinth-lint: allow/s);
+    writeFileSync(
+      file,
+      "-- plinth-lint: allow create-index because it is small\ncreate index item_tag on item (tag);\n",
+    );
+    assert.equal((await act("test", "--plan")).code, 0);
+    assert.match((await act("production")).out, /store +0002-index/);
+  } finally {
+    rmSync(place, { recursive: true, force: true });
+  }
 });
