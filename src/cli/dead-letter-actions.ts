@@ -1,66 +1,25 @@
-import { buildModel, readProcessSettings } from "../app/index.ts";
+import type { App } from "../app/index.ts";
 import { StartError } from "../base/index.ts";
-import type { ExitCode } from "../lifecycle/index.ts";
-import { exitCodes } from "../lifecycle/index.ts";
-import { loadAppOf } from "./app-model.ts";
-import { withDatabase } from "./app-stores.ts";
+import type { EditOptions } from "../events/index.ts";
+import { compile } from "../schema/index.ts";
 import type { DeadLetterBoxes, ServiceDeadLetter } from "./dead-letters.ts";
 import { confirm, openDeadLetters } from "./dead-letters.ts";
-import { environmentOf } from "./environment.ts";
-import { applyMigrations } from "./migrations.ts";
-import { nearest } from "./nearest.ts";
+import { auditBy } from "./event-audit.ts";
+import type { EventAction, EventFlags, EventWork } from "./event-work.ts";
 import { table } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
 
-export interface DeadLetterFlags {
-  readonly app: string | undefined;
-  readonly service: string | undefined;
-  readonly all: boolean;
-  readonly yes: boolean;
-  readonly json: boolean;
-}
-
-type Action = (
-  boxes: DeadLetterBoxes,
-  ids: readonly string[],
-  flags: DeadLetterFlags,
-  terminal: Terminal,
-) => Promise<void>;
-
-const actions: Readonly<Record<string, Action>> = { list, show, replay, discard };
-
 /** `events dead ACTION ID…`. */
-export async function runDeadLetters(
-  [topic = "", name = "", ...ids]: readonly string[],
-  flags: DeadLetterFlags,
-  terminal: Terminal,
-): Promise<ExitCode> {
-  const action = Object.hasOwn(actions, name) ? actions[name] : undefined;
-  if (topic !== "dead" || !action) {
-    const meant = topic === "dead" ? (nearest(name, Object.keys(actions)) ?? "list") : "list";
-    throw new StartError(
-      "USAGE_WRONG",
-      `"events ${topic} ${name}" is nothing that can be done; there are events dead ${Object.keys(actions).join(", ")}. Did you mean plinth events dead ${meant}?`,
-    );
-  }
-  const app = await loadAppOf(terminal, flags.app);
-  const settings = readProcessSettings(environmentOf(terminal));
-  await withDatabase(buildModel(app), settings, terminal, async (stores) => {
-    // An app that never started has no tables yet.
-    if (settings.migrateAtStart) await applyMigrations(app, stores);
-    await action(openDeadLetters(app, stores, flags.service), ids, flags, terminal);
-  });
-  return exitCodes.ok;
+export const deadLetterActions = { list, show, replay, edit, discard } satisfies Record<string, EventAction>;
+
+function boxesOf({ app, stores, flags }: EventWork): DeadLetterBoxes {
+  return openDeadLetters(app, stores, flags.service);
 }
 
-async function list(
-  boxes: DeadLetterBoxes,
-  _ids: readonly string[],
-  { json }: DeadLetterFlags,
-  { out, err }: Terminal,
-) {
-  const letters = await boxes.list();
-  if (json) out.write(`${JSON.stringify(letters, null, 2)}\n`);
+async function list(work: EventWork) {
+  const { out, err } = work.terminal;
+  const letters = await boxesOf(work).list();
+  if (work.flags.json) out.write(`${JSON.stringify(letters, null, 2)}\n`);
   else if (letters.length === 0) err.write("there are no dead letters\n");
   else {
     const rows = letters.map(({ id, subscription, type, error, attempts, lastFailedAt, replaying }) => [
@@ -75,16 +34,18 @@ async function list(
   }
 }
 
-async function show(boxes: DeadLetterBoxes, ids: readonly string[], _flags: DeadLetterFlags, { out }: Terminal) {
-  if (ids.length === 0) throw idMissing("show");
-  const letters = await boxes.find(ids);
+async function show(work: EventWork) {
+  if (work.names.length === 0) throw idMissing("show");
+  const letters = await boxesOf(work).find(work.names);
   // One is an object; more are a list.
-  out.write(`${JSON.stringify(letters.length === 1 ? letters[0] : letters, null, 2)}\n`);
+  work.terminal.out.write(`${JSON.stringify(letters.length === 1 ? letters[0] : letters, null, 2)}\n`);
 }
 
-async function replay(boxes: DeadLetterBoxes, ids: readonly string[], flags: DeadLetterFlags, terminal: Terminal) {
-  const letters = await chosen("replay", boxes, ids, flags);
-  const count = await forEachService(letters, (service, those) => boxes.of(service).replay(those));
+async function replay(work: EventWork) {
+  const { flags, terminal } = work;
+  const boxes = boxesOf(work);
+  const letters = await chosen("replay", boxes, work.names, flags);
+  const count = await forEachService(letters, (service, those) => boxes.of(service).replay(those, auditBy(flags)));
   tellCount(
     { replayed: count },
     `asked for the replay of ${count}; a running app takes it up at once, another one when it starts`,
@@ -93,13 +54,45 @@ async function replay(boxes: DeadLetterBoxes, ids: readonly string[], flags: Dea
   );
 }
 
-async function discard(boxes: DeadLetterBoxes, ids: readonly string[], flags: DeadLetterFlags, terminal: Terminal) {
-  const letters = await chosen("discard", boxes, ids, flags);
+async function edit(work: EventWork) {
+  const { app, names, flags, terminal } = work;
+  const [id, ...more] = names;
+  if (id === undefined || more.length > 0) {
+    throw new StartError("USAGE_WRONG", "ID: give the one dead letter to edit; plinth events dead list shows them.");
+  }
+  if (flags.payload === undefined) {
+    throw new StartError("USAGE_WRONG", "--payload is missing: give the new payload as JSON, or - to read it.");
+  }
+  const boxes = boxesOf(work);
+  const [letter] = await boxes.find([id]);
+  if (!letter) return;
+  const payload = flags.payload === "-" ? (await terminal.read()).trim() : flags.payload;
+  const type = typeOf(app, letter.type);
+  const count = (await boxes.of(letter.service).edit(id, payload, { by: auditBy(flags), ...(type && { type }) }))
+    ? 1
+    : 0;
+  const checked = type ? "" : ` No service of this app announces ${letter.type}: the payload was not checked.`;
+  tellCount({ edited: count }, `edited ${count}; replay has it handled.${checked}`, flags, terminal);
+}
+
+/** As the publisher knows it; undefined for an event that no service of the app announces any more. */
+function typeOf(app: App, id: string): EditOptions["type"] {
+  const events = app.services.flatMap(({ contract }) => Object.values(contract.events));
+  const event = events.find((each) => each.id === id);
+  if (!event) return undefined;
+  const { key, payload } = event.options;
+  return { payload: compile(payload), keyOf: (value: Readonly<Record<string, unknown>>) => String(value[key]) };
+}
+
+async function discard(work: EventWork) {
+  const { flags, terminal } = work;
+  const boxes = boxesOf(work);
+  const letters = await chosen("discard", boxes, work.names, flags);
   if (letters.length > 0 && !(await confirm(`Give up ${letters.length} for good?`, flags.yes, terminal))) {
     terminal.err.write("nothing was discarded\n");
     return;
   }
-  const count = await forEachService(letters, (service, those) => boxes.of(service).discard(those));
+  const count = await forEachService(letters, (service, those) => boxes.of(service).discard(those, auditBy(flags)));
   tellCount({ discarded: count }, `discarded ${count}`, flags, terminal);
 }
 
@@ -107,7 +100,7 @@ async function chosen(
   action: string,
   boxes: DeadLetterBoxes,
   ids: readonly string[],
-  { all }: DeadLetterFlags,
+  { all }: EventFlags,
 ): Promise<readonly ServiceDeadLetter[]> {
   if (all) return boxes.list();
   if (ids.length === 0) throw idMissing(action);
@@ -134,7 +127,7 @@ async function forEachService(
   return count;
 }
 
-function tellCount(data: object, text: string, { json }: DeadLetterFlags, { out, err }: Terminal): void {
+function tellCount(data: object, text: string, { json }: EventFlags, { out, err }: Terminal): void {
   if (json) out.write(`${JSON.stringify(data)}\n`);
   else err.write(`${text}\n`);
 }

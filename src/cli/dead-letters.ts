@@ -11,6 +11,7 @@ export interface DeadLetterBoxes {
   /** Every one that is there; a StartError names those that are not. */
   find(ids: readonly string[]): Promise<readonly ServiceDeadLetter[]>;
   of(service: string): DeadLetters;
+  readonly services: readonly string[];
 }
 
 export interface ServiceDeadLetter extends DeadLetterSummary {
@@ -42,6 +43,7 @@ export function openDeadLetters(app: App, stores: Stores, service: string | unde
   };
   return {
     of,
+    services: [...boxes.keys()],
     async list() {
       const found: ServiceDeadLetter[] = [];
       for (const [name, box] of boxes) {

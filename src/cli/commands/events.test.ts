@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startTestApp } from "plinth/testing";
+import type { Database } from "../../database/index.ts";
 import { createDatabase } from "../../database/index.ts";
 import pglite from "../../engines/pglite/index.ts";
 import workshopApp from "../fixtures/workshop/app.ts";
@@ -32,17 +33,28 @@ before(async () => {
   }
 });
 
-async function countDead(): Promise<number> {
+const events = (line: readonly string[], options: RunOptions = {}) =>
+  run(["events", ...line, "--app", workshop], { environment, ...options });
+
+/** On an open database, which no app has. */
+async function within<R>(schema: string, work: (database: Database) => Promise<R>): Promise<R> {
   const driver = pglite.ports.database?.(new URL(url));
   assert.ok(driver);
   await driver.open();
   try {
-    const database = createDatabase({ driver, schema: "tools" });
-    const [row] = await database.sql<{ count: number }>`select count(*)::int as count from plinth_dead_letters`;
-    return row?.count ?? 0;
+    return await work(createDatabase({ driver, schema }));
   } finally {
     await driver.close();
   }
+}
+
+const unreplay = () => within("tools", (database) => database.sql`update plinth_dead_letters set replay_at = null`);
+
+async function countDead(): Promise<number> {
+  return within("tools", async (database) => {
+    const [row] = await database.sql<{ count: number }>`select count(*)::int as count from plinth_dead_letters`;
+    return row?.count ?? 0;
+  });
 }
 
 test("list shows what failed, where and why", async () => {
@@ -76,6 +88,34 @@ test("replay marks it for the service to take up", async () => {
   );
   assert.match((await dead(["list"])).out, / replaying /);
   assert.deepEqual(JSON.parse((await dead(["replay", "--all", "--json"])).out), { replayed: 2 });
+});
+
+test("edit gives one another payload that its schema takes, and the audit says who did it", async () => {
+  const [one] = await list();
+  const id = one?.id ?? "";
+  const busy = await dead(["edit", id, "--payload", '{"id":"x"}']);
+  assert.match(busy.err, /is being replayed: change it when that is over/);
+  await unreplay();
+  const by = ["--as", "ada", "--reason", "a typo"];
+  const { code, err } = await dead(["edit", id, "--payload", "-", ...by], { input: '{ "id": "new" }\n' });
+  assert.equal(code, 1);
+  const key = /The key of an event cannot change: it is "(\w+)"/.exec(err)?.[1];
+  const done = await dead(["edit", id, "--payload", JSON.stringify({ more: 1, id: key }), ...by]);
+  assert.deepEqual(done, { code: 0, out: "", err: "edited 1; replay has it handled.\n" });
+  assert.equal(JSON.parse((await dead(["show", id])).out).message.payload, JSON.stringify({ id: key }));
+  const audit = await events(["audit"]);
+  assert.match(audit.out, /^WHEN +WHO +WHAT +OF +PAYLOAD +WHY\n/);
+  assert.match(audit.out, new RegExp(`ada +dead letter edited +${id} +[0-9a-f]{16} +a typo`));
+  assert.match(audit.out, /dead letter replayed/);
+  const entries = JSON.parse((await events(["audit", "--json", "--service", "tools"])).out);
+  assert.equal(entries[0].action, "dead letter edited");
+  for (const [line, says] of [
+    [["edit"], /ID: give the one dead letter to edit/],
+    [["edit", id], /--payload is missing/],
+    [["edit", id, "--payload", "{"], /This payload would not be understood/],
+  ] as const) {
+    assert.match((await dead(line)).err, says);
+  }
 });
 
 test("discard asks a person first, and takes nothing but yes for it", async () => {
@@ -121,4 +161,61 @@ test("refuses what there is not, and says what there is", async () => {
   assert.match(other.err, /"events alive list" is nothing/);
   const without = await run(["events", "dead", "list", "--app", hello], { environment });
   assert.match(without.err, /No service of "hello" has a database/);
+});
+
+test("subscriptions shows what waits, and retires what no service has any more", async () => {
+  await within("plinth_broker", async (database) => {
+    await database.sql`insert into subscriptions (subscription, type) values ('tools.old', 'tools.ToolBroken')`;
+    await database.sql`insert into deliveries (subscription, seq, source, key) select 'tools.old', seq, source, key from messages`;
+  });
+  const { code, out } = await events(["subscriptions"]);
+  assert.equal(code, 0);
+  assert.match(out, /^SUBSCRIPTION +WAITING +OLDEST +PARKED KEYS\n/);
+  assert.match(out, /tools\.mend +0 +0\n/);
+  assert.match(out, /tools\.old +3 +\d+ s +0 +no service has it: plinth events subscriptions retire tools\.old/);
+  const [mend, old] = JSON.parse((await events(["subscriptions", "list", "--json"])).out);
+  assert.deepEqual([mend.retired, old.retired, old.pendingCount], [false, true, 3]);
+  for (const [line, says] of [
+    [["retire"], /NAME: give the one subscription to retire/],
+    [["retire", "tools.mend"], /belongs to a service of this app/],
+    [["retire", "tools.odl"], /knows no subscription "tools\.odl"; there is tools\.old/],
+    [["retire", "tools.old"], /Forget tools\.old, with 3 events that it has not seen\? There is nobody to ask/],
+  ] as const) {
+    const refused = await events(["subscriptions", ...line]);
+    assert.equal(refused.code, 2);
+    assert.match(refused.err, says);
+  }
+  const no = await events(["subscriptions", "retire", "tools.old"], { answer: "n" });
+  assert.equal(no.err, "nothing was retired\n");
+  const yes = await events(["subscriptions", "retire", "tools.old", "--yes"]);
+  assert.deepEqual(yes, { code: 0, out: "", err: "retired tools.old; 3 events were never delivered to it\n" });
+  assert.doesNotMatch((await events(["subscriptions"])).out, /tools\.old/);
+  assert.match((await events(["audit"])).out, /subscription retired +tools\.old/);
+});
+
+test("replay plans, and then puts events before their subscription again", async () => {
+  const line = ["replay", "--subscription", "tools.mend", "--from", "2020-01-01T00:00:00Z"];
+  const plan = await events([...line, "--plan"]);
+  assert.match(plan.err, /^would deliver 3; 0 wait anyway; messages are kept since \d{4}-/);
+  assert.equal(
+    JSON.parse((await events([...line, "--plan", "--json", "--type", "tools.ToolBroken"])).out).messageCount,
+    3,
+  );
+  const { code, err } = await events([...line, "--as", "grace", "--reason", "after the repair"]);
+  assert.deepEqual({ code, err }, { code: 0, err: "3 will be delivered again; what was handled is let go\n" });
+  assert.deepEqual(JSON.parse((await events([...line, "--json"])).out), { replayed: 0 }, "they wait already");
+  assert.match(
+    (await events(["audit"])).out,
+    /grace +subscription replayed +tools\.mend +after the repair; \{"subscription"/,
+  );
+  for (const [wrong, says] of [
+    [["replay"], /--subscription is missing.*\n.*--from is missing/],
+    [[...line.slice(0, 4), "yesterday"], /"yesterday" is no time/],
+    [[...line, "--type", "tools.ToolBrokn"], /there is no such event; there is tools\.ToolBroken/],
+    [["replay", "--subscription", "tools.mnd", "--from", "2020-01-01T00:00:00Z"], /there is tools\.mend/],
+  ] as const) {
+    const refused = await events(wrong);
+    assert.notEqual(refused.code, 0);
+    assert.match(refused.err, says);
+  }
 });
