@@ -1,6 +1,6 @@
 import type { Kysely } from "kysely";
-import type { CallContext, Clock, Duration, PlinthError, Random, Trace } from "../base/index.ts";
-import { assert, deadlineExceeded, isError, Position, systemClock, systemRandom, toMs } from "../base/index.ts";
+import type { CallContext, Clock, Duration, PlinthError, Position, Random, Trace } from "../base/index.ts";
+import { assert, deadlineExceeded, isError, systemClock, systemRandom, toMs } from "../base/index.ts";
 import { CommitKey, CommitKeys, isWorthAnother } from "./commit-key.ts";
 import type { DatabaseDriver, DatabaseFlags, DatabaseStats, QueryResult, Session, StatementLimits } from "./driver.ts";
 import { toDatabaseError } from "./errors.ts";
@@ -150,7 +150,7 @@ export function createDatabase<Tables = any>(options: DatabaseOptions): Database
     onQuery: options.onQuery,
     onHookError: options.onHookError ?? warnAboutHook,
     replicas: replicasOf(options),
-    position: new Position(),
+    outside: { wroteAt: Number.NEGATIVE_INFINITY },
     keys: commitKeysOf(options),
   };
   assert(settings.transactionAttempts >= 1, "transactionAttempts is 1 or more");
@@ -160,8 +160,8 @@ export function createDatabase<Tables = any>(options: DatabaseOptions): Database
 type Settings = Required<Omit<DatabaseOptions, "onQuery" | "replicas">> & {
   readonly onQuery: DatabaseOptions["onQuery"] | undefined;
   readonly replicas: Replicas | undefined;
-  /** Of what is done outside of calls. */
-  readonly position: Position;
+  /** When something was last written outside of calls, by the replicas' clock. */
+  readonly outside: { wroteAt: number };
   readonly keys: CommitKeys;
 };
 
@@ -211,8 +211,11 @@ class BoundDatabase implements Database, ReadHost {
   get replicas(): readonly ReplicaStats[] {
     return this.#settings.replicas?.stats ?? [];
   }
-  get position(): Position {
-    return this.context?.position ?? this.#settings.position;
+  get position(): Position | undefined {
+    return this.context?.position;
+  }
+  get wroteAt(): number {
+    return this.context ? Number.NEGATIVE_INFINITY : this.#settings.outside.wroteAt;
   }
 
   read({ staleness }: { readonly staleness?: Duration } = {}): ReadDatabase {
@@ -259,7 +262,12 @@ class BoundDatabase implements Database, ReadHost {
   }
 
   noteWrite(session: Session): Promise<void> | undefined {
-    return this.#settings.replicas?.noteWrite(session, this.position);
+    const { replicas, outside } = this.#settings;
+    if (!replicas) return undefined;
+    if (this.position) return replicas.noteWrite(session, this.position);
+    // Nobody carries it anywhere: the time is enough, and costs nothing.
+    outside.wroteAt = replicas.now();
+    return undefined;
   }
 
   session<R>(run: (session: DatabaseSession) => Promise<R>, options: SessionOptions = {}): Promise<R> {

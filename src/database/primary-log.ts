@@ -73,9 +73,8 @@ export class PrimaryLog {
     return this.#next;
   }
 
-  /** The oldest that is no older than `boundMs`: who has reached it lacks nothing that is older than that. */
-  within(boundMs: number): Sample | undefined {
-    const since = this.#clock.now() - boundMs;
+  /** The oldest of those asked for at `since` or later: who has reached it lacks nothing from before. */
+  since(since: number): Sample | undefined {
     const kept = this.#samples.find(({ at }) => at >= since);
     if (kept) return kept;
     return this.#latest && this.#latest.at >= since ? this.#latest : undefined;

@@ -36,7 +36,8 @@ export interface ReadTransactionOptions {
 /** What a read needs from the database that it is made from. */
 export interface ReadHost extends TransactionHost {
   readonly schema: string;
-  readonly position: Position;
+  readonly position: Position | undefined;
+  readonly wroteAt: number;
   /** Runs `run` on a session of the primary. */
   lease<R>(run: (session: Session) => Promise<R>): Promise<R>;
   runHooks(hooks: readonly (() => unknown)[]): Promise<void>;
@@ -102,8 +103,8 @@ export class ReadHandle implements ReadDatabase {
   }
 
   #read(): Read {
-    const { schema, position, context } = this.#host;
-    return { schema, position, context, stalenessMs: this.#stalenessMs };
+    const { schema, position, wroteAt, context } = this.#host;
+    return { schema, position, wroteAt, context, stalenessMs: this.#stalenessMs };
   }
 
   /** Whatever failed there is asked of the primary, unless it was the caller's own doing. */

@@ -27,7 +27,7 @@ import { Replica } from "./replica.ts";
  * restart point on its timeline.
  *
  * **Limits.** A probe of the primary and of each replica every 500 ms; a bound above 10 min counts as 10 min. Costs: two
- * statements for a read on a replica; one more on the primary for each commit; none without replicas.
+ * statements for a read on a replica; one more on the primary for each commit of a call; none without replicas.
  */
 export class Replicas {
   readonly log: PrimaryLog;
@@ -48,6 +48,10 @@ export class Replicas {
     const changed = onChange && (() => onChange(this.stats));
     const settings = { clock, random, waitMs, checkTimeoutMs, onChange: changed };
     this.#members = replicas.map((driver) => new Replica(driver, this.log, settings));
+  }
+
+  now(): number {
+    return this.#settings.clock.now();
   }
 
   get stats(): readonly ReplicaStats[] {
@@ -109,20 +113,21 @@ export class Replicas {
   }
 
   /** The place that a replica must have reached to serve a read. */
-  async #targetOf({ position, stalenessMs }: Read): Promise<bigint | undefined> {
+  async #targetOf({ position, wroteAt, stalenessMs }: Read): Promise<bigint | undefined> {
     const { log } = this;
     try {
       if (log.name === undefined) await log.current();
       const name = log.name as string;
-      const known = position.at(name);
+      const known = position?.at(name);
       if (known === placeUnknown) return undefined;
-      if (known === undefined && (stalenessMs === undefined || position.othersCurrent)) {
+      if (known === undefined && (stalenessMs === undefined || position?.othersCurrent)) {
         const { place } = await log.current();
-        position.advance(name, place);
+        position?.advance(name, place);
         return place;
       }
       const boundMs = Math.min(stalenessMs ?? this.#settings.stalenessMaxMs, keepMs);
-      const { place } = log.within(boundMs) ?? (await log.current());
+      const since = Math.max(this.now() - boundMs, wroteAt);
+      const { place } = log.since(since) ?? (await log.current());
       return known !== undefined && known > place ? known : place;
     } catch (thrown) {
       // Nobody can say how far the primary is: it answers itself, or its error is the answer.
@@ -170,7 +175,9 @@ export interface ReplicasOptions {
 /** A read, as far as it matters where it runs. */
 export interface Read {
   readonly schema: string;
-  readonly position: Position;
+  /** Of the call. Without one, `wroteAt` says when its database was last written to, in `Replicas.now()`. */
+  readonly position: Position | undefined;
+  readonly wroteAt: number;
   readonly stalenessMs: number | undefined;
   readonly context: CallContext | undefined;
 }

@@ -114,6 +114,10 @@ describe("reads on streaming replicas", { skip }, () => {
       const inTheNext = call(token);
       const seen = await look(db.bind(inTheNext).read());
       assert.ok(seen >= (reads % 2 === 0 ? written : 0), `${seen} after ${written}`);
+      if (reads % 10 === 0) {
+        const outside = await increment(db);
+        assert.ok((await look(db.read({ staleness: "1m" }))) >= outside, "outside of calls as well");
+      }
       reads++;
     }
     await restart;
