@@ -65,6 +65,12 @@ function guardText(schema: string, table: ShardedTable, name: string): string {
   const key = quoteName(table.column);
   const pk = (row: string) =>
     `array[${table.primaryKey.map((each) => `${row}.${quoteName(each.name)}::text`).join(", ")}]`;
+  // Old rows of the platform are swept by whoever comes by.
+  const sweep = table.isPlatform
+    ? `elsif tg_op = 'DELETE' then
+    captured := ${home}.plinth_guard_unrouted(${literal(schema)}, was);
+  `
+    : "";
   const change = (row: string, of: string) =>
     `insert into ${home}.plinth_changes (bucket, tbl, pk) values (${home}.plinth_bucket(${of}), ${literal(table.name)}, ${pk(row)});`;
   return `
@@ -88,7 +94,7 @@ begin
     captured := ${home}.plinth_guard_unrouted(${literal(schema)}, coalesce(becomes, was));
   elsif substr(held, 2) = coalesce(becomes, was) then
     captured := left(held, 1) = '+';
-  else
+  ${sweep}else
     raise exception using errcode = 'P0001', constraint = '${keyConstraint}',
       message = format('%s: a row of another key than the transaction was opened for', tg_table_name),
       hint = 'open the database for the key of the row: at(key)';

@@ -1,14 +1,24 @@
 /** One service's tables over several databases, by a key: buckets, the router and its fence, and moves between shards. */
 export { bucketCount, bucketOf, keyLengthMax } from "./bucket.ts";
+export type { BucketRow } from "./bucket-map.ts";
+export { readBuckets } from "./bucket-map.ts";
+export { citusStatements } from "./citus.ts";
+export type { Claim, Directory } from "./claims.ts";
 export type { HotKey } from "./hot-keys.ts";
+export type { OrderKey } from "./keyset.ts";
 export type { MoveCrashPoint, MoveCrashPointName } from "./move-crash-points.ts";
 export { moveCrashPoints } from "./move-crash-points.ts";
 export type { Move, MoveState } from "./move-store.ts";
 export type { MoveRequest, Mover, MoverOptions } from "./mover.ts";
 export { createMover } from "./mover.ts";
+export type { PlannedMove } from "./rebalance.ts";
+export { planRebalance } from "./rebalance.ts";
+export type { Scattered, ScatterOptions } from "./scatter.ts";
 export type { MigrateShardsOptions } from "./shard-migrations.ts";
 export { migrateShards } from "./shard-migrations.ts";
 export type { ShardedDatabase, ShardedDatabaseOptions, ShardedDatabaseStats } from "./sharded-database.ts";
 export { createShardedDatabase } from "./sharded-database.ts";
 export type { ShardBy } from "./sharded-table.ts";
+export type { ShardStatus, ShardsStatus } from "./status.ts";
+export { shardsStatus } from "./status.ts";
 export { bucketVectors } from "./vectors.ts";

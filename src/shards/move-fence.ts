@@ -109,7 +109,7 @@ export async function verifyCopy(work: MoveWork): Promise<string | undefined> {
       target.execute<{ count: number }>(sql`
         select count(*) as count from ${sql.unsafe(qualified(target.schema, table.name))} l
         where ${sql.unsafe(bucketOfColumn(target.schema, table, "l."))} = any(${move.buckets}::int[])
-          or exists (select 1 from ${stage} s where ${sql.join(key, sql` and `)})`),
+          or (${!table.isPlatform} and exists (select 1 from ${stage} s where ${sql.join(key, sql` and `)}))`),
     ]).then((results) => results.map(({ rows }) => rows) as unknown as [Sum[], Sum[], { count: number }[]]);
     if (own?.count !== copy?.count || own?.sum !== copy?.sum)
       return `table ${table.name}: ${own?.count} rows on ${move.source}, ${copy?.count} copied, checksums ${own?.sum === copy?.sum ? "equal" : "differ"}`;
@@ -147,7 +147,10 @@ export function leaveSource(work: MoveWork, archive: (table: string) => string):
   });
 }
 
-/** The target takes over: staged rows become live and the fence opens, in one transaction. */
+/**
+ * The target takes over: staged rows become live and the fence opens, in one transaction. Of the platform's rows, which
+ * say that something was done, two that say the same are one.
+ */
 export async function enterTarget(work: MoveWork, epochs: ReadonlyMap<number, number>): Promise<void> {
   const { target, move, tables } = work;
   await asMover(target, move, async (tx) => {
@@ -157,7 +160,8 @@ export async function enterTarget(work: MoveWork, epochs: ReadonlyMap<number, nu
       const columns = columnList(table.columns.filter(({ isGenerated }) => !isGenerated));
       await tx.execute(sql`
         insert into ${sql.unsafe(qualified(target.schema, table.name))} (${columns}) overriding system value
-        select ${columns} from ${sql.unsafe(stageOf(work, table))}`);
+        select ${columns} from ${sql.unsafe(stageOf(work, table))}
+        ${table.isPlatform ? sql`on conflict do nothing` : sql``}`);
     }
     await tx.sql`
       update plinth_fence f set state = 'open', epoch = e.epoch, moved_to = null, capture = false,

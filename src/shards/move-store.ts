@@ -103,7 +103,7 @@ export function createMoveStore(directory: Database, service: string, leaseMs: n
         update moves set epoch = epoch + 1, owner = ${owner},
           owner_until = clock_timestamp() + ${leaseMs}::float8 * interval '1 ms'
         where id = ${id} and service = ${service} and state not in ('DONE', 'ABORTED')
-          and (owner_until is null or owner_until < clock_timestamp() or owner = ${owner})
+          and (owner_until is null or owner_until <= clock_timestamp() or owner = ${owner})
         returning *`;
       return row && toMove(row);
     },

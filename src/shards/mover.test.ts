@@ -82,7 +82,7 @@ describe("a move", () => {
     const archive = () =>
       bank.on("main")
         .sql`select tablename from pg_tables where schemaname = ${bank.schema} and starts_with(tablename, 'plinth_gone_')`;
-    assert.equal((await archive()).length, 3, "two tables, and the claims");
+    assert.ok((await archive()).some(({ tablename }) => tablename === `plinth_gone_${done?.id}_entries`));
     const rows = await bank.on("main").execute(sql`select id from ${sql.id(`plinth_gone_${done?.id}_accounts`)}`);
     assert.deepEqual(rows.rows, [{ id: "ann" }]);
     assert.equal(await mover().expire(), 0);

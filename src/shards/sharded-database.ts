@@ -1,14 +1,18 @@
 import type { CallContext, Clock, Random } from "../base/index.ts";
 import { assert, createIds, systemClock, systemRandom } from "../base/index.ts";
-import type { Database, DatabaseDriver, DatabaseOptions } from "../database/index.ts";
+import type { Database, DatabaseDriver, DatabaseOptions, Fragment } from "../database/index.ts";
 import { createDatabase } from "../database/index.ts";
 import { assertKey, bucketOf } from "./bucket.ts";
 import { createBucketMap } from "./bucket-map.ts";
+import type { Directory } from "./claims.ts";
+import { createDirectory } from "./claims.ts";
 import { createFence, createOpenFence } from "./fence.ts";
 import type { HotKey } from "./hot-keys.ts";
 import { createHotKeys } from "./hot-keys.ts";
 import { RoutedDriver } from "./routed-driver.ts";
 import type { Router } from "./router.ts";
+import type { Scattered, ScatterOptions } from "./scatter.ts";
+import { scatter } from "./scatter.ts";
 import type { ShardBy } from "./sharded-table.ts";
 
 /**
@@ -35,6 +39,10 @@ export interface ShardedDatabase<Tables = any> {
   at(key: string): Database<Tables>;
   /** The same for one call: its deadline, cancellation and trace hold for everything done through it. */
   bind(context: CallContext): ShardedDatabase<Tables>;
+  /** One read on all shards, merged. See `ScatterOptions`. */
+  scatter<Row = Record<string, any>>(fragment: Fragment, options?: ScatterOptions): Promise<Scattered<Row>>;
+  /** Values that are unique over all shards. */
+  readonly directory: Directory;
   /** A UUIDv7: sorts by time, also within a millisecond. CLOCK_REGRESSION when the clock went back more than 10 s. */
   newId(): string;
   /** The keys used most in this process lately, at most 64. */
@@ -90,6 +98,8 @@ class Shards {
   readonly model: DatabaseDriver;
   readonly hot;
   readonly newId;
+  /** Past the router. */
+  readonly databases: ReadonlyMap<string, Database>;
 
   constructor(options: ShardedDatabaseOptions) {
     const { schema, service, directory, shards, mutant, clock = systemClock, random = systemRandom } = options;
@@ -99,6 +109,12 @@ class Shards {
     this.model = model;
     this.hot = createHotKeys(clock);
     this.newId = createIds(clock, random);
+    this.databases = new Map(
+      [...shards].map(([name, driver]) => [
+        name,
+        createDatabase({ ...options.database, driver, schema, clock, random }),
+      ]),
+    );
     this.router = {
       schema,
       map: createBucketMap({
@@ -148,6 +164,21 @@ class BoundShards implements ShardedDatabase {
 
   bind(context: CallContext): ShardedDatabase {
     return new BoundShards(this.#shards, context);
+  }
+
+  scatter<Row>(fragment: Fragment, options?: ScatterOptions): Promise<Scattered<Row>> {
+    const { databases, router } = this.#shards;
+    return scatter<Row>({ shards: databases, clock: router.clock, context: this.#context }, fragment, options);
+  }
+
+  get directory(): Directory {
+    const { directory, service } = this.#shards.options;
+    return createDirectory({
+      directory: this.#context ? directory.bind(this.#context) : directory,
+      service,
+      at: (key) => this.at(key),
+      newId: this.#shards.newId,
+    });
   }
 
   newId(): string {
