@@ -29,7 +29,7 @@ describe("a position", () => {
 
   test("ignores what is no token", () => {
     const position = new Position();
-    const wrong = ["", "a", "a:", ":1", "A:1", "a:g", "a:1,", "a:1;b:2", "a:11111111111111111", " a:1", "**"];
+    const wrong = ["", "a", "a:", ":1", "A:1", "a:g", "a:1,", "a:1;b:2", `a:${"1".repeat(25)}`, " a:1", "**"];
     for (const text of [...wrong, `${"a:1,".repeat(17)}a:1`, "a:1,".repeat(200)]) position.merge(text);
     assert.deepEqual([position.token, position.version], [undefined, 0]);
   });
@@ -40,7 +40,7 @@ describe("a position", () => {
     assert.equal(position.at("databasedataba99"), undefined);
     assert.equal(position.othersCurrent, true);
     const token = position.token as string;
-    assert.ok(token.length <= 600);
+    assert.ok(token.length <= 700);
     const copy = new Position();
     copy.merge(token);
     assert.equal(copy.token, token);

@@ -3,7 +3,7 @@
  * reached, or it would show less than what the caller knows. One for a whole tree of calls, shared by reference; as
  * text (`token`) it travels between processes and to clients and back.
  *
- * It only ever grows. A database is a name of 1 to 16 small letters and digits, a place a number below 2^64. At most 16
+ * It only ever grows. A database is a name of 1 to 16 small letters and digits, a place a number below 2^96. At most 16
  * databases are held; what does not fit is remembered as `othersCurrent`, which costs a question and loses nothing.
  */
 export class Position {
@@ -48,7 +48,7 @@ export class Position {
     }
   }
 
-  /** Visible ASCII without blanks, at most 600 characters; undefined when nothing is known. */
+  /** Visible ASCII without blanks, at most 700 characters; undefined when nothing is known. */
   get token(): string | undefined {
     const parts = [...(this.#places ?? [])].map(([database, place]) => `${database}:${place.toString(16)}`);
     if (this.othersCurrent) parts.push("*");
@@ -57,10 +57,10 @@ export class Position {
 }
 
 /** A place that nobody reaches: something was written, nobody knows where, and only the primary will do. */
-export const placeUnknown: bigint = 2n ** 64n - 1n;
+export const placeUnknown: bigint = 2n ** 96n - 1n;
 
 const databaseCountMax = 16;
 /** 16 times name, colon, place and comma, and the star. */
-const tokenLengthMax = 600;
-const part = String.raw`(?:\*|[0-9a-z]{1,16}:[0-9a-f]{1,16})`;
+const tokenLengthMax = 700;
+const part = String.raw`(?:\*|[0-9a-z]{1,16}:[0-9a-f]{1,24})`;
 const tokenPattern = new RegExp(`^${part}(?:,${part}){0,16}$`);
