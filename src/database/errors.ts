@@ -23,7 +23,10 @@ import { error, PlinthError } from "../base/index.ts";
  * | TRANSACTION_ENDED, TRANSACTION_NOT_AWAITED, TRANSACTION_NESTED_OPEN | internal | no | a forgotten `await`, or the wrong handle |
  * | TRANSACTION_FAILED, TRANSACTION_ROLLED_BACK | aborted | no | a statement failed earlier and its error was swallowed |
  * | TRANSACTION_IDLE | aborted | no | a transaction waited too long between two statements |
- * | COMMIT_OUTCOME_UNKNOWN | unknown | maybe | the connection went during COMMIT: look the effect up by its key |
+ * | COMMIT_OUTCOME_UNKNOWN | unknown | maybe | the connection went during COMMIT: give the transaction a key (commit-key.ts) |
+ * | COMMIT_LOST | aborted | no | as above, and it is known that nothing was done: try again |
+ * | COMMIT_KEY_USED | already_exists | no | a transaction with this key has committed: the work was done before |
+ * | COMMIT_KEY_INVALID, COMMIT_KEYS_MISSING | invalid_argument, internal | no | 1 to 255 characters; run `migrate` first |
  * | SQL_INVALID, SQL_VALUE_UNSUPPORTED, DATABASE_FORBIDDEN, DATABASE_ERROR | internal | no | a mistake in our statement, rights or server |
  * | DATA_CORRUPTED | data_loss | no | the server found damaged data |
  */

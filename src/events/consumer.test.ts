@@ -37,6 +37,7 @@ describe("consumer", () => {
     await broker.publish([message]);
     await until("the effect", 5000, async () => (await effects(database)).length === 1);
     assert.deepEqual(seen?.context.principal, { kind: "service", subject: "books", scopes: [], claims: {} });
+    assert.equal(seen.context.knownPosition?.token, "*", "what it reads is no older than the event");
     assert.equal(seen?.context.caller, "shop");
     assert.equal(seen?.context.idempotencyKey, message.id);
     assert.equal(seen?.context.trace?.traceId, "a".repeat(32));

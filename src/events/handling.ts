@@ -121,6 +121,8 @@ export function createHandling(plan: SubscriptionPlan, parts: HandlingParts, cou
       attempt,
       deadlines: parts.deadlines,
     });
+    // A replica may be behind the event: reads ask the primary first how far it is.
+    scope.position.demandCurrent();
     const run: Run = {
       plan,
       scope,
