@@ -150,6 +150,7 @@ export function createDatabase<Tables = any>(options: DatabaseOptions): Database
     onQuery: options.onQuery,
     onHookError: options.onHookError ?? warnAboutHook,
     replicas: replicasOf(options),
+    ownsReplicas: !(options.replicas instanceof Replicas),
     outside: { wroteAt: Number.NEGATIVE_INFINITY },
     keys: commitKeysOf(options),
   };
@@ -160,6 +161,7 @@ export function createDatabase<Tables = any>(options: DatabaseOptions): Database
 type Settings = Required<Omit<DatabaseOptions, "onQuery" | "replicas">> & {
   readonly onQuery: DatabaseOptions["onQuery"] | undefined;
   readonly replicas: Replicas | undefined;
+  readonly ownsReplicas: boolean;
   /** When something was last written outside of calls, by the replicas' clock. */
   readonly outside: { wroteAt: number };
   readonly keys: CommitKeys;
@@ -232,7 +234,7 @@ class BoundDatabase implements Database, ReadHost {
   }
 
   async close(): Promise<void> {
-    await this.#settings.replicas?.close();
+    if (this.#settings.ownsReplicas) await this.#settings.replicas?.close();
     await this.#settings.driver.close();
   }
 

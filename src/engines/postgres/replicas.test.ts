@@ -231,6 +231,45 @@ describe("reads on streaming replicas", { skip }, () => {
     await end();
   });
 
+  test("are opened and closed with the database that they are given to as a list", async () => {
+    const [driver, replica] = [createPostgresDriver(primary.url), createPostgresDriver(near.url)];
+    const db = createDatabase({ driver, replicas: [replica], schema: "app" });
+    await db.open();
+    assert.equal(db.replicas[0]?.state, "ready");
+    assert.ok((await look(db.read())) > 0);
+    assert.equal(db.replicas[0]?.readCount, 1);
+    await db.close();
+    assert.equal(db.replicas[0]?.state, "away");
+    await assert.rejects(db.read().sql`select 1`, (thrown) => isError(thrown, "DATABASE_UNAVAILABLE"));
+    const { replicas, end } = await connect([near]);
+    const sharing = createDatabase({ driver: createPostgresDriver(primary.url), replicas, schema: "app" });
+    await sharing.open();
+    await sharing.close();
+    assert.equal(replicas.stats[0]?.state, "ready", "whoever made them ends them");
+    await end();
+  });
+
+  test("go on within their bound while the primary is down, and fail with its error without one", async () => {
+    const { db, stats, end } = await connect([near]);
+    const seen = await look(db.read({ staleness: "1m" }));
+    await primary.stop("immediate");
+    try {
+      const count = stats().readCount;
+      assert.equal(await look(db.read({ staleness: "1m" })), seen);
+      assert.equal(stats().readCount, count + 1);
+      await assert.rejects(look(db.read()), (thrown) => isError(thrown, "DATABASE_UNAVAILABLE"));
+    } finally {
+      await primary.start();
+    }
+    await until("the primary is back", () =>
+      look(db.read()).then(
+        (n) => n === seen,
+        () => false,
+      ),
+    );
+    await end();
+  });
+
   test("that replay cancels are answered by the primary", async () => {
     await near.set({ max_standby_streaming_delay: "0" });
     const { db, stats, end } = await connect([near]);
