@@ -10,7 +10,7 @@ import { createLifecycle, createManagementServer } from "../lifecycle/index.ts";
 import type { RpcServer, RpcTls } from "../rpc/index.ts";
 import { createRpcServer } from "../rpc/index.ts";
 import type { ExternalService, Need, Publish, ServiceDefinition } from "../service/index.ts";
-import type { Logger, TextDestination } from "../telemetry/index.ts";
+import type { TextDestination } from "../telemetry/index.ts";
 import type { App } from "./app.ts";
 import { membersOf } from "./app.ts";
 import type { CheckedApp } from "./check.ts";
@@ -34,8 +34,9 @@ import { createSchedulers, scheduleComponent } from "./scheduling.ts";
 import type { Settings } from "./settings.ts";
 import type { Signals } from "./signals.ts";
 import { createSignals } from "./signals.ts";
-import type { Stores } from "./stores.ts";
+import type { Stores, StoresOptions } from "./stores.ts";
 import { createStores } from "./stores.ts";
+import { publishes, subscribes } from "./subscriptions.ts";
 import { tokenSecretOf } from "./token-key.ts";
 import type { Wiring } from "./wiring.ts";
 import { wire } from "./wiring.ts";
@@ -81,7 +82,12 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
   const externals = definition.services.filter((service): service is ExternalService => service.kind === "external");
   requireSecrets([...services, ...externals.filter((each) => isCalled(each, services, members))], environment);
   const signals = createSignals({ ...options, name });
-  const stores = await createProcessStores(services, options, { name, log: signals.log, keepers: keepersOf(checked) });
+  const stores = await createProcessStores(services, options, {
+    name,
+    log: signals.log,
+    keepers: keepersOf(checked),
+    onInvalidateIn: async (...invalidation) => events?.eventing.invalidateIn(...invalidation),
+  });
   const keys = await tokenKeysFor(checked, services, members, settings);
   const process: ProcessParts = { ...options, definition, checked, members, name, services, signals, stores, keys };
   const events = createEvents(process);
@@ -154,8 +160,12 @@ interface ProcessParts extends AssemblyOptions {
 function createProcessStores(
   services: readonly ServiceDefinition[],
   { settings, clock, random }: AssemblyOptions,
-  { name, log, keepers }: { readonly name: string; readonly log: Logger; readonly keepers: ReadonlySet<string> },
+  parts: Pick<StoresOptions, "log" | "onInvalidateIn"> & {
+    readonly name: string;
+    readonly keepers: ReadonlySet<string>;
+  },
 ): Promise<Stores> {
+  const { name, keepers, log, onInvalidateIn } = parts;
   return createStores({
     settings,
     needsDatabase: services.some((service) => hasNeed(service, "database")),
@@ -164,6 +174,7 @@ function createProcessStores(
     clock,
     random,
     log,
+    onInvalidateIn,
   });
 }
 
@@ -195,13 +206,13 @@ function createEvents(parts: ProcessParts): { readonly broker: Broker; readonly 
   if (!parts.services.some(hasEvents)) return undefined;
   const { log } = parts.signals;
   const crashPoint = crashPointsFromEnvironment(parts.environment);
-  const { databaseOf } = stores;
+  const { databaseOf, cacheOf } = stores;
   const database = databaseOf("plinth_broker");
   const migrates = parts.settings.migrateAtStart;
   const broker = createDatabaseBroker({ database, migrates, clock, random, log, crashPoint });
   return {
     broker,
-    eventing: createEventing({ broker, clock, random, log, crashPoint, inbox: parts.inbox, databaseOf }),
+    eventing: createEventing({ broker, clock, random, log, crashPoint, inbox: parts.inbox, databaseOf, cacheOf }),
   };
 }
 
@@ -296,7 +307,7 @@ function keepersOf({ operations }: CheckedApp): ReadonlySet<string> {
 }
 
 function hasEvents(service: ServiceDefinition): boolean {
-  return Object.keys(service.contract.events).length > 0 || Object.keys(service.subscriptions).length > 0;
+  return publishes(service) || subscribes(service);
 }
 
 const refusePublish: Publish = async (event) => {

@@ -16,6 +16,7 @@ import type { Peers } from "./peers.ts";
 import type { Settings } from "./settings.ts";
 import type { Signals } from "./signals.ts";
 import type { Stores } from "./stores.ts";
+import { publishes, subscribes, subscriptionsOf } from "./subscriptions.ts";
 import type { Wiring } from "./wiring.ts";
 
 /** The parts of a process as the lifecycle sees them: what each needs, how it starts, takes leave and stops. */
@@ -118,10 +119,10 @@ export interface EventParts {
 
 export function eventComponents(parts: EventParts): Component[] {
   const { definition, services, broker, eventing, wiring } = parts;
-  const relays = services.filter((service) => Object.keys(service.contract.events).length > 0).map(eventing.relayOf);
-  const consumers = services.flatMap((service) => {
+  const relays = services.filter(publishes).map(eventing.relayOf);
+  const consumers = services.filter(subscribes).flatMap((service) => {
     const unit = wiring.units.get(service.contract.name);
-    return unit && Object.keys(service.subscriptions).length > 0 ? [eventing.consumerOf(service, unit)] : [];
+    return unit ? [eventing.consumerOf(service, unit)] : [];
   });
   const drainRelays = once(async () => void (await Promise.all(relays.map((relay) => relay.drain()))));
   const drainConsumers = once(async () => void (await Promise.all(consumers.map((consumer) => consumer.drain()))));
@@ -159,7 +160,7 @@ function eventMeasuresComponent(
   { services, stores, metrics }: EventParts,
   measured: Omit<MeasuredEvents, "letters">,
 ): Component {
-  const subscribers = services.filter((service) => Object.keys(service.subscriptions).length > 0);
+  const subscribers = services.filter(subscribes);
   const letters = new Map(
     subscribers.map(({ contract }) => [contract.name, deadLetters(stores.databaseOf(contract.name))]),
   );
@@ -181,17 +182,6 @@ function once(work: () => Promise<void>): () => Promise<void> {
     running ??= work();
     return running;
   };
-}
-
-function subscriptionsOf(definition: App) {
-  return definition.services.flatMap((service) =>
-    service.kind === "service"
-      ? Object.entries(service.subscriptions).map(([name, { event }]) => ({
-          subscription: `${service.contract.name}.${name}`,
-          types: [event.id],
-        }))
-      : [],
-  );
 }
 
 export function rpcComponent(rpc: RpcServer, needs: readonly string[], ports: Ports): Component {

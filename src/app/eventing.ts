@@ -1,14 +1,17 @@
 import type { Clock, Random } from "../base/index.ts";
-import type { Database } from "../database/index.ts";
-import type { Broker, Consumer, CrashPoint, EventType, Publisher, Relay } from "../events/index.ts";
+import type { Cache } from "../cache/index.ts";
+import type { Database, Transaction } from "../database/index.ts";
+import type { Broker, Consumer, CrashPoint, EventType, Publisher, Relay, Subscription } from "../events/index.ts";
 import { createConsumer, createPublisher, createRelay } from "../events/index.ts";
 import { compile } from "../schema/index.ts";
 import type { EventDefinition, Publish, ServiceDefinition, ServiceUnit } from "../service/index.ts";
 import type { Logger } from "../telemetry/index.ts";
+import { announceInvalidation, invalidationSubscription, needsInvalidation } from "./invalidation.ts";
 
 /**
  * The events of one process: for each service here that announces any, a publisher and a relay; for each that subscribes,
- * a consumer. Types are made once for each event.
+ * a consumer. Types are made once for each event. A service with a database and a cache has an event of the platform's, of
+ * which `invalidation.ts` tells.
  */
 export interface EventingOptions {
   readonly broker: Broker;
@@ -19,10 +22,13 @@ export interface EventingOptions {
   /** False leaves the inbox out. For the tests that show what it is for. */
   readonly inbox: boolean;
   databaseOf(service: string): Database;
+  cacheOf(service: string): Cache;
 }
 
 export interface Eventing {
   publisherOf(service: string): Publish;
+  /** Writes down in a transaction of the service what its cache has to forget. */
+  invalidateIn(service: string, tx: Transaction, tags: readonly string[]): Promise<void>;
   relayOf(service: ServiceDefinition): Relay;
   consumerOf(service: ServiceDefinition, unit: ServiceUnit): Consumer;
 }
@@ -59,6 +65,7 @@ export function createEventing(options: EventingOptions): Eventing {
     publisherOf: (service) => async (event, payload, tx, scope) => {
       await publisherFor(service).publish(typeOf(event), payload, { in: tx, trace: scope.trace });
     },
+    invalidateIn: (service, tx, tags) => announceInvalidation(publisherFor(service), service, tx, tags),
     relayOf(service) {
       const { name } = service.contract;
       const relay = createRelay({ service: name, database: databaseOf(name), broker, clock, random, log, crashPoint });
@@ -75,19 +82,23 @@ export function createEventing(options: EventingOptions): Eventing {
         random,
         log: log.child({ service: name }),
         crashPoint,
-        subscriptions: Object.entries(service.subscriptions).map(
-          ([subscription, { event, handle: _handle, ...rest }]) => ({
+        subscriptions: [
+          ...Object.entries(service.subscriptions).map(([subscription, { event, handle: _handle, ...rest }]) => ({
             ...rest,
             name: `${name}.${subscription}`,
             types: [typeOf(event)],
             inbox: options.inbox,
-            handle: async (payload, { tx, scope, message }) => {
-              const run = unit.subscriptions.get(subscription);
-              if (run) await run(payload, { scope, tx, eventId: message.id });
-            },
-          }),
-        ),
+            handle: runOf(unit, subscription),
+          })),
+          ...(needsInvalidation(service) ? [invalidationSubscription(name, options.cacheOf(name))] : []),
+        ],
       });
     },
+  };
+}
+
+function runOf(unit: ServiceUnit, subscription: string): Subscription["handle"] {
+  return async (payload, { tx, scope, message }) => {
+    await unit.subscriptions.get(subscription)?.(payload, { scope, tx, eventId: message.id });
   };
 }

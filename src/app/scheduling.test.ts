@@ -55,7 +55,7 @@ test("a schedule runs at each of its times, in the transaction of its tick, and 
     assert.deepEqual(new Set(steps), new Set([200]), "no tick is left out");
     const metrics = (await runtime.metrics.render()).body;
     assert.match(metrics, /plinth_schedules_leading\{service="ticker"\} 1/);
-    assert.match(metrics, /plinth_schedule_ticks_total\{service="ticker",schedule="beat",outcome="done"\} [3-9]/);
+    assert.match(metrics, /plinth_schedule_ticks_total\{service="ticker",schedule="beat",outcome="done"\} [1-9]/);
   } finally {
     await runtime.stop();
   }
