@@ -25,7 +25,7 @@ export const noServer: string | false =
 
 export async function startRedis(args: readonly string[] = [], given?: number): Promise<RedisServer> {
   const port = given ?? (await freePort());
-  const folder = mkdtempSync(join(tmpdir(), "plinth-redis-"));
+  let folder = "";
   let child: ChildProcess | undefined;
   const server: RedisServer = {
     port,
@@ -39,9 +39,10 @@ export async function startRedis(args: readonly string[] = [], given?: number): 
         running.kill("SIGKILL");
         await over;
       }
-      rmSync(folder, { recursive: true, force: true });
+      if (folder !== "") rmSync(folder, { recursive: true, force: true });
     },
     async start() {
+      folder = mkdtempSync(join(tmpdir(), "plinth-redis-"));
       child = spawn("redis-server", ["--port", String(port), ...common(folder), ...args], { stdio: "ignore" });
       await untilUp(port);
     },

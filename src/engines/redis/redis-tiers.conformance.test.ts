@@ -5,7 +5,7 @@ import { createCache, createNearTier } from "../../cache/index.ts";
 import type { TierSuiteOptions } from "../../cache/testing.ts";
 import { mismatchesOf, tierSuite } from "../../cache/testing.ts";
 import redis from "./index.ts";
-import { noServer, startCluster, startRedis, until } from "./redis-server.fixture.ts";
+import { noServer, startCluster, until } from "./redis-server.fixture.ts";
 
 const url = process.env.PLINTH_TEST_REDIS_URL;
 const skip = url ? false : "PLINTH_TEST_REDIS_URL is not set";
