@@ -65,9 +65,9 @@ function guardText(schema: string, table: ShardedTable, name: string): string {
   const key = quoteName(table.column);
   const pk = (row: string) =>
     `array[${table.primaryKey.map((each) => `${row}.${quoteName(each.name)}::text`).join(", ")}]`;
-  // Old rows of the platform are swept by whoever comes by.
-  const sweep = table.isPlatform
-    ? `elsif tg_op = 'DELETE' then
+  // Old rows of the platform are swept by whoever comes by, and an event's key need not be the shard's.
+  const others = table.isPlatform
+    ? `elsif tg_op <> 'INSERT' then
     captured := ${home}.plinth_guard_unrouted(${literal(schema)}, was);
   `
     : "";
@@ -94,7 +94,7 @@ begin
     captured := ${home}.plinth_guard_unrouted(${literal(schema)}, coalesce(becomes, was));
   elsif substr(held, 2) = coalesce(becomes, was) then
     captured := left(held, 1) = '+';
-  ${sweep}else
+  ${others}else
     raise exception using errcode = 'P0001', constraint = '${keyConstraint}',
       message = format('%s: a row of another key than the transaction was opened for', tg_table_name),
       hint = 'open the database for the key of the row: at(key)';
@@ -112,22 +112,22 @@ end $guard$`;
  * the inbox and of idempotency go with their bucket, events of the outbox leave before it does.
  */
 export async function tagPlatformTables(database: Database): Promise<void> {
+  const home = quoteName(database.schema);
   for (const table of [...platformTables, outboxTable]) {
     const name = qualified(database.schema, table);
     const [found] = await database.sql<{ there: boolean; tagged: boolean }>`
       select to_regclass(${name}) is not null as there, exists (
-        select 1 from pg_attribute a join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
-        where a.attrelid = to_regclass(${name}) and a.attname = ${platformColumn}) as tagged`;
+        select 1 from pg_trigger where tgrelid = to_regclass(${name}) and tgname = 'plinth_tag') as tagged`;
     if (!found?.there || found.tagged) continue;
     await database.session((session) =>
-      session.transaction(async (tx) => {
-        await tx.script(
+      session.transaction((tx) =>
+        tx.script(
           `set local lock_timeout = '10s';
            alter table ${name} add column if not exists ${platformColumn} text;
-           alter table ${name} alter column ${platformColumn}
-             set default ${quoteName(database.schema)}.plinth_current_key()`,
-        );
-      }),
+           create or replace trigger plinth_tag before insert on ${name}
+             for each row execute function ${home}.plinth_tag_key()`,
+        ),
+      ),
     );
   }
 }

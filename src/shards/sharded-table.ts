@@ -27,7 +27,7 @@ export interface Column {
 }
 
 /** Tables of the platform whose rows go with their bucket, and the one that is drained instead. */
-export const platformTables = ["plinth_inbox", "plinth_idempotency", "plinth_sequences", "plinth_commits"] as const;
+export const platformTables = ["plinth_inbox", "plinth_idempotency", "plinth_event_keys", "plinth_commits"] as const;
 export const outboxTable = "plinth_outbox";
 export const platformColumn = "shard_key";
 
@@ -55,7 +55,11 @@ export async function readShardedTables(
       problems.push(`shardBy names ${name}, and shard ${shard} has no such table in schema ${database.schema}`);
       continue;
     }
-    problems.push(...problemsOf(entry, column, isPlatform, wanted).map((text) => `table ${name} ${text}`));
+    problems.push(
+      ...problemsOf(entry, column, isPlatform, wanted).map(
+        (text) => `table ${name}${text.startsWith(".") ? "" : " "}${text}`,
+      ),
+    );
     const primaryKey = entry.primaryKey.flatMap((key) => entry.columns.filter((each) => each.name === key));
     const parents = entry.references.map(({ table }) => table).filter((parent) => parent !== name);
     tables.push({ name, column, columns: entry.columns, primaryKey, parents, isPlatform });
