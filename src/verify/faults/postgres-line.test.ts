@@ -259,19 +259,21 @@ describe("the reader of Postgres' protocol", () => {
       ready,
       ready,
     ]);
-    for (const size of [1, 3, 7, 1000, 70_000]) {
+    const short = Buffer.concat([...execute("one"), message("S"), message("Q", "two\0"), message("F", "f")]);
+    for (const [size, up, down] of [
+      [1, short, Buffer.concat([message("1"), complete("A"), ready, ready, ready])],
+      [7, short, Buffer.concat([message("1"), complete("A"), ready, ready, ready])],
+      [1000, sent, answer],
+      [70_000, sent, answer],
+    ] as const) {
       const { line } = started({ match: "never", action: "cut-reply" });
-      const chunks = (bytes: Buffer, read: (chunk: Buffer) => readonly Step[]): Buffer => {
+      const pieces = (bytes: Buffer, read: (chunk: Buffer) => readonly Step[]): Buffer => {
         const out: Buffer[] = [];
         for (let at = 0; at < bytes.length; at += size) out.push(bytesOf(read(bytes.subarray(at, at + size))));
         return Buffer.concat(out);
       };
-      if (size < 1000) {
-        assert.ok(chunks(sent.subarray(0, 4000), line.up).length <= 4000);
-        continue;
-      }
-      assert.ok(chunks(sent, line.up).equals(sent));
-      assert.ok(chunks(answer, line.down).equals(answer));
+      assert.ok(pieces(up, line.up).equals(up));
+      assert.ok(pieces(down, line.down).equals(down));
     }
   });
 
