@@ -219,7 +219,7 @@ for (const [engine, driverOf] of Object.entries({ pglite: embeddedDriver, postgr
       const database = await stage.service();
       const store = createIdempotencyStore(database);
       for (const key of ["", "a b", "é", "x".repeat(256)]) {
-        await assert.rejects(store.lookup({ ...entry, key }), { reason: "IDEMPOTENCY_KEY_INVALID" });
+        await assert.rejects(store.lookup({ ...entry, key }), { reason: "IDEMPOTENCY_KEY_UNUSABLE" });
       }
       await assert.rejects(store.lookup({ ...entry, scope: "" }), /scope of a key/);
       await assert.rejects(store.lookup({ ...entry, requestHash: "" }), /hash of a request/);

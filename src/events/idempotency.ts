@@ -185,7 +185,7 @@ function check({ scope, key, requestHash }: IdempotencyEntry): void {
   assert(requestHash !== "" && requestHash.length <= 200, "the hash of a request has 1 to 200 characters");
   if (/^[\x21-\x7e]{1,255}$/.test(key)) return;
   throw error("invalid_argument", "An idempotency key has 1 to 255 printable characters without spaces.", {
-    reason: "IDEMPOTENCY_KEY_INVALID",
+    reason: "IDEMPOTENCY_KEY_UNUSABLE",
     executed: "no",
   });
 }

@@ -1,5 +1,5 @@
-import type { Clock, Deadlines, PlinthError, Principal, Random } from "../base/index.ts";
-import { CallScope, error, toPlinthError } from "../base/index.ts";
+import type { Clock, PlinthError, Principal, Random } from "../base/index.ts";
+import { CallScope, createDeadlines, error, toPlinthError } from "../base/index.ts";
 import type { Database } from "../database/index.ts";
 import { isConflict, lazyTransaction } from "../database/index.ts";
 import type { CrashPoint } from "./crash-points.ts";
@@ -27,7 +27,6 @@ export interface RunTickParts {
   readonly store: ScheduleStore;
   readonly lease: Lease;
   readonly clock: Clock;
-  readonly deadlines: Deadlines;
   readonly random: Random;
   readonly log: EventLog;
   readonly crashPoint: CrashPoint;
@@ -44,6 +43,7 @@ const conflictWaitMs = 25;
 
 export function createRunTick(parts: RunTickParts): RunTick {
   const { clock, scopes, log } = parts;
+  const deadlines = createDeadlines(clock);
   return async (plan, tick) => {
     const about = { schedule: tick.schedule, scheduledAt: new Date(tick.tickMs).toISOString(), attempt: tick.attempt };
     parts.crashPoint("tick.claimed");
@@ -53,7 +53,7 @@ export function createRunTick(parts: RunTickParts): RunTick {
       idempotencyKey: `${about.schedule}@${about.scheduledAt}`,
       caller: parts.principal.subject,
       attempt: tick.attempt,
-      deadlines: parts.deadlines,
+      deadlines,
     });
     scopes.add(scope);
     const run: Run = { plan, tick, scope, began: "whole" };

@@ -1,13 +1,5 @@
 import type { CallScope, Clock, PlinthError, Random } from "../base/index.ts";
-import {
-  assert,
-  createDeadlines,
-  error,
-  StartError,
-  servicePrincipal,
-  systemClock,
-  systemRandom,
-} from "../base/index.ts";
+import { assert, error, StartError, servicePrincipal, systemClock, systemRandom } from "../base/index.ts";
 import type { Database } from "../database/index.ts";
 import type { CrashPoint } from "./crash-points.ts";
 import { noCrashPoint } from "./crash-points.ts";
@@ -99,7 +91,9 @@ export interface SchedulerOptions {
   readonly leaseRenewMs?: number;
   /** @internal What shows in tests what each part is for; nothing of an app reaches it. */
   readonly internal?: {
+    /** False: a leader that has lost the lease goes on. */
     readonly fenced?: boolean;
+    /** False: the tick's row is marked after its effect. */
     readonly atomic?: boolean;
     /** How far the schedules' time is ahead of the database's. */
     readonly shiftMs?: () => number;
@@ -109,13 +103,13 @@ export interface SchedulerOptions {
 /** A tick that another process asked for is seen within this. */
 const lookEveryMs = 1_000;
 const concurrencyMax = 8;
+const nothingMs = 20;
 const sweepEveryMs = 600_000;
 
 export function createScheduler(options: SchedulerOptions): Scheduler {
   const { service, clock = systemClock, random = systemRandom, log = silentLog, internal = {} } = options;
   const plans = planSchedules(options.schedules, service);
-  const { database } = options;
-  if (!database) throw homeless(service);
+  const database = options.database ?? homeless(service);
   const store = createScheduleStore(database, internal.shiftMs);
   const tallies = new Map(plans.map(({ name }) => [name, newTally()]));
   const scopes = new Set<CallScope>();
@@ -129,7 +123,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     onTaken: () => wake(),
     onLost(why) {
       log.warn({ service, why }, "another process runs the schedules now");
-      for (const scope of [...scopes]) scope.cancel(notLeading());
+      if (internal.fenced !== false) for (const scope of [...scopes]) scope.cancel(notLeading());
     },
   });
   const runTick = createRunTick({
@@ -138,7 +132,6 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     store,
     lease,
     clock,
-    deadlines: createDeadlines(clock),
     random,
     log,
     crashPoint: options.crashPoint ?? noCrashPoint,
@@ -192,7 +185,8 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   const tickOnce = async (plan: SchedulePlan, row: ScheduleRow, nowMs: number, epoch: string): Promise<void> => {
     const tally = tallies.get(plan.name) ?? newTally();
     const tick = await claim(plan, row, nowMs, epoch, tally);
-    if (!tick) return;
+    // Passed by, given up, or somebody else's: in no hurry to look again, lest two look at each other all the time.
+    if (!tick) return clock.sleep(nothingMs);
     tally.lateMs = Math.max(0, nowMs - tick.tickMs);
     tally[await runTick(plan, tick)]++;
   };
@@ -219,12 +213,10 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
 
   const turn = async (): Promise<void> => {
     woken = false;
-    let waitMs = lookEveryMs;
-    try {
-      waitMs = await look();
-    } catch (thrown) {
+    const waitMs = await look().catch((thrown: unknown) => {
       log.warn({ service, err: thrown }, "the schedules could not be read; it is tried again");
-    }
+      return lookEveryMs;
+    });
     looking = undefined;
     if (state !== "running") return;
     if (woken) wake();
@@ -253,8 +245,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       await lease.release();
     },
     async runNow(name, waitMs) {
-      const plan = plans.find((each) => each.name === name);
-      if (!plan) throw unknownSchedule(service, name, plans);
+      const plan = plans.find((each) => each.name === name) ?? unknownSchedule(service, name, plans);
       const tickMs = await store.request(name);
       wake();
       return reportOf(store, clock, { name, tickMs, endAt: clock.now() + (waitMs ?? plan.deadlineMs + 10_000) });
@@ -333,8 +324,8 @@ function leftOf({ times }: SchedulePlan, { open, lastTickMs }: ScheduleRow, nowM
   return atMs === undefined ? Number.POSITIVE_INFINITY : Math.max(0, atMs - nowMs);
 }
 
-function homeless(service: string): StartError {
-  return new StartError(
+function homeless(service: string): never {
+  throw new StartError(
     "SCHEDULE_HOMELESS",
     `service "${service}" has schedules and no database, so nothing can see to it that each tick runs once. Add database() to its needs, or move the schedules to a service that has one.`,
   );
@@ -350,9 +341,9 @@ function exhausted(attempts: number): PlinthError {
   });
 }
 
-function unknownSchedule(service: string, name: string, plans: readonly SchedulePlan[]): Error {
+function unknownSchedule(service: string, name: string, plans: readonly SchedulePlan[]): never {
   const known = plans.map((plan) => plan.name).join(", ") || "none";
-  return error("not_found", `Service "${service}" has no schedule "${name}". It has: ${known}.`, {
+  throw error("not_found", `Service "${service}" has no schedule "${name}". It has: ${known}.`, {
     reason: "SCHEDULE_UNKNOWN",
     executed: "no",
   });
