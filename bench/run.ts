@@ -11,10 +11,11 @@ import type { Bench } from "./bench.ts";
 import { buildPrograms } from "./build.ts";
 import { call } from "./call/bench.ts";
 import { edge } from "./edge/bench.ts";
+import { events } from "./events/bench.ts";
 import { describeMachine } from "./machine.ts";
 import { type Result, renderDocument, renderResult } from "./report.ts";
 
-const benches: Readonly<Record<string, Bench>> = { edge, call };
+const benches: Readonly<Record<string, Bench>> = { edge, call, events };
 const documentFile = `${root}docs/benchmarks.md`;
 
 async function main(): Promise<void> {

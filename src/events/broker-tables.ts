@@ -6,6 +6,7 @@ import { hashOf } from "./event.ts";
 import { isoText } from "./iso-text.ts";
 import type { MessageRow } from "./outbox.ts";
 import { toMessage } from "./outbox.ts";
+import { unsynced } from "./unsynced.ts";
 
 /**
  * The tables of the broker that lives in a database, and every statement on them. Times are the database's: the clocks
@@ -16,7 +17,11 @@ import { toMessage } from "./outbox.ts";
  * SKIP LOCKED only keeps claimers out of each other's way.
  *
  * The lease. A claim raises `epoch`, counts the attempt and sets `claimed_until`. Whoever acknowledges, refuses or
- * renews names the epoch of its claim: after the lease was lost that changes nothing.
+ * renews names the owner and the epoch of its claim: after the lease was lost that changes nothing.
+ *
+ * What is not waited for. Claims, their ends and moves out of an outbox are committed without waiting for the disk. When
+ * the server dies the last of them may be undone: an event is in its outbox again, or delivered again, and the inbox lets
+ * it go. An effect that is on the disk has everything before it on the disk too.
  */
 export interface BrokerTables {
   ensure(specs: readonly SubscriptionSpec[]): Promise<void>;
@@ -62,6 +67,7 @@ export interface ClaimedDelivery {
   readonly subscription: string;
   readonly seq: string;
   readonly epoch: string;
+  readonly owner: string;
   readonly delivery: Delivery;
 }
 
@@ -70,7 +76,7 @@ const countMax = 100_000;
 /** `epochCheck: false` leaves out what the essay calls the lease: for the test that shows what it is for. */
 export function createBrokerTables(database: Database, { epochCheck = true } = {}): BrokerTables {
   const { schema } = database;
-  const hasEpoch = epochCheck ? sql`d.epoch = r.epoch` : sql`true`;
+  const hasEpoch = epochCheck ? sql`d.epoch = r.epoch and d.owner = r.owner` : sql`true`;
   const subscriptions = sql.id(schema, "subscriptions");
   const messages = sql.id(schema, "messages");
   const deliveries = sql.id(schema, "deliveries");
@@ -128,11 +134,12 @@ export function createBrokerTables(database: Database, { epochCheck = true } = {
       const own = inHand.map(({ seq }) => seq);
       const rows = await database.sql<ClaimedRow>`
         with candidate as (
+          -- "+ 0" keeps the planner, which knows nothing of a table that is empty most of the time, off the primary key.
           select d.seq, coalesce(d.message, d.seq) as message from ${deliveries} d
-          where d.subscription = ${subscription} and ${free} and not (d.seq = any(${own}::bigint[]))
+          where ${unsynced} and d.subscription = ${subscription} and ${free} and not (d.seq = any(${own}::bigint[]))
             and not exists (
               select 1 from ${deliveries} e
-              where e.subscription = d.subscription and e.source = d.source and e.key = d.key and e.seq < d.seq
+              where e.subscription = d.subscription and e.source = d.source and e.key = d.key and e.seq + 0 < d.seq
             )
           order by d.seq limit ${limit}::int for update of d skip locked
         )
@@ -144,34 +151,36 @@ export function createBrokerTables(database: Database, { epochCheck = true } = {
         returning d.seq::text as seq, d.epoch::text as epoch, d.attempts as attempt, d.replay::text as replay, d.again,
           ${isoText(sql`d.first_failed_at`)} as first_failed_at, m.id::text as id, m.type, m.source, m.key,
           m.payload::text as payload, m.at, m.traceparent, m.tracestate, m.sequence::text as sequence`;
-      return rows.map((row) => toClaimed(subscription, row)).sort((a, b) => (BigInt(a.seq) < BigInt(b.seq) ? -1 : 1));
+      return rows
+        .map((row) => toClaimed({ subscription, owner }, row))
+        .sort((a, b) => (BigInt(a.seq) < BigInt(b.seq) ? -1 : 1));
     },
     async acknowledge(claimed) {
-      const rows = claimed.map(({ subscription, seq, epoch }) => ({ subscription, seq, epoch }));
+      const rows = claimed.map(toHeld);
       const gone = await database.sql<{ subscription: string; seq: string }>`
         delete from ${deliveries} d
-        using json_to_recordset(${JSON.stringify(rows)}::text::json) as r(subscription text, seq bigint, epoch bigint)
-        where d.subscription = r.subscription and d.seq = r.seq and ${hasEpoch}
+        using json_to_recordset(${JSON.stringify(rows)}::text::json) as r(subscription text, seq bigint, epoch bigint, owner text)
+        where ${unsynced} and d.subscription = r.subscription and d.seq = r.seq and ${hasEpoch}
         returning d.subscription, d.seq::text as seq`;
       const known = new Set(gone.map(({ subscription, seq }) => `${seq} ${subscription}`));
       return claimed.map(({ subscription, seq }) => known.has(`${seq} ${subscription}`));
     },
-    async refuse({ subscription, seq, epoch }, delayMs, counted) {
+    async refuse({ subscription, seq, epoch, owner }, delayMs, counted) {
       const rows = await database.sql`
         update ${deliveries} d set ready_at = clock_timestamp() + ${delayMs}::float8 * interval '1 ms',
           attempts = d.attempts - ${counted ? 0 : 1}::int, claimed_until = null, owner = null,
           first_failed_at = coalesce(d.first_failed_at, case when ${counted}::boolean then clock_timestamp() end)
-        from (select ${epoch}::text::bigint as epoch) r
+        from (select ${epoch}::text::bigint as epoch, ${owner}::text as owner) r
         where d.subscription = ${subscription} and d.seq = ${seq}::text::bigint and ${hasEpoch}
         returning 1 as one`;
       return rows.length > 0;
     },
     async renew(claimed, leaseMs) {
-      const rows = claimed.map(({ subscription, seq, epoch }) => ({ subscription, seq, epoch }));
+      const rows = claimed.map(toHeld);
       await database.sql`
         update ${deliveries} d set claimed_until = clock_timestamp() + ${leaseMs}::float8 * interval '1 ms'
-        from json_to_recordset(${JSON.stringify(rows)}::text::json) as r(subscription text, seq bigint, epoch bigint)
-        where d.subscription = r.subscription and d.seq = r.seq and d.epoch = r.epoch`;
+        from json_to_recordset(${JSON.stringify(rows)}::text::json) as r(subscription text, seq bigint, epoch bigint, owner text)
+        where ${unsynced} and d.subscription = r.subscription and d.seq = r.seq and d.epoch = r.epoch and d.owner = r.owner`;
     },
     async expireOthers(process) {
       await database.sql`
@@ -245,12 +254,16 @@ type ClaimedRow = MessageRow & {
   readonly first_failed_at: string | null;
 };
 
-function toClaimed(subscription: string, row: ClaimedRow): ClaimedDelivery {
+function toHeld({ subscription, seq, epoch, owner }: ClaimedDelivery) {
+  return { subscription, seq, epoch, owner };
+}
+
+function toClaimed(by: Pick<ClaimedDelivery, "subscription" | "owner">, row: ClaimedRow): ClaimedDelivery {
   const delivery = {
     message: toMessage(row),
     attempt: row.attempt,
     ...(row.first_failed_at !== null && { firstFailedAt: row.first_failed_at }),
     ...(row.replay !== null && { replay: { id: row.replay, again: row.again } }),
   };
-  return { subscription, seq: row.seq, epoch: row.epoch, delivery };
+  return { ...by, seq: row.seq, epoch: row.epoch, delivery };
 }

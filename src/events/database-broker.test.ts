@@ -14,7 +14,7 @@ import { Redeliver } from "./redeliver.ts";
 import { brokerSuite } from "./suite.ts";
 import { createGate, mail, messageOf, numbered, record, until } from "./suite-probe.ts";
 
-describe("database broker on the embedded engine", { concurrency: 6 }, () => {
+describe("database broker on the embedded engine", { concurrency: 3 }, () => {
   let stage: Stage;
   before(async () => {
     stage = await openStage();
