@@ -144,7 +144,7 @@ async function requireSubscription(broker: Broker, name: string) {
   if (found) return found;
   const known = all.map(({ subscription }) => subscription);
   throw new StartError(
-    "SUBSCRIPTION_UNKNOWN",
+    "SUBSCRIPTION_ABSENT",
     `the broker knows no subscription "${name}"; there is ${nearest(name, known) ?? (known.join(", ") || "none")}.`,
   );
 }
