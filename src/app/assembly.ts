@@ -169,6 +169,7 @@ function createProcessStores(
   return createStores({
     settings,
     needsDatabase: services.some((service) => hasNeed(service, "database")),
+    needsShards: services.some(isSharded),
     needsCache: services.some((service) => hasNeed(service, "cache") || keepers.has(service.contract.name)),
     applicationName: name,
     clock,
@@ -206,13 +207,23 @@ function createEvents(parts: ProcessParts): { readonly broker: Broker; readonly 
   if (!parts.services.some(hasEvents)) return undefined;
   const { log } = parts.signals;
   const crashPoint = crashPointsFromEnvironment(parts.environment);
-  const { databaseOf, cacheOf } = stores;
+  const { databaseOf, shardsOf, cacheOf } = stores;
   const database = databaseOf("plinth_broker");
   const migrates = parts.settings.migrateAtStart;
   const broker = createDatabaseBroker({ database, migrates, clock, random, log, crashPoint });
   return {
     broker,
-    eventing: createEventing({ broker, clock, random, log, crashPoint, inbox: parts.inbox, databaseOf, cacheOf }),
+    eventing: createEventing({
+      broker,
+      clock,
+      random,
+      log,
+      crashPoint,
+      inbox: parts.inbox,
+      databaseOf,
+      shardsOf,
+      cacheOf,
+    }),
   };
 }
 
@@ -288,6 +299,10 @@ function identityOf({ definition }: ProcessParts): { readonly issuer: string; re
 
 function hasNeed(service: ServiceDefinition, kind: Need["kind"]): boolean {
   return Object.values(service.needs).some((need) => need.kind === kind);
+}
+
+function isSharded({ needs }: ServiceDefinition): boolean {
+  return Object.values(needs).some((need) => need.kind === "database" && need.shardBy !== undefined);
 }
 
 /** Whether this process calls an outside service. */

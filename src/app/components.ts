@@ -1,5 +1,5 @@
 import type { CacheDriver } from "../cache/index.ts";
-import type { DatabaseDriver, Replicas } from "../database/index.ts";
+import type { DatabaseDriver } from "../database/index.ts";
 import { migrate } from "../database/index.ts";
 import type { Broker } from "../events/index.ts";
 import { deadLetters, migrateEvents } from "../events/index.ts";
@@ -7,6 +7,7 @@ import type { Gateway } from "../gateway/index.ts";
 import type { Component } from "../lifecycle/index.ts";
 import type { RpcServer } from "../rpc/index.ts";
 import type { ServiceDefinition } from "../service/index.ts";
+import { migrateShards } from "../shards/index.ts";
 import type { Metrics } from "../telemetry/index.ts";
 import type { App } from "./app.ts";
 import type { MeasuredEvents } from "./event-measures.ts";
@@ -34,21 +35,24 @@ export function telemetryComponent(signals: Signals): Component {
 
 export function storeComponents(stores: Stores): Component[] {
   return [
-    ...(stores.database ? [databaseComponent(stores.database, stores.replicas)] : []),
+    ...(stores.database ? [databaseComponent(stores.database, stores)] : []),
     ...(stores.cache ? [cacheComponent(stores.cache, stores)] : []),
   ];
 }
 
-function databaseComponent(database: DatabaseDriver, replicas: Replicas | undefined): Component {
+function databaseComponent(database: DatabaseDriver, { replicas, shards }: Stores): Component {
+  const others = [...shards.values()].filter((driver) => driver !== database);
   return {
     name: "database",
     needs: ["telemetry"],
     async start() {
       await database.open();
+      await Promise.all(others.map((driver) => driver.open()));
       await replicas?.open();
     },
     async stop() {
       await replicas?.close();
+      await Promise.all(others.map((driver) => driver.close()));
       await database.close();
     },
   };
@@ -96,7 +100,20 @@ export function migrationComponent(
 export async function migrateService(service: ServiceDefinition, stores: Stores): Promise<readonly string[]> {
   const need = Object.values(service.needs).find((each) => each.kind === "database");
   if (!need) return [];
-  const database = stores.databaseOf(service.contract.name);
+  const { name } = service.contract;
+  if (need.shardBy) {
+    const { migrations, shardBy } = need;
+    const applied = await migrateShards({
+      directory: stores.directory(),
+      shards: stores.shardsOf(name),
+      service: name,
+      shardBy,
+      prepare: migrateEvents,
+      ...(migrations && { migrations }),
+    });
+    return [...new Set([...applied.values()].flat())];
+  }
+  const database = stores.databaseOf(name);
   await migrateEvents(database);
   const own = need.migrations ? await migrate(database, need.migrations) : [];
   return own.map((step) => step.name);
@@ -119,7 +136,7 @@ export interface EventParts {
 
 export function eventComponents(parts: EventParts): Component[] {
   const { definition, services, broker, eventing, wiring } = parts;
-  const relays = services.filter(publishes).map(eventing.relayOf);
+  const relays = services.filter(publishes).flatMap(eventing.relaysOf);
   const consumers = services.filter(subscribes).flatMap((service) => {
     const unit = wiring.units.get(service.contract.name);
     return unit ? [eventing.consumerOf(service, unit)] : [];

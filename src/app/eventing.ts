@@ -22,6 +22,8 @@ export interface EventingOptions {
   /** False leaves the inbox out. For the tests that show what it is for. */
   readonly inbox: boolean;
   databaseOf(service: string): Database;
+  /** Of a sharded service. */
+  shardsOf(service: string): ReadonlyMap<string, Database>;
   cacheOf(service: string): Cache;
 }
 
@@ -29,14 +31,15 @@ export interface Eventing {
   publisherOf(service: string): Publish;
   /** Writes down in a transaction of the service what its cache has to forget. */
   invalidateIn(service: string, tx: Transaction, tags: readonly string[]): Promise<void>;
-  relayOf(service: ServiceDefinition): Relay;
+  /** One for each database that the service has. */
+  relaysOf(service: ServiceDefinition): readonly Relay[];
   consumerOf(service: ServiceDefinition, unit: ServiceUnit): Consumer;
 }
 
 export function createEventing(options: EventingOptions): Eventing {
   const { broker, clock, random, log, crashPoint, databaseOf } = options;
   const types = new Map<string, EventType>();
-  const relays = new Map<string, Relay>();
+  const relays = new Map<string, readonly Relay[]>();
   const publishers = new Map<string, Publisher>();
 
   const typeOf = (event: EventDefinition): EventType => {
@@ -55,7 +58,9 @@ export function createEventing(options: EventingOptions): Eventing {
   const publisherFor = (service: string): Publisher => {
     const known = publishers.get(service);
     if (known) return known;
-    const wake = () => relays.get(service)?.wake();
+    const wake = () => {
+      for (const relay of relays.get(service) ?? []) relay.wake();
+    };
     const publisher = createPublisher({ service, database: databaseOf(service), clock, random, wake, crashPoint });
     publishers.set(service, publisher);
     return publisher;
@@ -66,11 +71,14 @@ export function createEventing(options: EventingOptions): Eventing {
       await publisherFor(service).publish(typeOf(event), payload, { in: tx, trace: scope.trace });
     },
     invalidateIn: (service, tx, tags) => announceInvalidation(publisherFor(service), service, tx, tags),
-    relayOf(service) {
-      const { name } = service.contract;
-      const relay = createRelay({ service: name, database: databaseOf(name), broker, clock, random, log, crashPoint });
-      relays.set(name, relay);
-      return relay;
+    relaysOf({ contract: { name }, needs }) {
+      const isSharded = Object.values(needs).some((need) => need.kind === "database" && need.shardBy);
+      const databases = isSharded ? [...options.shardsOf(name).values()] : [databaseOf(name)];
+      const own = databases.map((database) =>
+        createRelay({ service: name, database, broker, clock, random, log, crashPoint }),
+      );
+      relays.set(name, own);
+      return own;
     },
     consumerOf(service, unit) {
       const { name } = service.contract;

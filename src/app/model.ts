@@ -54,6 +54,8 @@ export interface ModelNeed {
   readonly kind: "database" | "cache" | "secret" | "setting" | "tokens" | "contract";
   /** The contract's, secret's or setting's own name. */
   readonly target: string | null;
+  /** Of a database that is spread over servers: table to the column with the key. */
+  readonly shardBy: Readonly<Record<string, string>> | null;
 }
 
 export interface ModelMethod {
@@ -125,6 +127,7 @@ function needsOf(service: ServiceDefinition): ModelNeed[] {
     name,
     kind: need.kind,
     target: "name" in need ? need.name : null,
+    shardBy: need.kind === "database" ? (need.shardBy ?? null) : null,
   }));
 }
 
@@ -140,7 +143,7 @@ function schedulesOf({ schedules }: ServiceDefinition): ModelSchedule[] {
 /** The keys that an outside service is called with. */
 function headerNeedsOf({ headers }: ExternalService): ModelNeed[] {
   return Object.entries(headers).flatMap(([name, value]) =>
-    typeof value === "string" ? [] : [{ name, kind: value.kind, target: value.name }],
+    typeof value === "string" ? [] : [{ name, kind: value.kind, target: value.name, shardBy: null }],
   );
 }
 

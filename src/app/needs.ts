@@ -25,6 +25,10 @@ export function createNeeds({ stores, tokens, environment, log }: NeedsOptions):
   return (service, _field, need) => {
     switch (need.kind) {
       case "database": {
+        if (need.shardBy) {
+          const sharded = stores.shardedOf(service, need.shardBy);
+          return { kind: "bound", bind: (scope) => sharded.bind(scope) };
+        }
         const database = stores.databaseOf(service);
         return { kind: "bound", bind: (scope) => database.bind(scope) };
       }

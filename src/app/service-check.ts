@@ -69,6 +69,12 @@ export function checkService(
       `${name}: events: events are written in the transaction of the change they tell of; add a database() to "needs".`,
     );
   }
+  const isSharded = Object.values(service.needs).some((need) => need?.kind === "database" && need.shardBy);
+  if (isSharded && Object.keys({ ...service.subscriptions, ...service.schedules }).length > 0) {
+    problems.push(
+      `${name}: needs: with "shardBy" there is no one transaction in which an event or a tick could take effect; subscribe in a service without it, which calls this one.`,
+    );
+  }
   checkSubscriptions(service, events, hasDatabase, problems);
   checkSchedules(service, hasDatabase, problems);
 }

@@ -5,6 +5,7 @@ import {
   flag,
   integer,
   list,
+  namedUrls,
   oneOf,
   optional,
   port,
@@ -90,6 +91,14 @@ const spec = {
       list(url({ description: "a replica" }), {
         description: "streaming replicas of the database, for reads that say so with db.read()",
         example: "postgres://app@replica-1:5432/shop,postgres://app@replica-2:5432/shop",
+      }),
+    ),
+  },
+  databaseShards: {
+    variable: "DATABASE_SHARDS",
+    setting: optional(
+      namedUrls({
+        description: 'more servers for databases that have "shardBy", by name; DATABASE_URL is the one called main',
       }),
     ),
   },

@@ -4,6 +4,8 @@ import type { AfterCommit, Cache, CacheDriver, NearTier } from "../cache/index.t
 import { createCache, createMemoryCache, createNearTier } from "../cache/index.ts";
 import type { Database, DatabaseDriver, QueryRecord, Replicas, Transaction } from "../database/index.ts";
 import { createDatabase, createReplicas } from "../database/index.ts";
+import type { ShardBy, ShardedDatabase } from "../shards/index.ts";
+import { createShardedDatabase } from "../shards/index.ts";
 import type { Logger } from "../telemetry/index.ts";
 import { portOf } from "./engine-of.ts";
 import type { Settings } from "./settings.ts";
@@ -16,6 +18,8 @@ export interface Stores {
   /** What somebody asked for, to be opened before and closed after everything else. */
   readonly database: DatabaseDriver | undefined;
   readonly replicas: Replicas | undefined;
+  /** Where sharded services have their rows, by name; "main" is `database`. Empty without such a service. */
+  readonly shards: ReadonlyMap<string, DatabaseDriver>;
   readonly cache: CacheDriver | undefined;
   /** Copies in this process, where the cache is an outside engine. */
   readonly near: NearTier | undefined;
@@ -23,16 +27,23 @@ export interface Stores {
   readonly caches: ReadonlyMap<string, Cache & { close(): Promise<void> }>;
   databaseOf(service: string): Database;
   cacheOf(service: string): Cache;
+  /** What says where the buckets of sharded services are. */
+  directory(): Database;
+  /** The database of a sharded service on each shard. */
+  shardsOf(service: string): ReadonlyMap<string, Database>;
+  shardedOf(service: string, shardBy: ShardBy): ShardedDatabase;
 }
 
 export type StoreSettings = Pick<
   Settings,
-  "databaseUrl" | "databaseReplicaUrls" | "cacheUrl" | "cacheNearBytes" | "dataFolder"
+  "databaseUrl" | "databaseReplicaUrls" | "databaseShards" | "cacheUrl" | "cacheNearBytes" | "dataFolder"
 >;
 
 export interface StoresOptions {
   readonly settings: StoreSettings;
   readonly needsDatabase: boolean;
+  /** A service here has "shardBy". */
+  readonly needsShards: boolean;
   readonly needsCache: boolean;
   readonly applicationName: string;
   readonly clock: Clock;
@@ -44,6 +55,9 @@ export interface StoresOptions {
   readonly onInvalidateIn?: ((service: string, tx: Transaction, tags: readonly string[]) => Promise<void>) | undefined;
 }
 
+/** The shard that every app has. */
+const mainShard = "main";
+
 export async function createStores(options: StoresOptions): Promise<Stores> {
   const { settings, clock, random, log } = options;
   const database = options.needsDatabase ? await openDatabase(options) : undefined;
@@ -51,29 +65,54 @@ export async function createStores(options: StoresOptions): Promise<Stores> {
   const cache = options.needsCache ? await openCache(options) : undefined;
   const bytesMax = settings.cacheNearBytes;
   const near = cache?.flags.shared && bytesMax > 0 ? createNearTier({ driver: cache, bytesMax, clock }) : undefined;
-  const databases = new Map<string, Database>();
-  const caches = new Map<string, Cache & { close(): Promise<void> }>();
+  const shards = database && options.needsShards ? await openShards(database, options) : new Map();
   const { onQuery, onInvalidateIn } = options;
+  const common = (service: string) => ({
+    clock,
+    random,
+    ...(onQuery && { onQuery }),
+    onHookError: (thrown: unknown) => log.error({ service, err: thrown }, "what was to run after a commit failed"),
+  });
+  const databaseOf = remembered((service): Database => {
+    if (!database) throw new Error(`assertion failed: ${service} asked for a database that no service here needs`);
+    const schema = toSchemaName(service);
+    return createDatabase({ ...common(service), driver: database, schema, ...(replicas && { replicas }) });
+  });
+  const directory = () => databaseOf("plinth_shards");
+  const sharded = new Map<string, ShardedDatabase>();
+  const caches = new Map<string, Cache & { close(): Promise<void> }>();
   return {
     database,
     replicas,
+    shards,
     cache,
     near,
     caches,
-    databaseOf(service) {
-      const known = databases.get(service);
+    databaseOf,
+    directory,
+    shardsOf: remembered((service): ReadonlyMap<string, Database> => {
+      const schema = toSchemaName(service);
+      const own = [...shards].map(
+        ([name, driver]) => [name, createDatabase({ ...common(service), driver, schema })] as const,
+      );
+      return new Map(own);
+    }),
+    shardedOf(service, shardBy) {
+      const known = sharded.get(service);
       if (known) return known;
-      if (!database) throw new Error(`assertion failed: ${service} asked for a database that no service here needs`);
-      const made = createDatabase({
-        driver: database,
-        schema: toSchemaName(service),
+      const { clock: _clock, random: _random, ...rest } = common(service);
+      const schema = toSchemaName(service);
+      const made = createShardedDatabase({
+        schema,
+        service,
+        directory: directory(),
+        shards,
+        shardBy,
         clock,
         random,
-        ...(replicas && { replicas }),
-        ...(onQuery && { onQuery }),
-        onHookError: (thrown) => log.error({ service, err: thrown }, "what was to run after a commit failed"),
+        database: rest,
       });
-      databases.set(service, made);
+      sharded.set(service, made);
       return made;
     },
     cacheOf(service) {
@@ -95,6 +134,16 @@ export async function createStores(options: StoresOptions): Promise<Stores> {
       caches.set(service, made);
       return made;
     },
+  };
+}
+
+/** The same answer to the same question. */
+function remembered<R>(make: (service: string) => R): (service: string) => R {
+  const known = new Map<string, R>();
+  return (service) => {
+    const found = known.get(service) ?? make(service);
+    known.set(service, found);
+    return found;
   };
 }
 
@@ -131,6 +180,24 @@ async function openReplicas(primary: DatabaseDriver, options: StoresOptions): Pr
     random,
     onChange: (stats) => log.info({ replicas: stats }, "a replica came or went"),
   });
+}
+
+async function openShards(
+  main: DatabaseDriver,
+  { settings, applicationName, clock, random }: StoresOptions,
+): Promise<ReadonlyMap<string, DatabaseDriver>> {
+  const shards = new Map([[mainShard, main]]);
+  for (const [name, address] of settings.databaseShards ?? []) {
+    if (name === mainShard) {
+      throw new StartError(
+        "SHARD_MAIN",
+        `DATABASE_SHARDS: "${mainShard}" is the database of DATABASE_URL; leave it out.`,
+      );
+    }
+    const { open, url } = await portOf(`DATABASE_SHARDS: ${name}`, address, "database");
+    shards.set(name, open(url, { applicationName, clock, random }));
+  }
+  return shards;
 }
 
 async function openCache({ settings: { cacheUrl }, clock, random }: StoresOptions): Promise<CacheDriver> {

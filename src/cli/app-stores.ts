@@ -10,6 +10,7 @@ export function createAppStores(model: Model, settings: Settings, terminal: Term
   return createStores({
     settings,
     needsDatabase: needs("database"),
+    needsShards: model.services.some(({ needs }) => needs.some(({ shardBy }) => shardBy !== null)),
     needsCache: needs("cache"),
     applicationName: `${model.name}/cli`,
     clock: systemClock,

@@ -7,6 +7,7 @@ export {
   flag,
   integer,
   list,
+  namedUrls,
   oneOf,
   optional,
   port,

@@ -196,3 +196,25 @@ export function addresses(
     options,
   );
 }
+
+/** Addresses by name, with spaces between: `"b=postgres://… c=postgres://…"`. */
+export function namedUrls(options: SettingOptions<ReadonlyMap<string, string>>): Setting<ReadonlyMap<string, string>> {
+  const parse = (given: string) => {
+    const map = new Map<string, string>();
+    for (const part of given.split(/\s+/).filter((each) => each !== "")) {
+      const [, name = "", address = ""] = /^([a-z][a-z0-9-]{0,40})=(.+)$/.exec(part) ?? [];
+      if (name === "" || map.has(name) || !URL.canParse(address)) return undefined;
+      map.set(name, address);
+    }
+    return map;
+  };
+  return build(
+    {
+      kind: "addresses by name, with spaces between",
+      example: "b=postgres://host-b/shop c=postgres://host-c/shop",
+      secret: true,
+      parse,
+    },
+    options,
+  );
+}

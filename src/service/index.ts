@@ -43,6 +43,7 @@ export type {
   Needs,
   SecretNeed,
   SettingNeed,
+  ShardedDatabaseNeed,
   TokenIssuer,
   TokensNeed,
 } from "./needs.ts";

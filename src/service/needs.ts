@@ -1,6 +1,7 @@
 import type { Duration } from "../base/index.ts";
 import type { Cache } from "../cache/index.ts";
 import type { Database } from "../database/index.ts";
+import type { ShardBy, ShardedDatabase } from "../shards/index.ts";
 import type { Client } from "./client.ts";
 import type { AnyContract } from "./contract.ts";
 
@@ -12,6 +13,16 @@ export interface DatabaseNeed<Tables = any> {
   readonly kind: "database";
   /** Folder of `NNNN-name.sql` files. */
   readonly migrations: URL | undefined;
+  readonly shardBy?: undefined;
+  readonly types?: Tables;
+}
+
+/** A database over several servers, by a key. */
+export interface ShardedDatabaseNeed<Tables = any> {
+  readonly kind: "database";
+  readonly migrations: URL | undefined;
+  /** Table to the column that holds the key. Tables that are not named are private to each shard. */
+  readonly shardBy: ShardBy;
   readonly types?: Tables;
 }
 
@@ -36,7 +47,14 @@ export interface TokensNeed {
   readonly kind: "tokens";
 }
 
-export type Need = DatabaseNeed | CacheNeed | SecretNeed | SettingNeed<string | undefined> | TokensNeed | AnyContract;
+export type Need =
+  | DatabaseNeed
+  | ShardedDatabaseNeed
+  | CacheNeed
+  | SecretNeed
+  | SettingNeed<string | undefined>
+  | TokensNeed
+  | AnyContract;
 export type Needs = Readonly<Record<string, Need>>;
 
 /** Signs tokens with the app's own key. */
@@ -51,27 +69,44 @@ export interface TokenIssuer {
 
 /** What a need becomes in the context. */
 export type Handle<N> =
-  N extends DatabaseNeed<infer Tables>
-    ? Database<Tables>
-    : N extends CacheNeed
-      ? Cache
-      : N extends SecretNeed
-        ? string
-        : N extends SettingNeed<infer T>
-          ? T extends undefined
-            ? string | undefined
-            : string
-          : N extends TokensNeed
-            ? TokenIssuer
-            : N extends AnyContract
-              ? Client<N>
-              : never;
+  N extends ShardedDatabaseNeed<infer Tables>
+    ? ShardedDatabase<Tables>
+    : N extends DatabaseNeed<infer Tables>
+      ? Database<Tables>
+      : N extends CacheNeed
+        ? Cache
+        : N extends SecretNeed
+          ? string
+          : N extends SettingNeed<infer T>
+            ? T extends undefined
+              ? string | undefined
+              : string
+            : N extends TokensNeed
+              ? TokenIssuer
+              : N extends AnyContract
+                ? Client<N>
+                : never;
 
 export type Handles<N> = { readonly [K in keyof N]: Handle<N[K]> };
 
-/** A database of the service's own: a schema that no other service sees. `Tables` types `db.query` (Kysely). */
-export function database<Tables = any>(options: { readonly migrations?: URL } = {}): DatabaseNeed<Tables> {
-  return { kind: "database", migrations: options.migrations };
+/**
+ * A database of the service's own: a schema that no other service sees. `Tables` types `db.query` (Kysely). With `shardBy`
+ * its tables are spread by a key over the servers that the app is given (`DATABASE_SHARDS`), and `db.at(key)` is the
+ * database of one key; with one server, all keys live there and the code is the same.
+ */
+export function database<Tables = any>(options: {
+  readonly migrations: URL;
+  readonly shardBy: ShardBy;
+}): ShardedDatabaseNeed<Tables>;
+export function database<Tables = any>(options?: { readonly migrations?: URL }): DatabaseNeed<Tables>;
+export function database({
+  migrations,
+  shardBy,
+}: {
+  readonly migrations?: URL;
+  readonly shardBy?: ShardBy;
+} = {}): Need {
+  return shardBy ? { kind: "database", migrations, shardBy } : { kind: "database", migrations };
 }
 
 /** A cache of the service's own. */
