@@ -1,12 +1,29 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
-import { isError } from "plinth";
+import { isError, type Transaction } from "plinth";
+import shopApp from "../app.ts";
 import { catalog } from "../catalog/contract.ts";
 import { checkout } from "../checkout/contract.ts";
 import { accountsDouble, card, shipTo } from "../purchase.fixture.ts";
 import { startShop, type TestShop } from "../shop.fixture.ts";
 import { until } from "../waiting.fixture.ts";
 import { cart } from "./contract.ts";
+import cartService, { sweepOldCarts } from "./service.ts";
+
+/** The shop's cart, but that looking into it also sweeps old ones, when a test wants it to. */
+let sweep = false;
+const services = shopApp.services.map((each) => {
+  if (each.kind !== "service" || each.contract.name !== "cart") return each;
+  const { getCart } = cartService.methods;
+  const methods: typeof cartService.methods = {
+    ...cartService.methods,
+    async getCart(request, context) {
+      if (sweep) await context.db.transaction((tx: Transaction) => sweepOldCarts(tx, { days: 90 }));
+      return getCart?.(request, context);
+    },
+  };
+  return { ...cartService, methods };
+});
 
 describe("a cart", () => {
   let shop: TestShop;
@@ -18,7 +35,7 @@ describe("a cart", () => {
         return { chargeId: "a charge", last4: "4242" };
       },
     };
-    shop = await startShop({ doubles: { checkout: { accounts: accountsDouble, payment } } });
+    shop = await startShop({ services, doubles: { checkout: { accounts: accountsDouble, payment } } });
   });
   after(() => shop.stop());
   beforeEach(() => shop.client(cart).emptyCart());
@@ -95,6 +112,23 @@ describe("a cart", () => {
     await set("candle", 5);
     const [item] = (await shop.client(cart).getCart({})).items;
     assert.deepEqual([item?.unitPrice.amount, item?.price.amount], [1891, 9455]);
+  });
+
+  it("is emptied when nothing came into it for a long time, and not while something did", async () => {
+    const [young, old] = ["now()", "now() - interval '91 days'"];
+    await shop.run(
+      `insert into cart.items (account_id, product_id, quantity, added_at) values
+        ('gone', 'kite', 1, ${old}), ('gone', 'vase', 1, ${old}), ('here', 'kite', 1, ${old}), ('here', 'vase', 1, ${young})`,
+    );
+    sweep = true;
+    await contents();
+    sweep = false;
+    const left = await shop.run("select account_id, product_id from cart.items order by product_id");
+    assert.deepEqual(left, [
+      { account_id: "here", product_id: "kite" },
+      { account_id: "here", product_id: "vase" },
+    ]);
+    await shop.run("delete from cart.items");
   });
 
   it("loses what was bought, and keeps what came in while it was being paid for", async () => {

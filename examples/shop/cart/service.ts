@@ -6,6 +6,9 @@ import { type Cart, cart } from "./contract.ts";
 
 const itemsMax = 50;
 
+/** A cart that nothing came into for so long is not wanted any more. */
+const keptDays = 90;
+
 interface ItemRow {
   product_id: string;
   quantity: number;
@@ -80,10 +83,19 @@ export default service(cart, {
       },
     },
   },
+  schedules: {
+    sweepOldCarts: {
+      cron: "*/10 3 * * *",
+      async handle({ tx, log }) {
+        const count = await sweepOldCarts(tx, { days: keptDays });
+        if (count > 0) log.info({ count }, "old carts were emptied");
+      },
+    },
+  },
 });
 
-/** Carts that nobody has put anything into for so long are emptied, a thousand things at a time. */
-export async function sweepOldCarts(tx: Transaction, { days = 90 }: { readonly days?: number } = {}): Promise<number> {
+/** Empties carts that nobody has put anything into for so many days, a thousand things at a time. Answers how many. */
+export async function sweepOldCarts(tx: Transaction, { days }: { readonly days: number }): Promise<number> {
   const swept = await tx.sql`
     delete from items where (account_id, product_id) in (
       select account_id, product_id from items as old

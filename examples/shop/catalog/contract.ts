@@ -2,6 +2,7 @@ import { contract, type Infer, method, t } from "plinth";
 import { StockLevel } from "../inventory/contract.ts";
 import { Money } from "../money.ts";
 import { Id, line } from "../text.ts";
+import { pages, productTag } from "./tags.ts";
 
 export const Product = t.Object({
   id: Id,
@@ -31,7 +32,7 @@ export const catalog = contract("catalog", {
       }),
       errors: { CURSOR_INVALID: "invalid_argument" },
       access: "public",
-      cache: { ttl: "30s" },
+      cache: { ttl: "30s", tags: () => [pages] },
     }),
     getProduct: method({
       http: "GET /products/:id",
@@ -40,7 +41,7 @@ export const catalog = contract("catalog", {
       response: Product,
       errors: { PRODUCT_UNKNOWN: "not_found" },
       access: "public",
-      cache: { ttl: "30s" },
+      cache: { ttl: "30s", tags: ({ id }) => [productTag(id)] },
       slo: { latencyP99: "50ms", availability: 0.9995 },
     }),
     getProducts: method({
@@ -62,7 +63,7 @@ export const catalog = contract("catalog", {
       summary: "The categories, with how many products each has",
       response: t.Object({ categories: t.Array(t.Object({ name: t.String(), count: t.Integer() })) }),
       access: "public",
-      cache: { ttl: "5m" },
+      cache: { ttl: "5m", tags: () => [pages] },
     }),
   },
 });

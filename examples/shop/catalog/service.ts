@@ -4,27 +4,27 @@ import { pricing } from "../pricing/contract.ts";
 import { catalog } from "./contract.ts";
 import { fromCursor, toCursor } from "./cursor.ts";
 import { findProducts, listProducts } from "./products.ts";
-import { forget, pageView, productView } from "./views.ts";
+import { pages, productTag } from "./tags.ts";
 
 /**
  * What customers look at: names and descriptions of its own, prices from pricing, and how much there is as inventory
- * announced it. What is shown is kept for a while (`views.ts`); what is bought is priced and reserved anew.
+ * announced it. What is shown is cached, until a change of price or stock is heard of; what is bought is priced and
+ * reserved anew.
  */
 export default service(catalog, {
   needs: { db: database({ migrations: new URL("./migrations/", import.meta.url) }), cache: cache(), pricing },
   methods: {
-    async listProducts({ category, search, limit = 20, after }, { db, cache, pricing, fail }) {
+    async listProducts({ category, search, limit = 20, after }, { db, pricing, fail }) {
       const position = after === undefined ? undefined : fromCursor(after);
       if (after !== undefined && !position) {
         throw fail("CURSOR_INVALID", '"after" is not the "next" of a page; begin without it.');
       }
-      const filter = { category, search, limit, after: position };
-      const { products, last } = await pageView(cache, filter, () => listProducts({ db, pricing }, filter));
+      const { products, last } = await listProducts({ db, pricing }, { category, search, limit, after: position });
       return { products, ...(last && { next: toCursor(last) }) };
     },
 
-    async getProduct({ id }, { db, cache, pricing, fail }) {
-      const product = await productView(cache, id, async () => (await findProducts({ db, pricing }, [id]))[0] ?? null);
+    async getProduct({ id }, { db, pricing, fail }) {
+      const [product] = await findProducts({ db, pricing }, [id]);
       if (!product) throw fail("PRODUCT_UNKNOWN", `There is no product "${id}".`);
       return product;
     },
@@ -40,13 +40,9 @@ export default service(catalog, {
       return { products };
     },
 
-    async listCategories(_request, { db, cache }) {
-      const categories = await pageView(
-        cache,
-        { categories: true },
-        () => db.sql<{ name: string; count: number }>`
-          select category as name, count(*)::int as count from products group by category order by category`,
-      );
+    async listCategories(_request, { db }) {
+      const categories = await db.sql<{ name: string; count: number }>`
+        select category as name, count(*)::int as count from products group by category order by category`;
       return { categories };
     },
   },
@@ -54,7 +50,7 @@ export default service(catalog, {
     showNewPrice: {
       event: pricing.PriceChanged,
       async handle({ productId }, { cache, tx }) {
-        forget(cache, tx, productId);
+        await cache.invalidate([productTag(productId), pages], { in: tx });
       },
     },
     showStockLevel: {
@@ -63,7 +59,7 @@ export default service(catalog, {
         await tx.sql`
           update products set stock_level = ${level}, stock_version = ${version}
           where id = ${productId} and stock_version < ${version}`;
-        forget(cache, tx, productId);
+        await cache.invalidate([productTag(productId), pages], { in: tx });
       },
     },
   },

@@ -97,6 +97,14 @@ export default service(inventory, {
       },
     },
   },
+  schedules: {
+    askAboutOverdueReservations: {
+      every: "1m",
+      async handle({ tx, events }) {
+        await expireReservations(tx, (overdue) => events.publish(inventory.ReservationOverdue, overdue, { in: tx }));
+      },
+    },
+  },
 });
 
 interface LevelChange {

@@ -1,6 +1,10 @@
 import { contract, method, t } from "plinth";
 import { Product } from "../catalog/contract.ts";
+import { productTag } from "../catalog/tags.ts";
 import { Id } from "../text.ts";
+
+/** By what answers are found again, to be forgotten when an order changes them. */
+export const popular = "popular";
 
 const limit = t.Optional(t.Integer({ minimum: 1, maximum: 20, default: 5 }));
 const response = t.Object({ products: t.Array(Product) });
@@ -13,7 +17,7 @@ export const recommendation = contract("recommendation", {
       request: t.Object({ id: Id, limit }),
       response,
       access: "public",
-      cache: { ttl: "1m" },
+      cache: { ttl: "30s", tags: ({ id }) => [productTag(id)] },
     }),
     listPopular: method({
       http: "GET /popular",
@@ -21,7 +25,7 @@ export const recommendation = contract("recommendation", {
       request: t.Object({ limit }),
       response,
       access: "public",
-      cache: { ttl: "1m" },
+      cache: { ttl: "30s", tags: () => [popular] },
     }),
   },
 });

@@ -42,7 +42,8 @@ describe("recommendation", () => {
   it("shows them with today's price, and not what is sold no more", async () => {
     await shop.run("update pricing.prices set base_cents = 100 where product_id = 'kite'");
     await shop.run("delete from pricing.prices where product_id = 'mirror'");
-    const { products } = await shop.client(recommendation).listAlsoBought({ id: "candle" });
+    // A limit that nobody has asked with: other answers are kept for a while.
+    const { products } = await shop.client(recommendation).listAlsoBought({ id: "candle", limit: 9 });
     assert.deepEqual(
       products.map(({ id, price }) => [id, price.amount]),
       [

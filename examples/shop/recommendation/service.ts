@@ -1,7 +1,8 @@
-import { type Client, database, service } from "plinth";
+import { type Client, cache, database, service } from "plinth";
 import { catalog, type Product } from "../catalog/contract.ts";
+import { productTag } from "../catalog/tags.ts";
 import { checkout } from "../checkout/contract.ts";
-import { recommendation } from "./contract.ts";
+import { popular, recommendation } from "./contract.ts";
 
 /** Of a large order only so many products are counted: pairs grow with the square. */
 const productsCountedMax = 12;
@@ -15,7 +16,7 @@ async function productsOf(ids: readonly string[], catalogue: Client<typeof catal
 }
 
 export default service(recommendation, {
-  needs: { db: database({ migrations: new URL("./migrations/", import.meta.url) }), catalog },
+  needs: { db: database({ migrations: new URL("./migrations/", import.meta.url) }), cache: cache(), catalog },
   methods: {
     async listAlsoBought({ id, limit = 5 }, { db, catalog }) {
       const rows = await db.sql<{ other_id: string }>`
@@ -42,7 +43,7 @@ export default service(recommendation, {
   subscriptions: {
     countWhatWasBought: {
       event: checkout.OrderPlaced,
-      async handle({ items }, { tx }) {
+      async handle({ items }, { cache, tx }) {
         const ids = items.map((item) => item.productId).slice(0, productsCountedMax);
         // Both statements take their rows in the order of the ids, so that two orders never wait crosswise.
         await tx.sql`
@@ -54,6 +55,7 @@ export default service(recommendation, {
           select one.id, other.id, 1 from unnest(${ids}::text[]) as one (id), unnest(${ids}::text[]) as other (id)
           where one.id <> other.id order by one.id, other.id
           on conflict (product_id, other_id) do update set order_count = bought_together.order_count + 1`;
+        await cache.invalidate([popular, ...ids.map(productTag)], { in: tx });
       },
     },
   },
