@@ -224,21 +224,21 @@ describe("a lease on Postgres among processes", { skip: url ? false : "PLINTH_TE
 
   it("is not taken over while a fenced transaction is open, and its renewal waits for none", async () => {
     const database = await stage.service();
-    const { lease: paused } = await stopped(database);
+    const { lease: paused } = await stopped(database, { ttlMs: 1_500 });
     const { lease: next } = holder(database, { owner: "next" });
-    const renewing = holder(database, { name: "two" }).lease;
+    const renewing = holder(database, { name: "two", ttlMs: 5_000 }).lease;
     await renewing.look();
     await database.transaction(async (tx) => {
       await renewing.fence(tx);
       assert.ok(await renewing.look(), "renewed beside the fence");
       await paused.fence(tx);
-      for (let i = 0; i < 8; i++) {
+      for (let i = 0; i < 18; i++) {
         await tx.sql`select 1 as one`;
-        await systemClock.sleep(50);
+        await systemClock.sleep(100);
         assert.equal(await next.look(), false);
       }
     });
-    await until("taken over after it", 2_000, () => next.look());
+    await until("taken over after it", 5_000, () => next.look());
     await next.release();
     await renewing.release();
   });
