@@ -1,7 +1,7 @@
 import type { Clock, Random } from "../base/index.ts";
 import { StartError } from "../base/index.ts";
 import type { Environment } from "../config/index.ts";
-import type { Broker } from "../events/index.ts";
+import type { Broker, Scheduler } from "../events/index.ts";
 import { crashPointsFromEnvironment, createDatabaseBroker } from "../events/index.ts";
 import type { Gateway, Page, TokenKeys } from "../gateway/index.ts";
 import { createGateway, createTokenIssuer, createTokenKeys, createTokenVerifier } from "../gateway/index.ts";
@@ -96,16 +96,7 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
   const gateway = members.has("gateway") ? createEdge(process, wiring) : undefined;
   // A group of its own is called by the others; a process that holds everything is called by nobody.
   const rpc = group !== undefined && services.length > 0 ? createRpc(process, wiring) : undefined;
-  const schedulers = createSchedulers({
-    services,
-    units: wiring.units,
-    owner: name,
-    clock,
-    random: options.random,
-    log: signals.log,
-    crashPoint: crashPointsFromEnvironment(environment),
-    databaseOf: stores.databaseOf,
-  });
+  const schedulers = createProcessSchedulers(process, wiring);
   const { metrics } = signals;
   measureProcess(metrics, { stores, peers, rpc, schedulers });
   const ports: Ports = {};
@@ -225,6 +216,20 @@ function createEvents(parts: ProcessParts): { readonly broker: Broker; readonly 
       cacheOf,
     }),
   };
+}
+
+function createProcessSchedulers(parts: ProcessParts, { units }: Wiring): ReadonlyMap<string, Scheduler> {
+  const { services, name, clock, random, stores, environment } = parts;
+  return createSchedulers({
+    services,
+    units,
+    owner: name,
+    clock,
+    random,
+    log: parts.signals.log,
+    crashPoint: crashPointsFromEnvironment(environment),
+    databaseOf: stores.databaseOf,
+  });
 }
 
 function createWiring(parts: ProcessParts, eventing: Eventing | undefined, peers: Peers): Wiring {
