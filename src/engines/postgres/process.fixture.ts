@@ -145,8 +145,8 @@ function isAlive(pid: number): boolean {
   return signal(pid, 0);
 }
 
-/** False when there is no such process of ours. */
-function signal(pid: number, how: NodeJS.Signals | 0): boolean {
+/** False when there is no such process (any more). */
+export function signal(pid: number, how: NodeJS.Signals | 0): boolean {
   try {
     return process.kill(pid, how);
   } catch (thrown) {

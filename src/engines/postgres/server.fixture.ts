@@ -12,6 +12,7 @@ import {
   ownerOf,
   pathOf,
   runAs,
+  signal,
   startServer,
   sweepLeftovers,
 } from "./process.fixture.ts";
@@ -210,11 +211,11 @@ class PostgresServer implements TestPostgres {
   }
 
   /** The postmaster first, so that it makes no child meanwhile; its children have process groups of their own. */
-  async #signal(signal: NodeJS.Signals): Promise<void> {
+  async #signal(how: NodeJS.Signals): Promise<void> {
     const pid = this.pid;
     if (pid === undefined) throw new Error("the server is not running");
-    process.kill(pid, signal);
-    for (const child of await childrenOf(pid)) process.kill(child, signal);
+    signal(pid, how);
+    for (const child of await childrenOf(pid)) signal(child, how);
   }
 
   async promote(): Promise<void> {
