@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isError, newId } from "../base/index.ts";
+import type { DatabaseDriver } from "../database/index.ts";
 import { createDatabase, sql } from "../database/index.ts";
 import postgres from "../engines/postgres/index.ts";
 import { t } from "../schema/index.ts";
@@ -117,7 +118,7 @@ test("a sharded service works on two servers", {
   skip: url ? false : "PLINTH_TEST_POSTGRES_URL is not set",
 }, async () => {
   const names = ["a", "b"].map((name) => `plinth_club_${name}_${newId().replaceAll("-", "")}`);
-  const admin = postgres.ports.database(new URL(url ?? ""));
+  const admin = postgres.ports.database?.(new URL(url ?? "")) as DatabaseDriver;
   await admin.open();
   const db = createDatabase({ driver: admin, schema: "public" });
   const [first = "", second = ""] = names.map(
