@@ -37,6 +37,8 @@ export interface DatabaseFlags {
    * behind a pooler that hands out the server's connections by the transaction.
    */
   readonly sessionState: boolean;
+  /** A pooler in transaction mode stands between: its limit of connections holds, and not the server's. */
+  readonly pooled: boolean;
   /** What an acknowledged commit survives. */
   readonly durability: "power-loss" | "process-crash" | "none";
 }

@@ -1,4 +1,6 @@
 /** SQL for services: sessions, transactions, typed queries, replicas and migrations over any engine that has a driver. */
+export type { BudgetOptions, ConnectionBudget, PoolBudget } from "./budget.ts";
+export { checkConnectionBudget } from "./budget.ts";
 export type {
   Database,
   DatabaseOptions,
@@ -29,6 +31,8 @@ export { migrate } from "./migrate.ts";
 export type { Migration, MigrationSource } from "./migration.ts";
 export type { PlannedStep } from "./migration-plan.ts";
 export { inspectMigrations, planMigrations } from "./migration-plan.ts";
+export type { PartitionDeclarations, Partitioning, PartitionOptions, PartitionReport } from "./partition.ts";
+export { checkPartitions, maintainPartitions } from "./partition.ts";
 export type { Lease, LeaseOptions, Pool, PoolOptions } from "./pool.ts";
 export { createPool, notStarted } from "./pool.ts";
 export type { ReadDatabase, ReadSession, ReadTransactionOptions } from "./read-database.ts";
@@ -37,6 +41,8 @@ export type { Replicas, ReplicasOptions } from "./replicas.ts";
 export { createReplicas } from "./replicas.ts";
 export type { Sharing } from "./sharing.ts";
 export { createSharing } from "./sharing.ts";
+export type { SlowQueryLog, SlowQueryLogOptions, SlowQueryReport } from "./slow-queries.ts";
+export { createSlowQueryLog } from "./slow-queries.ts";
 export type { SqlBuilder, Statement } from "./sql.ts";
 export { Fragment, quoteName, sql } from "./sql.ts";
 export { isTransactionControl, splitStatements, withoutLeadingComments } from "./statements.ts";

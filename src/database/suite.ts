@@ -7,6 +7,8 @@ import type { DatabaseClaim } from "./suite-claim.ts";
 import { commitKeyCases } from "./suite-commit-keys.ts";
 import { limitCases } from "./suite-limits.ts";
 import { migrationCases } from "./suite-migrations.ts";
+import { operationCases } from "./suite-operations.ts";
+import { partitionCases } from "./suite-partitions.ts";
 import { queryCases } from "./suite-queries.ts";
 import { replicaCases } from "./suite-replicas.ts";
 import { transactionCases } from "./suite-transactions.ts";
@@ -35,6 +37,8 @@ export function databaseSuite({ flags, makeDriver }: DatabaseSuiteOptions): read
     ...transactionCases,
     ...limitCases,
     ...migrationCases,
+    ...partitionCases,
+    ...operationCases,
     ...commitKeyCases,
     ...replicaCases,
   ];

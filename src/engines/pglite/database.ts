@@ -73,6 +73,7 @@ class PgliteDriver implements DatabaseDriver {
       multipleProcesses: false,
       cancelsStatements: false,
       sessionState: true,
+      pooled: false,
       durability: options.directory === undefined ? "none" : "process-crash",
     };
   }

@@ -106,6 +106,7 @@ class PostgresDriver implements DatabaseDriver {
       multipleProcesses: true,
       cancelsStatements: true,
       sessionState: !this.#address.pooled || this.#address.direct !== undefined,
+      pooled: this.#address.pooled,
       durability: this.#server?.durability ?? "power-loss",
     };
   }

@@ -1,0 +1,157 @@
+import { StartError } from "../base/index.ts";
+import type { Database } from "./database.ts";
+import type { ExistingPartition, PartitionedTable } from "./partition-catalog.ts";
+import type { Period } from "./partition-period.ts";
+import { boundText } from "./partition-period.ts";
+import { quoteName, sql } from "./sql.ts";
+import type { Transaction } from "./transaction.ts";
+
+export interface PartitionChange {
+  readonly database: Database;
+  readonly table: PartitionedTable;
+  readonly lockTimeoutMs: number;
+}
+
+const moveMax = 10_000;
+/** On a table that is to be dropped once nothing refers to it. */
+const expiredMark = "plinth: expired partition";
+
+/** One process at a time for each table; undefined when it is another. */
+async function alone<R>(
+  { database, table, lockTimeoutMs }: PartitionChange,
+  work: (tx: Transaction) => Promise<R>,
+): Promise<R | undefined> {
+  return database.transaction(async (tx) => {
+    const key = `plinth.partitions:${database.schema}.${table.name}`;
+    const [lock] = await tx.sql<{ got: boolean }>`select pg_try_advisory_xact_lock(hashtextextended(${key}, 0)) as got`;
+    if (!lock?.got) return undefined;
+    await tx.sql`select set_config('lock_timeout', ${String(lockTimeoutMs)}, true)`;
+    return work(tx);
+  });
+}
+
+const nameIn = ({ schema }: Database, name: string): string => `${quoteName(schema)}.${quoteName(name)}`;
+
+async function isThere(tx: Transaction, name: string): Promise<boolean> {
+  const [row] = await tx.sql<{ found: string | null }>`select to_regclass(${name})::text as found`;
+  return row?.found != null;
+}
+
+/** Built beside the table, and attached: that takes a lock which lets reads and writes go on. */
+export async function createRangePartition(change: PartitionChange, period: Period): Promise<readonly string[]> {
+  const { database, table } = change;
+  const name = `${table.name}_${period.suffix}`;
+  const made = await alone(change, async (tx) => {
+    const [parent, child] = [nameIn(database, table.name), nameIn(database, name)];
+    if (await isThere(tx, child)) return [];
+    await tx.script(`create table ${child} (like ${parent} including all excluding identity)`);
+    const range = `for values from ('${boundText(period.from)}') to ('${boundText(period.to)}')`;
+    if (table.defaultName !== undefined) await moveFromDefault(tx, change, child, period);
+    await tx.script(`alter table ${parent} attach partition ${child} ${range}`);
+    return [name];
+  });
+  return made ?? [];
+}
+
+/** PostgreSQL refuses a partition while the default one holds rows that belong into it. */
+async function moveFromDefault(tx: Transaction, change: PartitionChange, child: string, period: Period): Promise<void> {
+  const { database, table } = change;
+  const from = nameIn(database, table.defaultName as string);
+  const column = quoteName(table.column);
+  const where = `${column} >= '${boundText(period.from)}' and ${column} < '${boundText(period.to)}'`;
+  const [some] = await tx
+    .execute<{ n: number }>(
+      sql`select count(*)::int as n from (select 1 from ${sql.unsafe(from)} where ${sql.unsafe(where)} limit ${moveMax + 1}) as counted`,
+    )
+    .then(({ rows }) => rows);
+  if (!some || some.n === 0) return;
+  if (some.n > moveMax) {
+    throw new StartError(
+      "PARTITION_DEFAULT_FULL",
+      `partitions of ${table.name}: ${table.defaultName} holds more than ${moveMax} rows for ${boundText(period.from)} to ` +
+        `${boundText(period.to)}: move them in batches, or detach ${table.defaultName}`,
+    );
+  }
+  await tx.script(`lock table ${from} in share row exclusive mode`);
+  const columns = await tx.sql<{ name: string }>`select attname::text as name from pg_attribute
+    where attrelid = ${from}::regclass and attnum > 0 and not attisdropped and attgenerated = '' order by attnum`;
+  const list = columns.map(({ name }) => quoteName(name)).join(", ");
+  await tx.script(
+    `with moved as (delete from ${from} where ${where} returning ${list})
+     insert into ${child} (${list}) select ${list} from moved`,
+  );
+}
+
+/** All that are missing, in one transaction. */
+export async function createHashPartitions(change: PartitionChange, parts: number): Promise<readonly string[]> {
+  const { database, table } = change;
+  const other = table.hashed.find(({ modulus }) => modulus !== parts);
+  if (other) {
+    throw new StartError(
+      "PARTITION_SHAPE",
+      `partitions of ${table.name}: the table has ${other.modulus} parts, and the declaration says ${parts}: their number cannot change`,
+    );
+  }
+  const missing = Array.from({ length: parts }, (_, i) => i).filter(
+    (i) => !table.hashed.some(({ remainder }) => remainder === i),
+  );
+  if (missing.length === 0) return [];
+  const made = await alone(change, async (tx) => {
+    const names: string[] = [];
+    for (const i of missing) {
+      const name = `${table.name}_h${i}`;
+      const [parent, child] = [nameIn(database, table.name), nameIn(database, name)];
+      if (await isThere(tx, child)) continue;
+      await tx.script(
+        `create table ${child} (like ${parent} including all excluding identity);
+         alter table ${parent} attach partition ${child} for values with (modulus ${parts}, remainder ${i})`,
+      );
+      names.push(name);
+    }
+    return names;
+  });
+  return made ?? [];
+}
+
+/** Marks it, detaches it, drops it: each is committed before the next, and found again by the next call. */
+export async function dropExpired(change: PartitionChange, expired: ExistingPartition): Promise<readonly string[]> {
+  const { database, table, lockTimeoutMs } = change;
+  const [parent, child] = [nameIn(database, table.name), nameIn(database, expired.name)];
+  const marked = await alone(change, async (tx) => {
+    await tx.script(`comment on table ${child} is '${expiredMark} of ${table.name}'`);
+    return true;
+  });
+  if (!marked) return [];
+  const { concurrentTransactions, sessionState } = database.flags;
+  if (expired.detaching || (table.defaultName === undefined && concurrentTransactions && sessionState)) {
+    await database.session(
+      async (session) => {
+        await session.sql`select set_config('lock_timeout', ${String(lockTimeoutMs)}, false)`;
+        try {
+          const how = expired.detaching ? "finalize" : "concurrently";
+          await session.script(`alter table ${parent} detach partition ${child} ${how}`);
+        } finally {
+          await session.script("reset lock_timeout");
+        }
+      },
+      { pinned: true },
+    );
+  } else {
+    await alone(change, (tx) => tx.script(`alter table ${parent} detach partition ${child}`));
+  }
+  return finishDrops(change);
+}
+
+/** Drops what was marked and detached, by this call or by one that did not come to its end. */
+export async function finishDrops(change: PartitionChange): Promise<readonly string[]> {
+  const { database, table } = change;
+  const done = await alone(change, async (tx) => {
+    const found = await tx.sql<{ name: string }>`
+      select c.relname::text as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = ${database.schema} and c.relkind = 'r' and not c.relispartition
+      and obj_description(c.oid, 'pg_class') = ${`${expiredMark} of ${table.name}`} order by c.relname limit 100`;
+    for (const { name } of found) await tx.script(`drop table ${nameIn(database, name)}`);
+    return found.map(({ name }) => name);
+  });
+  return done ?? [];
+}

@@ -1,0 +1,175 @@
+import type { Clock, Duration } from "../base/index.ts";
+import { isError, parseDuration, StartError } from "../base/index.ts";
+import type { Database } from "./database.ts";
+import type { ExistingPartition, PartitionedTable } from "./partition-catalog.ts";
+import { databaseNow, readTable } from "./partition-catalog.ts";
+import { createHashPartitions, createRangePartition, dropExpired, finishDrops } from "./partition-changes.ts";
+import type { Every } from "./partition-period.ts";
+import { parseEvery, periodsFrom } from "./partition-period.ts";
+
+/**
+ * Partitioned tables whose partitions come and go by themselves. A migration makes the table (`create table event (…)
+ * partition by range (created_at)`, or `by hash (id)`); the declaration says which partitions there are to be; and
+ * `maintainPartitions`, called at start and by a schedule, makes it so.
+ *
+ * **By time**: the partition of now and `ahead` more are there before they are needed; those that end `keep` ago or
+ * earlier are detached and dropped. **By hash**: the `parts` partitions are made once; their number cannot change.
+ *
+ * **Promises.** Safe to call from many processes at once: one works on a table, the others leave it. A new partition is
+ * built beside the table and attached, with a lock that lets reads and writes go on; nothing waits longer than
+ * `lockTimeoutMs` for a lock, and what was not done is told (`waiting`) and done next time. An expired partition is
+ * marked before it is detached: a crash at any point is made good by the next call. Time is the caller's clock for
+ * making, and the earlier of it and the database's for dropping, so that a clock that runs ahead drops nothing.
+ *
+ * **A default partition** is never made here, but where a migration made one its rows are counted (`defaultRows`, up to
+ * 10,000): they came for a time that had no partition. Those that a new partition is for move into it, at most 10,000 at
+ * a time. While there is one, PostgreSQL cannot detach concurrently: expired partitions are then detached with a lock that
+ * holds everybody off for a moment, at most `lockTimeoutMs` after waiting for it.
+ *
+ * **Limits**: 1,000 partitions ahead, 1,000 by hash, 100 dropped in one call.
+ */
+export type Partitioning =
+  | {
+      /** The column of time: timestamptz, timestamp or date. */
+      readonly range: string;
+      /** How long one partition lasts: "1 hour", "1 day", "1 week", "3 months". */
+      readonly every: string;
+      /** Partitions made ahead of now. Default 7. */
+      readonly ahead?: number;
+      /** How long rows are kept at least. Absent: for ever. */
+      readonly keep?: Duration;
+    }
+  | { readonly hash: string; readonly parts: number };
+
+/** By table. */
+export type PartitionDeclarations = Readonly<Record<string, Partitioning>>;
+
+export interface PartitionReport {
+  readonly table: string;
+  readonly created: readonly string[];
+  readonly dropped: readonly string[];
+  /** Rows in the default partition, up to 10,000; undefined without one. */
+  readonly defaultRows: number | undefined;
+  /** Why something was left for the next call. */
+  readonly waiting: string | undefined;
+}
+
+export interface PartitionOptions {
+  readonly clock: Clock;
+  /** Longest wait for a lock on the table. Default 2,000. */
+  readonly lockTimeoutMs?: number;
+}
+
+export type CheckedPartitioning =
+  | {
+      readonly kind: "range";
+      readonly column: string;
+      readonly every: Every;
+      readonly ahead: number;
+      readonly keepMs: number;
+    }
+  | { readonly kind: "hash"; readonly column: string; readonly parts: number };
+
+const partitionsMax = 1_000;
+/** What is put behind a table's name, with its underscore. */
+const suffixLength = 12;
+
+/** Brings every declared table up to date. StartError when a declaration is wrong, or does not fit its table. */
+export async function maintainPartitions(
+  database: Database,
+  declarations: PartitionDeclarations,
+  { clock, lockTimeoutMs = 2_000 }: PartitionOptions,
+): Promise<readonly PartitionReport[]> {
+  const checked = checkPartitions(declarations);
+  const reports: PartitionReport[] = [];
+  for (const [table, partitioning] of checked) {
+    try {
+      const found = await readTable(database, table, partitioning, lockTimeoutMs);
+      reports.push(await maintain(database, found, partitioning, clock, lockTimeoutMs));
+    } catch (thrown) {
+      if (!isInUse(thrown)) throw thrown;
+      const waiting = `reading: the table was in use for ${lockTimeoutMs} ms`;
+      reports.push({ table, created: [], dropped: [], defaultRows: undefined, waiting });
+    }
+  }
+  return reports;
+}
+
+function isInUse(thrown: unknown): boolean {
+  return isError(thrown, "LOCK_NOT_AVAILABLE") || isError(thrown, "DEADLOCK");
+}
+
+/** The declarations, read. StartError names each that is wrong. */
+export function checkPartitions(declarations: PartitionDeclarations): ReadonlyMap<string, CheckedPartitioning> {
+  return new Map(Object.entries(declarations).map(([table, partitioning]) => [table, check(table, partitioning)]));
+}
+
+function check(table: string, given: Partitioning): CheckedPartitioning {
+  const where = `partitions of ${table}`;
+  const refuse = (problem: string): never => {
+    throw new StartError("PARTITION_DECLARATION", `${where}: ${problem}`);
+  };
+  if (Buffer.byteLength(table) > 63 - suffixLength)
+    refuse(`the table's name leaves no room: at most ${63 - suffixLength} bytes`);
+  if ("hash" in given) {
+    const { hash: column, parts } = given;
+    if (!Number.isInteger(parts) || parts < 2 || parts > partitionsMax)
+      refuse(`parts is ${parts}: 2 to ${partitionsMax}`);
+    return { kind: "hash", column, parts };
+  }
+  const { range: column, ahead = 7, keep } = given;
+  const every = parseEvery(given.every, where);
+  if (!Number.isInteger(ahead) || ahead < 1 || ahead > partitionsMax)
+    refuse(`ahead is ${ahead}: 1 to ${partitionsMax}`);
+  const keepMs = keep === undefined ? Number.POSITIVE_INFINITY : (parseDuration(keep) ?? 0);
+  if (keepMs <= 0) refuse(`keep is ${JSON.stringify(keep)}: write a duration, as in "90d"`);
+  return { kind: "range", column, every, ahead, keepMs };
+}
+
+async function maintain(
+  database: Database,
+  table: PartitionedTable,
+  partitioning: CheckedPartitioning,
+  clock: Clock,
+  lockTimeoutMs: number,
+): Promise<PartitionReport> {
+  const created: string[] = [];
+  const dropped: string[] = [];
+  const waits: string[] = [];
+  /** What finds the table in use is left for the next call; whatever else goes wrong is the caller's to hear. */
+  const attempt = async (what: string, work: () => Promise<readonly string[]>, done: string[]): Promise<void> => {
+    try {
+      done.push(...(await work()));
+    } catch (thrown) {
+      if (!isInUse(thrown)) throw thrown;
+      waits.push(`${what}: the table was in use for ${lockTimeoutMs} ms`);
+    }
+  };
+  const change = { database, table, lockTimeoutMs };
+  if (partitioning.kind === "hash") {
+    await attempt("creating", () => createHashPartitions(change, partitioning.parts), created);
+  } else {
+    const { every, ahead, keepMs } = partitioning;
+    for (const period of periodsFrom(clock.wallNow(), every, ahead)) {
+      if (table.partitions.some(({ from, to }) => from <= period.from && to >= period.to)) continue;
+      await attempt(`creating ${table.name}_${period.suffix}`, () => createRangePartition(change, period), created);
+    }
+    const dropBefore = Math.min(clock.wallNow(), await databaseNow(database)) - keepMs;
+    await attempt("finishing what was expired", () => finishDrops(change), dropped);
+    for (const expired of expiredOf(table.partitions, dropBefore)) {
+      await attempt(`dropping ${expired.name}`, () => dropExpired(change, expired), dropped);
+    }
+  }
+  const { defaultRows } = await readTable(database, table.name, partitioning, lockTimeoutMs);
+  return { table: table.name, created, dropped, defaultRows, waiting: waits.length > 0 ? waits.join("; ") : undefined };
+}
+
+const dropsMax = 100;
+
+/** The oldest first. */
+function expiredOf(partitions: readonly ExistingPartition[], before: number): readonly ExistingPartition[] {
+  return partitions
+    .filter(({ to }) => to <= before)
+    .sort((one, other) => one.to - other.to)
+    .slice(0, dropsMax);
+}
