@@ -1,5 +1,6 @@
 /** One service's tables over several databases, by a key: buckets, the router and its fence, and moves between shards. */
 export { bucketCount, bucketOf, keyLengthMax } from "./bucket.ts";
+export { parseBuckets, showBuckets } from "./bucket-list.ts";
 export type { BucketRow } from "./bucket-map.ts";
 export { readBuckets } from "./bucket-map.ts";
 export { citusStatements } from "./citus.ts";

@@ -28,19 +28,23 @@ export interface StatusOptions {
   readonly directory: Database;
   readonly shards: ReadonlyMap<string, Database>;
   readonly service: string;
+  /** Shards that could not be opened, and why. */
+  readonly unreachable?: ReadonlyMap<string, string>;
 }
 
 /** What the directory and every shard say of one service. A shard that cannot be reached is part of the answer. */
-export async function shardsStatus({ directory, shards, service }: StatusOptions): Promise<ShardsStatus> {
+export async function shardsStatus({ directory, shards, service, unreachable }: StatusOptions): Promise<ShardsStatus> {
   const rows = await readBuckets(directory, service);
   const known = await directory.sql<{ name: string }>`select name from shards where service = ${service} order by name`;
   const moves = await createMoveStore(directory, service, 0).unfinished();
   const moving = new Set(moves.flatMap(({ buckets }) => buckets));
-  const names = [...new Set([...known.map(({ name }) => name), ...shards.keys()])];
+  const names = [...new Set([...known.map(({ name }) => name), ...shards.keys(), ...(unreachable?.keys() ?? [])])];
   const found = await Promise.all(
     names.map(async (name) => {
       const buckets = rows.filter(({ shard }) => shard === name).map(({ bucket }) => bucket);
       const database = shards.get(name);
+      const closed = unreachable?.get(name);
+      if (closed !== undefined) return { name, buckets, migration: undefined, problems: [closed] };
       if (!database) return { name, buckets, migration: undefined, problems: ["has no address in DATABASE_SHARDS"] };
       try {
         const migration = await lastMigration(database);

@@ -11,6 +11,7 @@ export const commands = {
   new: () => import("./new.ts"),
   openapi: () => import("./openapi.ts"),
   routes: () => import("./routes.ts"),
+  shards: () => import("./shards.ts"),
   start: () => import("./start.ts"),
   test: () => import("./test.ts"),
   token: () => import("./token.ts"),
