@@ -30,6 +30,8 @@ export interface CacheLoadOptions<T = unknown> extends CacheOptions {
   readonly staleIfError?: Duration | undefined;
   /** The version of what was loaded; see `CacheSetOptions`. */
   readonly versionOf?: ((value: T) => number | undefined) | undefined;
+  /** Whether what was loaded says "there is none", and is kept for `negativeTtl` at most. `null` always does. */
+  readonly isNone?: ((value: T) => boolean) | undefined;
 }
 
 /** A transaction, as far as the cache has to know it. */

@@ -47,7 +47,7 @@ import type { CacheStats } from "./stats.ts";
  * invalidation is stored, unless it shows an older version; `getOrLoad` is the way that notices.
  *
  * Nothing: `undefined` is a miss and never stored, also when a load gives it; to set it is to delete. `null` is a value, "there is none", and is
- * kept for `negativeTtl` at most, since such answers are invalidated least carefully: give it the tag that inserting
+ * kept for `negativeTtl` at most, as is what `isNone` says so of, since such answers are invalidated least carefully: give it the tag that inserting
  * the missing thing invalidates.
  *
  * Limits: key 512 bytes, tag 256 bytes, 16 tags for an entry, 100 keys in a read, 1,000 names in a removal, time to live
@@ -135,7 +135,7 @@ class View implements Cache {
     const { shield, fills } = this.#core;
     if (value === undefined) return this.delete(key, { version });
     const text = toJsonText(value);
-    const keptMs = this.#core.keptMs(text, ttlMs);
+    const keptMs = this.#core.keptMs(text, ttlMs, value === null);
     if (keptMs === undefined) return this.delete(key, { version });
     fills.detachKeys([key]);
     await shield.set(key, text, { ttlMs: keptMs, tags, version });
@@ -157,7 +157,8 @@ class View implements Cache {
     const text = await this.#getOrLoad(key, options, async (source) => {
       const value = await load(source);
       if (value === undefined) return undefined;
-      return { text: toJsonText(value), version: versionOf(options, value) };
+      const isNone = value === null || options.isNone?.(value) === true;
+      return { text: toJsonText(value), version: versionOf(options, value), isNone };
     });
     return fromText<T>(text) as T;
   }
@@ -169,7 +170,8 @@ class View implements Cache {
   ): Promise<string> {
     const text = await this.#getOrLoad(key, options, async (source) => {
       const loaded = await load(source);
-      return { text: loaded, version: versionOf(options, loaded) };
+      const isNone = loaded === "null" || options.isNone?.(loaded) === true;
+      return { text: loaded, version: versionOf(options, loaded), isNone };
     });
     return text as string;
   }
@@ -213,7 +215,7 @@ class View implements Cache {
         staleMs: options.stale === undefined ? 0 : ttlMsOf(options.stale),
         staleIfErrorMs: options.staleIfError === undefined ? 0 : ttlMsOf(options.staleIfError),
         load,
-        ttlMs: (loaded) => core.keptMs(loaded, ttlMs),
+        ttlMs: (loaded) => core.keptMs(loaded.text, ttlMs, loaded.isNone),
       };
       answer = await core.fills.get(filling, this.#context);
     }

@@ -65,12 +65,12 @@ export class Core {
   }
 
   /** How long this text is kept. Undefined: it is too large. */
-  keptMs(text: string, ttlMs: number): number | undefined {
+  keptMs(text: string, ttlMs: number, isNone: boolean): number | undefined {
     if (text.length * 3 > this.#valueBytesMax && Buffer.byteLength(text) > this.#valueBytesMax) {
       this.stats.oversizeCount++;
       return undefined;
     }
-    const wholeMs = text === "null" ? Math.min(ttlMs, this.#negativeTtlMs) : ttlMs;
+    const wholeMs = isNone ? Math.min(ttlMs, this.#negativeTtlMs) : ttlMs;
     return Math.max(1, Math.round(wholeMs * (0.9 + 0.2 * this.#random.next())));
   }
 }

@@ -17,12 +17,14 @@ export interface Filling {
   /** The text of the loaded value. Undefined: nothing to remember. */
   load(source: LoadSource): Promise<Loaded | undefined>;
   /** How long the text may be kept. Undefined: it must not be stored. */
-  ttlMs(text: string): number | undefined;
+  ttlMs(loaded: Loaded): number | undefined;
 }
 
 export interface Loaded {
   readonly text: string;
   readonly version: number | undefined;
+  /** It says that there is none. */
+  readonly isNone: boolean;
 }
 
 export interface LoadSource {
@@ -231,7 +233,7 @@ export class Fills {
     const { key, tags, ttlMs, staleMs, staleIfErrorMs } = flight.filling;
     const fence = lookup?.fence;
     const isVoid = flight.isDetached && !this.#options.withoutLease;
-    const keptMs = loaded && !isVoid ? ttlMs(loaded.text) : undefined;
+    const keptMs = loaded && !isVoid ? ttlMs(loaded) : undefined;
     if (loaded === undefined || keptMs === undefined) {
       if (fence !== undefined) await this.#shield.release(key, fence);
       return;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Principal } from "../base/index.ts";
+import { createManualClock } from "../base/index.ts";
 import { createCache, createMemoryCache } from "../cache/index.ts";
 import { t } from "../schema/index.ts";
 import { contract, method, service } from "./index.ts";
@@ -36,16 +37,17 @@ async function createUnit() {
       fresh: async () => ({ id: "fresh", made: ++made }),
     },
   });
-  const driver = createMemoryCache();
+  const clock = createManualClock();
+  const driver = createMemoryCache({ clock });
   await driver.open();
-  const cache = createCache({ driver, namespace: "things" });
+  const cache = createCache({ driver, namespace: "things", clock });
   const unit = createTestUnit(definition, { responses: cache });
   const call = (name: string, request: unknown = {}, principal?: Principal) =>
     (unit.calls.get(name) as NonNullable<ReturnType<typeof unit.calls.get>>)(
       request,
       createTestScope(principal ? { principal } : {}),
     );
-  return { cache, call, made: () => made };
+  return { cache, call, clock, made: () => made };
 }
 
 const user = (subject: string, scopes: readonly string[] = []): Principal => ({
@@ -102,6 +104,16 @@ describe("a method with `cache:`", () => {
     }
     assert.equal(made(), 1);
     for (let i = 0; i < 2; i++) await assert.rejects(call("get", { id: "broken" }), { reason: "THING_BROKEN" });
+    assert.equal(made(), 3);
+  });
+
+  test("keeps a not_found for ten seconds at most, which is less than an answer", async () => {
+    const { call, made, clock } = await createUnit();
+    await assert.rejects(call("get", { id: "absent" }));
+    await call("get", { id: "a" });
+    await clock.advance(12_000);
+    await assert.rejects(call("get", { id: "absent" }));
+    await call("get", { id: "a" });
     assert.equal(made(), 3);
   });
 

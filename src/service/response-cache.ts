@@ -39,6 +39,7 @@ export function cacheResponses(operation: Operation, handle: Handle, cache: Cach
   return async (request, context) => {
     const kept = await cache.bind(context).getOrLoad<Kept>(keyOf(request, context), () => toKept(request, context), {
       ttl: plan.ttlMs,
+      isNone: (found) => found.e !== undefined,
       tags: plan.tagsOf?.(request) ?? [],
       ...(plan.staleMs !== undefined && { stale: plan.staleMs }),
       ...(plan.staleIfErrorMs !== undefined && { staleIfError: plan.staleIfErrorMs }),
