@@ -1,6 +1,6 @@
 import { StartError } from "../base/index.ts";
 import type { Database } from "./database.ts";
-import type { CheckedPartitioning } from "./partition.ts";
+import type { CheckedPartitioning } from "./partition-declaration.ts";
 import { quoteName, sql } from "./sql.ts";
 import type { Transaction } from "./transaction.ts";
 

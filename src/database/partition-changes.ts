@@ -22,19 +22,29 @@ async function alone<R>(
   work: (tx: Transaction) => Promise<R>,
 ): Promise<R | undefined> {
   return database.transaction(async (tx) => {
-    const key = `plinth.partitions:${database.schema}.${table.name}`;
-    const [lock] = await tx.sql<{ got: boolean }>`select pg_try_advisory_xact_lock(hashtextextended(${key}, 0)) as got`;
+    const [lock] = await tx.sql<{
+      got: boolean;
+    }>`select pg_try_advisory_xact_lock(hashtextextended(${lockName(database, table)}, 0)) as got`;
     if (!lock?.got) return undefined;
     await tx.sql`select set_config('lock_timeout', ${String(lockTimeoutMs)}, true)`;
     return work(tx);
   });
 }
 
+const lockName = ({ schema }: Database, { name }: PartitionedTable): string => `plinth.partitions:${schema}.${name}`;
 const nameIn = ({ schema }: Database, name: string): string => `${quoteName(schema)}.${quoteName(name)}`;
 
 async function isThere(tx: Transaction, name: string): Promise<boolean> {
   const [row] = await tx.sql<{ found: string | null }>`select to_regclass(${name})::text as found`;
   return row?.found != null;
+}
+
+/** Asked under the lock: another process may have dropped it since the catalog was read. */
+async function isPartition(on: Pick<Transaction, "sql">, child: string): Promise<boolean> {
+  const [row] = await on.sql<{
+    yes: boolean;
+  }>`select relispartition as yes from pg_class where oid = to_regclass(${child})`;
+  return row?.yes === true;
 }
 
 /** Built beside the table, and attached: that takes a lock which lets reads and writes go on. */
@@ -115,31 +125,45 @@ export async function createHashPartitions(change: PartitionChange, parts: numbe
 
 /** Marks it, detaches it, drops it: each is committed before the next, and found again by the next call. */
 export async function dropExpired(change: PartitionChange, expired: ExistingPartition): Promise<readonly string[]> {
-  const { database, table, lockTimeoutMs } = change;
+  const { database, table } = change;
   const [parent, child] = [nameIn(database, table.name), nameIn(database, expired.name)];
   const marked = await alone(change, async (tx) => {
+    if (!(await isPartition(tx, child))) return false;
     await tx.script(`comment on table ${child} is '${expiredMark} of ${table.name}'`);
     return true;
   });
   if (!marked) return [];
   const { concurrentTransactions, sessionState } = database.flags;
-  if (expired.detaching || (table.defaultName === undefined && concurrentTransactions && sessionState)) {
-    await database.session(
-      async (session) => {
-        await session.sql`select set_config('lock_timeout', ${String(lockTimeoutMs)}, false)`;
-        try {
-          const how = expired.detaching ? "finalize" : "concurrently";
-          await session.script(`alter table ${parent} detach partition ${child} ${how}`);
-        } finally {
-          await session.script("reset lock_timeout");
-        }
-      },
-      { pinned: true },
-    );
+  if (!expired.detaching && table.defaultName === undefined && concurrentTransactions && sessionState) {
+    await detachConcurrently(change, parent, child);
   } else {
-    await alone(change, (tx) => tx.script(`alter table ${parent} detach partition ${child}`));
+    const how = expired.detaching ? " finalize" : "";
+    await alone(change, async (tx) => {
+      if (await isPartition(tx, child)) await tx.script(`alter table ${parent} detach partition ${child}${how}`);
+    });
   }
   return finishDrops(change);
+}
+
+/** It runs in no transaction, so that the lock which keeps other processes away is the session's. */
+function detachConcurrently(change: PartitionChange, parent: string, child: string): Promise<void> {
+  const { database, table, lockTimeoutMs } = change;
+  const key = sql`hashtextextended(${lockName(database, table)}, 0)`;
+  return database.session(
+    async (session) => {
+      const { rows } = await session.execute<{ got: boolean }>(sql`select pg_try_advisory_lock(${key}) as got`);
+      if (!rows[0]?.got) return;
+      try {
+        await session.sql`select set_config('lock_timeout', ${String(lockTimeoutMs)}, false)`;
+        if (!(await isPartition(session, child))) return;
+        await session.script(`alter table ${parent} detach partition ${child} concurrently`);
+      } finally {
+        await session.script("reset lock_timeout");
+        await session.execute(sql`select pg_advisory_unlock(${key})`);
+      }
+    },
+    { pinned: true },
+  );
 }
 
 /** Drops what was marked and detached, by this call or by one that did not come to its end. */

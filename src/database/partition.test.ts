@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { StartError } from "../base/index.ts";
-import type { Partitioning } from "./partition.ts";
-import { checkPartitions } from "./partition.ts";
+import type { Partitioning } from "./partition-declaration.ts";
+import { checkPartitions } from "./partition-declaration.ts";
 import { boundText, parseEvery, periodOf, periodsFrom } from "./partition-period.ts";
 
 describe("periods of partitions", () => {

@@ -1,11 +1,28 @@
-import type { Clock, Duration } from "../base/index.ts";
-import { isError, parseDuration, StartError } from "../base/index.ts";
+import type { Clock } from "../base/index.ts";
+import { isError } from "../base/index.ts";
 import type { Database } from "./database.ts";
 import type { ExistingPartition, PartitionedTable } from "./partition-catalog.ts";
 import { databaseNow, readTable } from "./partition-catalog.ts";
 import { createHashPartitions, createRangePartition, dropExpired, finishDrops } from "./partition-changes.ts";
-import type { Every } from "./partition-period.ts";
-import { parseEvery, periodsFrom } from "./partition-period.ts";
+import type { CheckedPartitioning, PartitionDeclarations } from "./partition-declaration.ts";
+import { checkPartitions } from "./partition-declaration.ts";
+import { periodsFrom } from "./partition-period.ts";
+
+export interface PartitionReport {
+  readonly table: string;
+  readonly created: readonly string[];
+  readonly dropped: readonly string[];
+  /** Rows in the default partition, up to 10,000; undefined without one. */
+  readonly defaultRows: number | undefined;
+  /** Why something was left for the next call. */
+  readonly waiting: string | undefined;
+}
+
+export interface PartitionOptions {
+  readonly clock: Clock;
+  /** Longest wait for a lock on the table. Default 2,000. */
+  readonly lockTimeoutMs?: number;
+}
 
 /**
  * Partitioned tables whose partitions come and go by themselves. A migration makes the table (`create table event (…)
@@ -26,55 +43,10 @@ import { parseEvery, periodsFrom } from "./partition-period.ts";
  * a time. While there is one, PostgreSQL cannot detach concurrently: expired partitions are then detached with a lock that
  * holds everybody off for a moment, at most `lockTimeoutMs` after waiting for it.
  *
+ * StartError when a declaration is wrong, or does not fit its table.
+ *
  * **Limits**: 1,000 partitions ahead, 1,000 by hash, 100 dropped in one call.
  */
-export type Partitioning =
-  | {
-      /** The column of time: timestamptz, timestamp or date. */
-      readonly range: string;
-      /** How long one partition lasts: "1 hour", "1 day", "1 week", "3 months". */
-      readonly every: string;
-      /** Partitions made ahead of now. Default 7. */
-      readonly ahead?: number;
-      /** How long rows are kept at least. Absent: for ever. */
-      readonly keep?: Duration;
-    }
-  | { readonly hash: string; readonly parts: number };
-
-/** By table. */
-export type PartitionDeclarations = Readonly<Record<string, Partitioning>>;
-
-export interface PartitionReport {
-  readonly table: string;
-  readonly created: readonly string[];
-  readonly dropped: readonly string[];
-  /** Rows in the default partition, up to 10,000; undefined without one. */
-  readonly defaultRows: number | undefined;
-  /** Why something was left for the next call. */
-  readonly waiting: string | undefined;
-}
-
-export interface PartitionOptions {
-  readonly clock: Clock;
-  /** Longest wait for a lock on the table. Default 2,000. */
-  readonly lockTimeoutMs?: number;
-}
-
-export type CheckedPartitioning =
-  | {
-      readonly kind: "range";
-      readonly column: string;
-      readonly every: Every;
-      readonly ahead: number;
-      readonly keepMs: number;
-    }
-  | { readonly kind: "hash"; readonly column: string; readonly parts: number };
-
-const partitionsMax = 1_000;
-/** What is put behind a table's name, with its underscore. */
-const suffixLength = 12;
-
-/** Brings every declared table up to date. StartError when a declaration is wrong, or does not fit its table. */
 export async function maintainPartitions(
   database: Database,
   declarations: PartitionDeclarations,
@@ -97,33 +69,6 @@ export async function maintainPartitions(
 
 function isInUse(thrown: unknown): boolean {
   return isError(thrown, "LOCK_NOT_AVAILABLE") || isError(thrown, "DEADLOCK");
-}
-
-/** The declarations, read. StartError names each that is wrong. */
-export function checkPartitions(declarations: PartitionDeclarations): ReadonlyMap<string, CheckedPartitioning> {
-  return new Map(Object.entries(declarations).map(([table, partitioning]) => [table, check(table, partitioning)]));
-}
-
-function check(table: string, given: Partitioning): CheckedPartitioning {
-  const where = `partitions of ${table}`;
-  const refuse = (problem: string): never => {
-    throw new StartError("PARTITION_DECLARATION", `${where}: ${problem}`);
-  };
-  if (Buffer.byteLength(table) > 63 - suffixLength)
-    refuse(`the table's name leaves no room: at most ${63 - suffixLength} bytes`);
-  if ("hash" in given) {
-    const { hash: column, parts } = given;
-    if (!Number.isInteger(parts) || parts < 2 || parts > partitionsMax)
-      refuse(`parts is ${parts}: 2 to ${partitionsMax}`);
-    return { kind: "hash", column, parts };
-  }
-  const { range: column, ahead = 7, keep } = given;
-  const every = parseEvery(given.every, where);
-  if (!Number.isInteger(ahead) || ahead < 1 || ahead > partitionsMax)
-    refuse(`ahead is ${ahead}: 1 to ${partitionsMax}`);
-  const keepMs = keep === undefined ? Number.POSITIVE_INFINITY : (parseDuration(keep) ?? 0);
-  if (keepMs <= 0) refuse(`keep is ${JSON.stringify(keep)}: write a duration, as in "90d"`);
-  return { kind: "range", column, every, ahead, keepMs };
 }
 
 async function maintain(

@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { createManualClock, isError } from "../base/index.ts";
+import { commitKeysText } from "./commit-key.ts";
 import type { Database } from "./database.ts";
 import type { FaultyDatabase } from "./faulty.ts";
 import { createFaultyDatabase } from "./faulty.ts";
-import { migrate } from "./migrate.ts";
 import type { DatabaseClaim, DatabaseWorld } from "./suite-claim.ts";
 
 /** A table, and the database once more through a driver that loses connections as told. */
 async function setUp({ db, driver, database }: DatabaseWorld): Promise<{ faulty: FaultyDatabase; through: Database }> {
-  const name = "0001-item";
-  await migrate(db, [{ name, sql: "create table item (id int generated always as identity, name text not null)" }]);
+  const table = "create table item (id int generated always as identity, name text not null)";
+  await db.session((session) => session.script(`${table};\n${commitKeysText(db.schema)}`));
   const faulty = createFaultyDatabase(driver);
   return { faulty, through: await database({ driver: faulty, schema: db.schema }) };
 }

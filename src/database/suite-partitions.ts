@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { createManualClock, StartError, systemClock } from "../base/index.ts";
 import type { Database } from "./database.ts";
-import type { PartitionDeclarations } from "./partition.ts";
 import { maintainPartitions } from "./partition.ts";
+import type { PartitionDeclarations } from "./partition-declaration.ts";
 import type { DatabaseClaim } from "./suite-claim.ts";
 
 const daily: PartitionDeclarations = { visit: { range: "at", every: "1 day", ahead: 2, keep: "3d" } };
@@ -144,6 +144,13 @@ export const partitionCases: readonly DatabaseClaim[] = [
       await keep(db, 0);
       assert.equal((await partitionsOf(db)).length, 3);
       assert.ok(several.flat().every(({ created }) => created.length <= 3));
+      await keep(db, -9);
+      assert.equal((await partitionsOf(db)).length, 6);
+      const drops = await Promise.all(
+        Array.from({ length: 4 }, async () => keep(await database({ schema: db.schema }), 0)),
+      );
+      const dropped = [...drops.flat(), ...(await keep(db, 0))].flatMap((report) => report.dropped);
+      assert.deepEqual([dropped.length, new Set(dropped).size], [3, 3], "each is dropped once");
       let letGo = (): void => {};
       const held = new Promise<void>((resolve) => {
         letGo = resolve;
