@@ -99,6 +99,7 @@ async function crash(
 async function recover(home: Home, look: (shop: TestShop) => Promise<void>, { inbox = true } = {}): Promise<void> {
   const shop = await startShop({ ...home, inbox });
   try {
+    await shop.forgetTheDead();
     await shop.passSeconds(60);
     await look(shop);
   } finally {

@@ -38,6 +38,8 @@ export interface TrafficOptions {
   /** How long a checkout is sent again while its outcome is not known. Default 30,000. */
   readonly patienceMs?: number;
   readonly onCheckout?: (outcome: CheckoutOutcome) => void;
+  /** Stands around the wire, to look at each request by itself. */
+  readonly around?: (wire: Wire) => Wire;
 }
 
 export interface TrafficReport {
@@ -64,7 +66,7 @@ const failedShareMax = 0.01;
 
 export function createTraffic(options: TrafficOptions): Traffic {
   const { url, rate = 200, seconds = 30, users = 50, seed = 1, lineMax = 20 * users } = options;
-  const { mix = operations.usualMix, timeoutMs = 10_000 } = options;
+  const { mix = operations.usualMix, timeoutMs = 10_000, around = (wire: Wire) => wire } = options;
   const dice = createDice(seed);
   const tally = createTally();
   const checkouts: CheckoutOutcome[] = [];
@@ -118,7 +120,7 @@ export function createTraffic(options: TrafficOptions): Traffic {
       isStopped = true;
     },
     async run() {
-      const wire = createWire(url, { socketsMax: 3 * users, timeoutMs });
+      const wire = around(createWire(url, { socketsMax: 3 * users, timeoutMs }));
       try {
         idle.push(...(await invite(wire, { users, seed, dice })));
         const beganAt = performance.now();
