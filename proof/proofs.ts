@@ -1,5 +1,7 @@
 import { embedded } from "./embedded/proof.ts";
 import type { Proof } from "./proof.ts";
+import { replica } from "./replica/proof.ts";
+import { restart } from "./restart/proof.ts";
 
 /** Every proof, by the name that `npm run prove` takes. */
-export const proofs: Readonly<Record<string, Proof>> = { embedded };
+export const proofs: Readonly<Record<string, Proof>> = { embedded, replica, restart };
