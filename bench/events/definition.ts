@@ -17,8 +17,7 @@ export const shop = contract("shop", {
 const books = contract("books", { methods: {} });
 
 const flow = createFlow();
-/** Two programs share the table. */
-let next = process.pid * 1_000_000;
+let next = 0;
 
 const shopService = service(shop, {
   needs: {
@@ -56,7 +55,7 @@ const booksService = service(books, {
   subscriptions: {
     enter: {
       event: shop.Sold,
-      concurrency: 10,
+      concurrency: 32,
       async handle({ n, customer }, { tx }) {
         await tx.sql`insert into entries values (${n}, ${customer})`;
         tx.afterCommit(() => flow.end(n));

@@ -60,6 +60,7 @@ export function createDatabaseBroker(options: DatabaseBrokerOptions): Broker {
   const members = new Set<Member>();
   const owner = `${processId}/${createIds(clock, random)()}`;
   const inHand = (): ClaimedDelivery[] => [...members].flatMap((member) => member.inHand());
+  let askedAt = Number.NEGATIVE_INFINITY;
   const suspectInHand = (): boolean => [...members].some((member) => member.hasSuspect());
   const shared = { tables, acknowledging, leaseMs, owner, log, crashPoint, wake: () => poller.wake() };
 
@@ -69,6 +70,13 @@ export function createDatabaseBroker(options: DatabaseBrokerOptions): Broker {
     async look() {
       const free = [...members].filter((member) => member.freeCount() > 0);
       if (free.length === 0) return false;
+      // Where the last claim was as large as it could be, the next one asks for itself. Suspects are asked for in between.
+      const sure = free.filter((member) => member.mayHaveMore());
+      if (sure.length > 0 && clock.now() - askedAt < askEveryMs) {
+        const claims = await Promise.all(sure.map((member) => member.claim(false, inHand())));
+        return claims.some((found) => found);
+      }
+      askedAt = clock.now();
       const ready = await tables.findReady([...new Set(free.map(({ subscription }) => subscription))]);
       let found = false;
       for (const { subscription, hasNormal, hasSuspect } of ready) {
@@ -155,6 +163,7 @@ export function createDatabaseBroker(options: DatabaseBrokerOptions): Broker {
 
 const sweepEveryMs = 60_000;
 const batchMax = 100;
+const askEveryMs = 100;
 
 interface Shared {
   readonly tables: BrokerTables;
@@ -172,6 +181,8 @@ interface Member extends Subscribed {
   freeCount(): number;
   inHand(): readonly ClaimedDelivery[];
   hasSuspect(): boolean;
+  /** The last claim brought as many as it asked for. */
+  mayHaveMore(): boolean;
   /** Claims suspects, one at most, or others, as many as there are hands free. True when there was something. */
   claim(suspects: boolean, inHand: readonly ClaimedDelivery[]): Promise<boolean>;
 }
@@ -185,6 +196,7 @@ function createMember({ subscription, concurrency }: Subscriber, deliver: Delive
   const suspects = new Set<ClaimedDelivery>();
   let claiming: Promise<unknown> = Promise.resolve();
   let stopped = false;
+  let wasFull = false;
 
   const freeCount = (): number => (stopped ? 0 : concurrency - handling.size);
   const run = async (claimed: ClaimedDelivery): Promise<void> => {
@@ -229,6 +241,7 @@ function createMember({ subscription, concurrency }: Subscriber, deliver: Delive
     const limit = asSuspects ? Math.min(1, freeCount()) : freeCount();
     if (limit <= 0) return false;
     const claimed = await tables.claim({ subscription, limit, suspects: asSuspects, owner, leaseMs, inHand });
+    if (!asSuspects) wasFull = claimed.length === limit;
     for (const each of claimed) begin(each, asSuspects);
     return claimed.length > 0;
   };
@@ -238,6 +251,7 @@ function createMember({ subscription, concurrency }: Subscriber, deliver: Delive
     freeCount,
     inHand: () => [...running.keys()],
     hasSuspect: () => suspects.size > 0,
+    mayHaveMore: () => wasFull,
     claim(asSuspects, inHand) {
       const claim = claimAndBegin(asSuspects, inHand);
       claiming = claim.catch(() => {});
