@@ -47,12 +47,24 @@ async function guardTable(session: DatabaseSession, { schema, flags }: Database,
   const found = await session.sql`
     select 1 as one from pg_trigger where tgrelid = to_regclass(${live}) and tgname = 'plinth_guard'`;
   if (found.length > 0) return;
-  await session.script(
-    `create trigger plinth_guard after insert or update or delete on ${live}
-       for each row execute function ${qualified(schema, name)}();
-     create trigger plinth_guard_truncate before truncate on ${live}
-       execute function ${quoteName(schema)}.plinth_refuse_truncate()`,
+  await session.transaction((tx) =>
+    tx.script(
+      `set local lock_timeout = '10s';
+       create trigger plinth_guard after insert or update or delete on ${live}
+         for each row execute function ${qualified(schema, name)}();
+       create trigger plinth_guard_truncate before truncate on ${live}
+         execute function ${quoteName(schema)}.plinth_refuse_truncate()`,
+    ),
   );
+}
+
+/** The tables that have a guard: those that somebody once declared, in whichever version of the service. */
+export async function guardedTables(database: Database): Promise<readonly string[]> {
+  const rows = await database.sql<{ name: string }>`
+    select c.relname as name from pg_trigger t join pg_class c on c.oid = t.tgrelid
+    join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = ${database.schema} and t.tgname = 'plinth_guard' order by 1`;
+  return rows.map(({ name }) => name);
 }
 
 /** `plinth_bucket` of the table's key, as the index has it. `alias` ends with a dot or is empty. */

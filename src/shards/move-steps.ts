@@ -1,6 +1,6 @@
 import { isError } from "../base/index.ts";
-import type { Database } from "../database/index.ts";
-import { quoteName, sql } from "../database/index.ts";
+import type { Database, Transaction } from "../database/index.ts";
+import { sql } from "../database/index.ts";
 import { applyChanges } from "./move-copy.ts";
 import { enterTarget, fenceOff, leaveSource, lockFence, reopen, startCapture, verifyCopy } from "./move-fence.ts";
 import type { Move } from "./move-store.ts";
@@ -105,10 +105,9 @@ export async function switchOver(work: MoveWork): Promise<ReadonlyMap<number, nu
 }
 
 /** CLEAN, and the end of ABORT: what the move needed and nobody else does. The archive stays. */
-export async function clean(work: MoveWork): Promise<void> {
-  const { target, source, move, tables } = work;
+export async function clean({ target, source, move }: MoveWork): Promise<void> {
   await asMover(target, move, async (tx) => {
-    for (const table of tables) await tx.execute(sql`drop table if exists ${sql.unsafe(stageOf(work, table))}`);
+    await dropTables(tx, target.schema, `plinth_move_${move.id}_`);
     await tx.sql`delete from plinth_copied where move = ${move.id}`;
   });
   // Not the last ones: they are what refuses a mover that comes late.
@@ -134,14 +133,13 @@ export async function undo(work: MoveWork): Promise<void> {
 }
 
 export async function dropArchive(source: Database, { id }: Pick<Move, "id">): Promise<void> {
-  const tables = await source.sql<{ name: string }>`
-    select tablename as name from pg_tables
-    where schemaname = ${source.schema} and starts_with(tablename, ${`plinth_gone_${id}_`}::text)`;
-  for (const { name } of tables) {
-    await source.session((session) =>
-      session.script(`drop table if exists ${quoteName(source.schema)}.${quoteName(name)}`),
-    );
-  }
+  await source.transaction((tx) => dropTables(tx, source.schema, `plinth_gone_${id}_`));
+}
+
+async function dropTables(tx: Transaction, schema: string, prefix: string): Promise<void> {
+  const tables = await tx.sql<{ name: string }>`
+    select tablename as name from pg_tables where schemaname = ${schema} and starts_with(tablename, ${prefix}::text)`;
+  for (const { name } of tables) await tx.execute(sql`drop table if exists ${sql.id(schema, name)}`);
 }
 
 /** A mover that comes to a move somebody else left: both shards must know, and a fence left standing opens. */

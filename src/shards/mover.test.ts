@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
+import { error } from "../base/index.ts";
 import type { DatabaseDriver } from "../database/index.ts";
-import { sql } from "../database/index.ts";
+import { createDatabase, sql } from "../database/index.ts";
 import { bucketOf } from "./bucket.ts";
 import type { Bank } from "./fixtures/bank.ts";
 import { openBank, setFence, shardBy } from "./fixtures/bank.ts";
@@ -215,6 +216,17 @@ describe("a move is given up", () => {
     assert.equal(await mover().abort(move?.id ?? 0, "again"), undefined);
   });
 
+  it("when a newer version of the service has sharded a table that this mover does not know of", async () => {
+    await fill("ann");
+    const { entries: _, ...older } = shardBy;
+    const [move] = await mover({ shardBy: older }).move({ buckets: [bucketOf("ann")], to: "b" });
+    assert.equal(move?.state, "ABORTED");
+    assert.match(move?.note ?? "", /table entries refers to accounts|entries.* are guarded and accounts/);
+    await bank.on("main").session((session) => session.script("drop trigger plinth_guard on entries"));
+    const [other] = await mover().move({ buckets: [bucketOf("ann")], to: "b" });
+    assert.match(other?.note ?? "", /are guarded and accounts, entries, .* would move: migrate/);
+  });
+
   it("when a table got another shape on one side", async () => {
     await fill("ann");
     const changing = mover({
@@ -258,6 +270,34 @@ describe("a mover", () => {
       asMover(bank.on("main"), first, async () => {}),
       { reason: "SHARD_MOVE_TAKEN_OVER" },
     );
+  });
+
+  it("that is cut off from the source while that is fenced opens it as soon as it can, and comes again", async () => {
+    await fill("ann");
+    let cutUntil = 0;
+    const source: DatabaseDriver = {
+      name: main.name,
+      flags: main.flags,
+      stats: main.stats,
+      open: () => main.open(),
+      close: () => main.close(),
+      acquire: (options) =>
+        performance.now() < cutUntil
+          ? Promise.reject(error("unavailable", "cut off", { executed: "no" }))
+          : main.acquire(options),
+    };
+    const states: string[] = [];
+    let cuts = 0;
+    const cut = mover({
+      shards: new Map([...bank.databases, ["main", createDatabase({ driver: source, schema: bank.schema })]]),
+      crashPoint(name) {
+        if (name === "move.fenced" && cuts++ === 0) cutUntil = performance.now() + 150;
+      },
+      onProgress: ({ state }) => void states.push(state),
+    });
+    const [move] = await cut.move({ buckets: [bucketOf("ann")], to: "b" });
+    assert.equal(move?.state, "DONE", move?.note ?? "");
+    assert.deepEqual(states, ["COPY", "CATCHUP", "FENCE", "CATCHUP", "FENCE", "CLEAN", "DONE"]);
   });
 
   it("holds back when it has copied its rows of a second", async () => {

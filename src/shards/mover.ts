@@ -1,6 +1,7 @@
 import type { Clock, Random } from "../base/index.ts";
 import { createIds, isError, PlinthError, StartError, systemClock, systemRandom } from "../base/index.ts";
 import type { Database } from "../database/index.ts";
+import { guardedTables } from "./guard.ts";
 import { applyChanges, copyRows } from "./move-copy.ts";
 import type { MoveCrashPoint } from "./move-crash-points.ts";
 import { pendingEvents } from "./move-fence.ts";
@@ -9,7 +10,7 @@ import { begin, clean, dropArchive, fence, switchOver, takeOver, undo } from "./
 import type { Move, MoveChange, MoveState, MoveStore } from "./move-store.ts";
 import { createMoveStore } from "./move-store.ts";
 import type { MoveWork } from "./move-work.ts";
-import type { ShardBy } from "./sharded-table.ts";
+import type { ShardBy, ShardedTable } from "./sharded-table.ts";
 import { readShardedTables, shapeOf } from "./sharded-table.ts";
 
 /**
@@ -144,8 +145,7 @@ class MoveRun {
   }
 
   async finish(): Promise<Move> {
-    const first = await this.#work();
-    await this.#patiently(() => takeOver(first));
+    await this.#patiently(() => takeOver(this.#workOn([])));
     if (this.#move.state === "FENCE") await this.#advance("CATCHUP");
     while (this.#move.state !== "DONE" && this.#move.state !== "ABORTED") {
       try {
@@ -160,7 +160,9 @@ class MoveRun {
   }
 
   async #step(): Promise<void> {
-    const work = await this.#work();
+    // What ends a move must not depend on tables that are not as they should be.
+    const isEnding = this.#move.state === "CLEAN" || this.#move.state === "ABORT";
+    const work = isEnding ? this.#workOn([]) : await this.#work();
     const { crashPoint, lockTimeoutMs = 2_000 } = this.#options;
     switch (this.#move.state) {
       case "STABLE": {
@@ -246,10 +248,15 @@ class MoveRun {
   }
 
   async #work(): Promise<MoveWork> {
-    const { shards, shardBy, batchRows = 1_000, crashPoint = () => {} } = this.#options;
+    const { shards, shardBy } = this.#options;
+    const { source } = this.#move;
+    return this.#workOn(await this.#patiently(() => readShardedTables(shardOf(shards, source), shardBy, source)));
+  }
+
+  #workOn(tables: readonly ShardedTable[]): MoveWork {
+    const { shards, batchRows = 1_000, crashPoint = () => {} } = this.#options;
     const move = this.#move;
     const source = shardOf(shards, move.source);
-    const tables = await this.#patiently(() => readShardedTables(source, shardBy, move.source));
     const target = shardOf(shards, move.target);
     const pace = (rows: number) => this.#pace(rows);
     return { move, source, target, tables, clock: this.#clock, crashPoint, batchRows, pace };
@@ -274,7 +281,17 @@ class MoveRun {
     this.#renewedAt = this.#clock.now();
   }
 
-  async #compareShapes({ target, tables, move }: MoveWork): Promise<string> {
+  /** Both shards have the same tables, all of them guarded, and none guarded that this mover does not know of. */
+  async #compareShapes({ source, target, tables, move }: MoveWork): Promise<string> {
+    const names = tables.map(({ name }) => name).sort();
+    for (const database of [source, target]) {
+      const guarded = await this.#patiently(() => guardedTables(database));
+      if (guarded.toSorted().join() === names.join()) continue;
+      throw new StartError(
+        "SHARD_TABLES_UNKNOWN",
+        `tables ${guarded.join(", ")} are guarded and ${names.join(", ")} would move: migrate, and move with the version that runs`,
+      );
+    }
     const shape = shapeOf(tables);
     const theirs = shapeOf(await this.#patiently(() => readShardedTables(target, this.#options.shardBy, move.target)));
     if (theirs === shape && (move.shape ?? shape) === shape) return shape;

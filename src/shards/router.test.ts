@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { isError } from "../base/index.ts";
+import { anonymous, CallScope, isError, systemClock } from "../base/index.ts";
 import { sql } from "../database/index.ts";
 import { bucketOf } from "./bucket.ts";
 import type { Bank } from "./fixtures/bank.ts";
@@ -120,6 +120,28 @@ describe("a sharded database", () => {
     assert.equal((await db.at("eve").sql`select 1 as one from accounts where id = 'eve'`).length, 1);
     await setFence(main, bucketOf("eve"), "open", 2);
     assert.deepEqual(await write, [{ balance: 9 }]);
+  });
+
+  it("waits no longer than its call may take, and says that nothing ran", async () => {
+    await setFence(bank.on("main"), bucketOf("ivy"), "fenced", 2);
+    const scope = new CallScope({ principal: anonymous, deadline: systemClock.now() + 60, caller: "test" });
+    const write = bank.db.bind(scope).at("ivy").sql`insert into accounts (id) values ('ivy')`;
+    await assert.rejects(write, (thrown) => isError(thrown, "deadline_exceeded") && thrown.executed === "no");
+    scope.finish();
+  });
+
+  it("says where it was made, and leaves the servers to whoever opened them", async () => {
+    const db = bank.db.at("ann");
+    await db.open();
+    await db.close();
+    assert.deepEqual([bank.db.schema, bank.db.engine, bank.db.shardNames], [bank.schema, "pglite", ["main", "b"]]);
+    assert.equal(db.stats.size, 1);
+    assert.match(bank.db.newId(), /^[0-9a-f]{8}-[0-9a-f]{4}-7/);
+    await assert.rejects(db.sql`select nothing`, { reason: "SQL_INVALID" });
+    await assert.rejects(
+      db.transaction((tx) => tx.script("nonsense")),
+      { reason: "SQL_INVALID" },
+    );
   });
 
   it("lets at most so many callers wait", async () => {

@@ -1,5 +1,7 @@
 import type { CallContext, Clock, Random } from "../base/index.ts";
+import { toPlinthError } from "../base/index.ts";
 import type { DatabaseDriver } from "../database/index.ts";
+import { notStarted } from "../database/index.ts";
 import type { BucketMap } from "./bucket-map.ts";
 import { moving, notPrepared } from "./errors.ts";
 import type { Fence, FenceRow } from "./fence.ts";
@@ -62,6 +64,8 @@ export function createSearch(router: Router, bucket: number): Search {
         const delayMs = Math.min(pauseMs * (0.5 + random.next()), moveWaitMs - waitedMs);
         pauseMs = Math.min(pauseMs * 2, pauseMsMax);
         await clock.sleep(delayMs, context?.signal);
+      } catch (thrown) {
+        throw notStarted(toPlinthError(thrown));
       } finally {
         router.waiting--;
       }

@@ -28,8 +28,8 @@ export const shardCountMax = 64;
 
 /**
  * Brings every shard and the directory to the same state; safe to call from many processes at once. In this order:
- * directory, then for each shard its own tables, `prepare`, the service's migrations, the checks of the tables, their
- * index and guard, its fence. A shard that cannot be reached stops the start: one that is behind would lose writes of the
+ * directory, then for each shard its own tables, `prepare`, the service's migrations, the checks of the tables, its
+ * fence, the tables' index and guard. A shard that cannot be reached stops the start: one that is behind would lose writes of the
  * new version. Answers the names of the service's steps that were applied, by shard.
  */
 export async function migrateShards(options: MigrateShardsOptions): Promise<ReadonlyMap<string, readonly string[]>> {
@@ -52,8 +52,9 @@ export async function migrateShards(options: MigrateShardsOptions): Promise<Read
     );
     const tables = await readShardedTables(database, shardBy, name);
     shapes.set(name, shapeOf(tables));
-    await guardTables(database, tables, clock);
+    // The fence first: an older version of the service, which knows of no shards, writes on while this one starts.
     await raiseFence(directory, database, service, name);
+    await guardTables(database, tables, clock);
   }
   compareShapes(shapes, service);
   return applied;
