@@ -6,7 +6,7 @@ import { hashOf } from "./event.ts";
 import { isoText } from "./iso-text.ts";
 import type { MessageRow } from "./outbox.ts";
 import { toMessage } from "./outbox.ts";
-import { unsynced } from "./unsynced.ts";
+import { unsyncedOn } from "./unsynced.ts";
 
 /**
  * The tables of the broker that lives in a database, and every statement on them. Times are the database's: the clocks
@@ -19,7 +19,7 @@ import { unsynced } from "./unsynced.ts";
  * The lease. A claim raises `epoch`, counts the attempt and sets `claimed_until`. Whoever acknowledges, refuses or
  * renews names the owner and the epoch of its claim: after the lease was lost that changes nothing.
  *
- * What is not waited for. Claims, their ends and moves out of an outbox are committed without waiting for the disk. When
+ * What is not waited for. On a server, claims, their ends and moves out of an outbox do not wait for the disk. When
  * the server dies the last of them may be undone: an event is in its outbox again, or delivered again, and the inbox lets
  * it go. An effect that is on the disk has everything before it on the disk too.
  */
@@ -76,6 +76,7 @@ const countMax = 100_000;
 /** `epochCheck: false` leaves out what the essay calls the lease: for the test that shows what it is for. */
 export function createBrokerTables(database: Database, { epochCheck = true } = {}): BrokerTables {
   const { schema } = database;
+  const unsynced = unsyncedOn(database);
   const hasEpoch = epochCheck ? sql`d.epoch = r.epoch and d.owner = r.owner` : sql`true`;
   const subscriptions = sql.id(schema, "subscriptions");
   const messages = sql.id(schema, "messages");

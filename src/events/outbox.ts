@@ -3,7 +3,7 @@ import { sql } from "../database/index.ts";
 import { bucketOf } from "./bucket-lease.ts";
 import type { Joined } from "./driver.ts";
 import type { EventMessage } from "./event.ts";
-import { unsynced } from "./unsynced.ts";
+import { unsyncedOn } from "./unsynced.ts";
 
 /**
  * The table `plinth_outbox` of one service: events that wait for the relay, and for a while those that a relay handed to
@@ -122,7 +122,7 @@ export function createOutbox(schema: string): Outbox {
         with mine as materialized (${heldBy(owner)}),
         due as materialized (
           select o.seq from ${table} o
-          where ${unsynced} and o.published_at is null and ${bucketOf} in (select bucket from mine) order by o.seq limit ${limit}::int
+          where ${unsyncedOn(database)} and o.published_at is null and ${bucketOf} in (select bucket from mine) order by o.seq limit ${limit}::int
         ),
         gone as (
           delete from ${table} o using due where o.seq = due.seq
