@@ -3,14 +3,14 @@ import { describe, it } from "node:test";
 import { createManualClock, createSeededRandom } from "../base/index.ts";
 import { createSweeper } from "./sweeper.ts";
 
-function setUp(answers: (number | Error)[]) {
+function setUp(answers: (number | Error, everyMs = 1000)[]) {
   const clock = createManualClock();
   const errors: unknown[] = [];
   let pieces = 0;
   const sweeper = createSweeper({
     clock,
     random: createSeededRandom(1),
-    everyMs: 1000,
+    everyMs,
     onError: (thrown) => errors.push(thrown),
     async sweep(size) {
       pieces++;
@@ -40,6 +40,17 @@ describe("sweeper", () => {
     assert.equal(pieces(), 100);
     await clock.advance(1000);
     assert.equal(pieces(), 200);
+    await sweeper.stop();
+  });
+
+  it("goes on a second later where there is more, however seldom it begins", async () => {
+    const { clock, sweeper, pieces } = setUp([], 60_000);
+    sweeper.start();
+    await clock.advance(60_000);
+    const first = pieces();
+    assert.ok(first >= 100);
+    await clock.advance(1_000);
+    assert.ok(pieces() >= first + 100);
     await sweeper.stop();
   });
 

@@ -17,8 +17,9 @@ export interface SweeperOptions {
 }
 
 const pieceSize = 1000;
-/** At most so many pieces at a time; the rest waits for the next. */
+/** At most so many pieces at a time; where there is more, the next are a second later. */
 const piecesMax = 100;
+const pauseMs = 1_000;
 
 export function createSweeper({ clock, random, everyMs, sweep, onError }: SweeperOptions): Sweeper {
   let stopped = false;
@@ -26,24 +27,26 @@ export function createSweeper({ clock, random, everyMs, sweep, onError }: Sweepe
   let current: Promise<void> | undefined;
 
   const run = async (): Promise<void> => {
+    let isDone = false;
     try {
-      for (let i = 0; i < piecesMax && !stopped; i++) if ((await sweep(pieceSize)) < pieceSize) break;
+      for (let i = 0; i < piecesMax && !stopped && !isDone; i++) isDone = (await sweep(pieceSize)) < pieceSize;
     } catch (thrown) {
+      isDone = true;
       onError(thrown);
     }
     current = undefined;
-    plan();
+    plan(isDone ? everyMs : Math.min(everyMs, pauseMs));
   };
-  const plan = (): void => {
+  const plan = (waitMs: number): void => {
     if (stopped) return;
     // Up to a fifth earlier, so that many processes do not sweep together.
-    cancel = clock.after(everyMs * (1 - 0.2 * random.next()), () => {
+    cancel = clock.after(waitMs * (1 - 0.2 * random.next()), () => {
       current = run();
     });
   };
 
   return {
-    start: plan,
+    start: () => plan(everyMs),
     async stop() {
       stopped = true;
       cancel();
