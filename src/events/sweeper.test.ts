@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { createManualClock, createSeededRandom } from "../base/index.ts";
 import { createSweeper } from "./sweeper.ts";
 
-function setUp(answers: (number | Error, everyMs = 1000)[]) {
+function setUp(answers: (number | Error)[], everyMs = 1000) {
   const clock = createManualClock();
   const errors: unknown[] = [];
   let pieces = 0;
