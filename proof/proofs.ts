@@ -1,7 +1,9 @@
 import { embedded } from "./embedded/proof.ts";
+import { ledger } from "./ledger/proof.ts";
 import type { Proof } from "./proof.ts";
 import { replica } from "./replica/proof.ts";
 import { restart } from "./restart/proof.ts";
+import { schedules } from "./schedules/proof.ts";
 
 /** Every proof, by the name that `npm run prove` takes. */
-export const proofs: Readonly<Record<string, Proof>> = { embedded, replica, restart };
+export const proofs: Readonly<Record<string, Proof>> = { embedded, ledger, replica, restart, schedules };
