@@ -1,0 +1,5 @@
+-- The last line of each page.
+create table pages (
+  page text primary key,
+  last integer not null
+);
