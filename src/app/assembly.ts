@@ -5,7 +5,7 @@ import type { Broker, Scheduler } from "../events/index.ts";
 import { crashPointsFromEnvironment, createDatabaseBroker } from "../events/index.ts";
 import type { Gateway, Page, TokenKeys } from "../gateway/index.ts";
 import { createGateway, createTokenIssuer, createTokenKeys, createTokenVerifier } from "../gateway/index.ts";
-import type { Lifecycle, ManagementServer } from "../lifecycle/index.ts";
+import type { Component, Lifecycle, ManagementServer } from "../lifecycle/index.ts";
 import { createLifecycle, createManagementServer } from "../lifecycle/index.ts";
 import type { RpcServer, RpcTls } from "../rpc/index.ts";
 import { createRpcServer } from "../rpc/index.ts";
@@ -24,6 +24,7 @@ import {
   storeComponents,
   telemetryComponent,
 } from "./components.ts";
+import type { Databases } from "./databases.ts";
 import type { Eventing } from "./eventing.ts";
 import { createEventing } from "./eventing.ts";
 import { measureProcess } from "./measures.ts";
@@ -38,6 +39,7 @@ import type { Stores, StoresOptions } from "./stores.ts";
 import { createStores } from "./stores.ts";
 import { publishes, subscribes } from "./subscriptions.ts";
 import { tokenSecretOf } from "./token-key.ts";
+import { budgetComponent, createStatementWatch, moverComponent, partitionComponent } from "./upkeep.ts";
 import type { Wiring } from "./wiring.ts";
 import { wire } from "./wiring.ts";
 
@@ -82,13 +84,16 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
   const externals = definition.services.filter((service): service is ExternalService => service.kind === "external");
   requireSecrets([...services, ...externals.filter((each) => isCalled(each, services, members))], environment);
   const signals = createSignals({ ...options, name });
+  let databases: Databases | undefined;
   const stores = await createProcessStores(services, options, {
     name,
     log: signals.log,
     keepers: keepersOf(checked),
     onInvalidateIn: async (...invalidation) => events?.eventing.invalidateIn(...invalidation),
+    onQuery: createStatementWatch({ settings, clock, log: signals.log, databases: () => databases }),
   });
   const keys = await tokenKeysFor(checked, services, members, settings);
+  databases = stores;
   const process: ProcessParts = { ...options, definition, checked, members, name, services, signals, stores, keys };
   const events = createEvents(process);
   const peers = createProcessPeers(process);
@@ -103,7 +108,7 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
   const inner = [
     telemetryComponent(signals),
     ...storeComponents(stores),
-    ...(stores.database ? [migrationComponent(services, stores, settings, events?.broker)] : []),
+    ...(stores.database ? databaseComponents(process, events?.broker) : []),
     peersComponent(peers),
     ...(events
       ? eventComponents({ definition, services: services.filter(hasEvents), ...events, wiring, stores, metrics })
@@ -151,12 +156,12 @@ interface ProcessParts extends AssemblyOptions {
 function createProcessStores(
   services: readonly ServiceDefinition[],
   { settings, clock, random }: AssemblyOptions,
-  parts: Pick<StoresOptions, "log" | "onInvalidateIn"> & {
+  parts: Pick<StoresOptions, "log" | "onInvalidateIn" | "onQuery"> & {
     readonly name: string;
     readonly keepers: ReadonlySet<string>;
   },
 ): Promise<Stores> {
-  const { name, keepers, log, onInvalidateIn } = parts;
+  const { name, keepers, ...rest } = parts;
   return createStores({
     settings,
     needsDatabase: services.some((service) => hasNeed(service, "database")),
@@ -165,8 +170,7 @@ function createProcessStores(
     applicationName: name,
     clock,
     random,
-    log,
-    onInvalidateIn,
+    ...rest,
   });
 }
 
@@ -216,6 +220,19 @@ function createEvents(parts: ProcessParts): { readonly broker: Broker; readonly 
       cacheOf,
     }),
   };
+}
+
+/** What stands between an open database and its users. */
+function databaseComponents(parts: ProcessParts, broker: Broker | undefined): readonly Component[] {
+  const { definition, group, settings, stores, services, clock, random } = parts;
+  const { log } = parts.signals;
+  const kept = { services, databases: stores, clock, random, log };
+  const upkeep = [partitionComponent(kept), moverComponent(kept)].filter((each) => each !== undefined);
+  return [
+    budgetComponent({ definition, group, settings, databases: stores, log }),
+    migrationComponent(services, stores, settings, broker),
+    ...upkeep,
+  ];
 }
 
 function createProcessSchedulers(parts: ProcessParts, { units }: Wiring): ReadonlyMap<string, Scheduler> {

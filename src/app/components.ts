@@ -81,12 +81,14 @@ export function migrationComponent(
 ): Component {
   return {
     name: "migrations",
-    needs: ["database"],
+    needs: ["database", "connection budget"],
     // As long as one statement of a step may take: an index on a large table is built, not given up.
     startTimeoutMs: 600_000,
     async start() {
       if (settings.migrateAtStart) {
-        for (const service of services) await migrateService(service, stores);
+        // In production a step that would lock a large table or break the running version is refused.
+        const lint = settings.mode === "production" ? "refuse" : "off";
+        for (const service of services) await migrateService(service, stores, lint);
       }
       await broker?.open();
     },
@@ -97,7 +99,11 @@ export function migrationComponent(
 }
 
 /** Applies what is pending of one service: the tables of its events, then its own, whose names it answers. */
-export async function migrateService(service: ServiceDefinition, stores: Stores): Promise<readonly string[]> {
+export async function migrateService(
+  service: ServiceDefinition,
+  stores: Stores,
+  lint: "refuse" | "off" = "off",
+): Promise<readonly string[]> {
   const need = Object.values(service.needs).find((each) => each.kind === "database");
   if (!need) return [];
   const { name } = service.contract;
@@ -115,7 +121,7 @@ export async function migrateService(service: ServiceDefinition, stores: Stores)
   }
   const database = stores.databaseOf(name);
   await migrateEvents(database);
-  const own = need.migrations ? await migrate(database, need.migrations) : [];
+  const own = need.migrations ? await migrate(database, need.migrations, { lint }) : [];
   return own.map((step) => step.name);
 }
 

@@ -156,7 +156,9 @@ test("a key for outside is a secret: needed at the start, sent along, in no log 
   await runtime.stop();
   assert.match(destination.text, /the key is /);
   assert.doesNotMatch(destination.text, /k-1234567890/);
-  assert.deepEqual(runtime.model.services[0]?.needs, [{ name: "x-key", kind: "secret", target: "PARCELS_KEY" }]);
+  assert.deepEqual(runtime.model.services[0]?.needs, [
+    { name: "x-key", kind: "secret", target: "PARCELS_KEY", shardBy: null },
+  ]);
 });
 
 test("its routes are the outside's own: our gateway serves them only when asked to", async () => {

@@ -97,6 +97,8 @@ test("a handler that is mounted refuses before the start and after the end, and 
   });
   const runtime = await createRuntime(definition, { environment, settings: free, listen: false, management: false });
   const outer = createServer((req, res) => runtime.handler?.(req, res));
+  // The start may take longer than node keeps an idle connection, which would then end under the next request.
+  outer.keepAliveTimeout = 60_000;
   await new Promise<void>((resolve) => outer.listen(0, "127.0.0.1", resolve));
   const url = `http://127.0.0.1:${(outer.address() as AddressInfo).port}/ask`;
   try {

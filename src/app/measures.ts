@@ -1,4 +1,5 @@
-import type { DatabaseDriver } from "../database/index.ts";
+import type { NearTier } from "../cache/index.ts";
+import type { DatabaseDriver, Replicas } from "../database/index.ts";
 import type { Scheduler } from "../events/index.ts";
 import type { RpcServer } from "../rpc/index.ts";
 import type { Metrics } from "../telemetry/index.ts";
@@ -20,7 +21,9 @@ export interface MeasuredParts {
 
 export function measureProcess(metrics: Metrics, { stores, peers, rpc, schedulers }: MeasuredParts): void {
   if (stores.database) measureDatabase(metrics, stores.database);
-  if (stores.cache) measureCaches(metrics, stores.caches);
+  if (stores.replicas) measureReplicas(metrics, stores.replicas);
+  if (stores.shards.size > 0) measureShards(metrics, stores.sharded);
+  if (stores.cache) measureCaches(metrics, stores);
   if (rpc) measureRpcServer(metrics, rpc);
   measureRpcClients(metrics, peers);
   if (schedulers.size > 0) measureSchedules(metrics, schedulers);
@@ -40,18 +43,77 @@ function measureDatabase(metrics: Metrics, database: DatabaseDriver): void {
   });
 }
 
-function measureCaches(metrics: Metrics, caches: Stores["caches"]): void {
+function measureReplicas(metrics: Metrics, replicas: Replicas): void {
+  const labels = ["replica"] as const;
+  const ready = metrics.gauge("plinth_replica_ready", "1 where reads may go to the replica.", labels);
+  const lag = metrics.gauge("plinth_replica_lag_seconds", "What the replica lacks at most, when last asked.", labels);
+  const reads = metrics.counter("plinth_replica_reads_total", "Reads on a replica.", labels);
+  const failures = metrics.counter("plinth_replica_failures_total", "Reads that failed on it.", labels);
+  const primary = metrics.counter("plinth_replica_primary_reads_total", "Reads that the primary had to answer.");
+  metrics.collect(() => {
+    for (const [i, stats] of replicas.stats.entries()) {
+      const replica = String(i + 1);
+      ready.with({ replica }).set(stats.state === "ready" ? 1 : 0);
+      if (stats.lagMs !== undefined) lag.with({ replica }).set(stats.lagMs / 1000);
+      reads.with({ replica }).advanceTo(stats.readCount);
+      failures.with({ replica }).advanceTo(stats.failureCount);
+    }
+    primary.with().advanceTo(replicas.primaryReadCount);
+  });
+}
+
+function measureShards(metrics: Metrics, sharded: Stores["sharded"]): void {
+  const waiting = metrics.gauge("plinth_shards_waiting", "Callers that wait for a bucket on its way.", ["service"]);
+  const stale = metrics.counter("plinth_shards_stale_uses_total", "Uses of a map that was no longer right.", [
+    "service",
+  ]);
+  const failed = metrics.counter("plinth_shards_map_failures_total", "Maps that could not be read.", ["service"]);
+  metrics.collect(() => {
+    for (const [service, { stats }] of sharded) {
+      waiting.with({ service }).set(stats.waiting);
+      stale.with({ service }).advanceTo(stats.staleUses);
+      failed.with({ service }).advanceTo(stats.mapFailures);
+    }
+  });
+}
+
+function measureCaches(metrics: Metrics, { caches, near }: Stores): void {
   const reads = metrics.counter("plinth_cache_reads_total", "Reads of a cache.", ["service", "outcome"]);
+  const stale = metrics.counter("plinth_cache_stale_reads_total", "Reads answered beyond their time.", [
+    "service",
+    "why",
+  ]);
   const loads = metrics.counter("plinth_cache_loads_total", "Loads to fill a cache.", ["service"]);
   const failures = metrics.counter("plinth_cache_failures_total", "What failed around a cache.", ["service", "what"]);
+  const samples = metrics.counter("plinth_cache_samples_total", "Hits compared with the truth.", ["service"]);
+  const wrong = metrics.counter("plinth_cache_mismatches_total", "Those that were wrong, by age.", ["service", "age"]);
   metrics.collect(() => {
     for (const [service, { stats }] of caches) {
       reads.with({ service, outcome: "hit" }).advanceTo(stats.hitCount);
       reads.with({ service, outcome: "miss" }).advanceTo(stats.missCount);
+      stale.with({ service, why: "refresh" }).advanceTo(stats.staleHitCount);
+      stale.with({ service, why: "error" }).advanceTo(stats.staleErrorCount);
       loads.with({ service }).advanceTo(stats.loadCount);
       failures.with({ service, what: "load" }).advanceTo(stats.loadErrorCount);
+      failures.with({ service, what: "refused" }).advanceTo(stats.refusedLoadCount);
       failures.with({ service, what: "engine" }).advanceTo(stats.errorCount);
+      samples.with({ service }).advanceTo(stats.sampleCount);
+      for (const [age, count] of Object.entries(stats.mismatchCounts)) wrong.with({ service, age }).advanceTo(count);
     }
+  });
+  if (near) measureNear(metrics, near);
+}
+
+function measureNear(metrics: Metrics, near: NearTier): void {
+  const hits = metrics.counter("plinth_cache_near_hits_total", "Reads answered by a copy in this process.");
+  const lost = metrics.counter("plinth_cache_near_lost_total", "Times that all copies were dropped, to be safe.");
+  const bytes = metrics.gauge("plinth_cache_near_bytes", "Memory that copies take, estimated.");
+  const watching = metrics.gauge("plinth_cache_near_watching", "1 while the engine tells of removals.");
+  metrics.collect(() => {
+    hits.with().advanceTo(near.stats.hitCount);
+    lost.with().advanceTo(near.stats.lostCount);
+    bytes.with().set(near.stats.bytes);
+    watching.with().set(near.isWatching ? 1 : 0);
   });
 }
 

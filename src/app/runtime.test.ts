@@ -11,10 +11,10 @@ import { t } from "../schema/index.ts";
 import { contract, method, service } from "../service/index.ts";
 import { createMemoryDestination } from "../telemetry/testing.ts";
 import { app } from "./app.ts";
+import { toSchemaName } from "./databases.ts";
 import type { RuntimeOptions } from "./runtime.ts";
 import { createRuntime } from "./runtime.ts";
 import { sampleApp, store } from "./sample.fixture.ts";
-import { toSchemaName } from "./stores.ts";
 import { startTestApp } from "./testing.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "plinth-app-"));

@@ -1,4 +1,5 @@
 import { parseDuration, StartError } from "../base/index.ts";
+import { checkPartitions } from "../database/index.ts";
 import { planSchedules } from "../events/index.ts";
 import { compile } from "../schema/index.ts";
 import type {
@@ -9,7 +10,7 @@ import type {
   SubscriptionOptions,
 } from "../service/index.ts";
 import { reservedContextNames } from "../service/index.ts";
-import { toSchemaName } from "./stores.ts";
+import { toSchemaName } from "./databases.ts";
 
 /** The part of `checkApp` that looks at one service: its contract, handlers, needs and subscriptions. */
 
@@ -69,6 +70,7 @@ export function checkService(
       `${name}: events: events are written in the transaction of the change they tell of; add a database() to "needs".`,
     );
   }
+  checkPartitioning(service, problems);
   const isSharded = Object.values(service.needs).some((need) => need?.kind === "database" && need.shardBy);
   if (isSharded && Object.keys({ ...service.subscriptions, ...service.schedules }).length > 0) {
     problems.push(
@@ -102,6 +104,23 @@ function checkNeeds(
         `${name}: needs.${field}: nothing in the app provides "${need.name}"; add its service to app({ services }), or external(${need.name}, url).`,
       );
     }
+  }
+}
+
+function checkPartitioning({ contract, needs }: ServiceDefinition, problems: string[]): void {
+  for (const [field, need] of Object.entries(needs)) {
+    if (need?.kind !== "database" || !need.partitions) continue;
+    collect(`${contract.name}: needs.${field}: `, problems, () => checkPartitions(need.partitions ?? {}));
+  }
+}
+
+/** Adds what a lower room says is wrong. */
+function collect(where: string, problems: string[], check: () => unknown): void {
+  try {
+    check();
+  } catch (thrown) {
+    if (!(thrown instanceof StartError)) throw thrown;
+    problems.push(...thrown.problems.map((problem) => `${where}${problem}`));
   }
 }
 
@@ -163,13 +182,10 @@ function checkSchedules(service: ServiceDefinition, hasDatabase: boolean, proble
       `${name}: schedules: a tick takes effect once because a database remembers it; add a database() to "needs".`,
     );
   }
-  try {
+  collect("", problems, () =>
     planSchedules(
       schedules.map(([schedule, options]) => ({ ...options, name: schedule, handle: async () => {} })),
       name,
-    );
-  } catch (thrown) {
-    if (!(thrown instanceof StartError)) throw thrown;
-    problems.push(...thrown.problems);
-  }
+    ),
+  );
 }

@@ -1,7 +1,9 @@
 import type { Environment, ReadOptions, SettingDescription, SettingsOf } from "../config/index.ts";
 import {
   addresses,
+  counts,
   describeSettings,
+  duration,
   flag,
   integer,
   list,
@@ -114,6 +116,48 @@ const spec = {
       max: 4 * 1024 ** 3,
       description: "memory of each process for copies of what an outside cache holds; 0 for none",
     }),
+  },
+  cacheNearMs: {
+    variable: "PLINTH_CACHE_NEAR_TTL",
+    setting: duration({
+      default: 5_000,
+      min: 1,
+      max: 60_000,
+      description: "how long such a copy is used at most, should nobody tell that it changed",
+    }),
+  },
+  cacheFillsPerSecond: {
+    variable: "PLINTH_CACHE_FILLS",
+    setting: optional(
+      integer({
+        min: 1,
+        max: 1_000_000,
+        description: "loads into the cache of a service that begin in a second, in each process; unset, 64 at a time",
+      }),
+    ),
+  },
+  cacheSample: {
+    variable: "PLINTH_CACHE_SAMPLE",
+    setting: ratio({ default: 0, description: "the share of cache hits that is compared with the truth afterwards" }),
+  },
+  slowQueryMs: {
+    variable: "PLINTH_SLOW_QUERY",
+    setting: optional(
+      duration({
+        min: 1,
+        max: 3_600_000,
+        description: "statements that take as long are logged (unset: 100 ms in development, none otherwise)",
+      }),
+    ),
+  },
+  processes: {
+    variable: "PLINTH_PROCESSES",
+    setting: optional(
+      counts({
+        description:
+          "how many processes of each group run, to check that the database has connections for all; unset, one",
+      }),
+    ),
   },
   dataFolder: {
     variable: "PLINTH_DATA",

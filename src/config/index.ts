@@ -3,6 +3,7 @@ export { withEnvFile } from "./env-file.ts";
 export type { NumberOptions, Setting, SettingOptions } from "./setting.ts";
 export {
   addresses,
+  counts,
   duration,
   flag,
   integer,

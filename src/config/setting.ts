@@ -218,3 +218,17 @@ export function namedUrls(options: SettingOptions<ReadonlyMap<string, string>>):
     options,
   );
 }
+
+/** `name=3;other=2`: how many of each, 1 to 10,000. */
+export function counts(options: SettingOptions<ReadonlyMap<string, number>>): Setting<ReadonlyMap<string, number>> {
+  const parse = (given: string) => {
+    const map = new Map<string, number>();
+    for (const part of given.split(";").filter((each) => each.trim() !== "")) {
+      const [, name = "", count = ""] = /^\s*([a-z][a-z0-9-]*)=(\d{1,5})\s*$/.exec(part) ?? [];
+      if (name === "" || map.has(name) || Number(count) < 1 || Number(count) > 10_000) return undefined;
+      map.set(name, Number(count));
+    }
+    return map;
+  };
+  return build({ kind: "counts by name", example: "edge=3;orders=2", parse }, options);
+}

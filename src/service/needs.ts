@@ -1,6 +1,6 @@
 import type { Duration } from "../base/index.ts";
 import type { Cache } from "../cache/index.ts";
-import type { Database } from "../database/index.ts";
+import type { Database, PartitionDeclarations } from "../database/index.ts";
 import type { ShardBy, ShardedDatabase } from "../shards/index.ts";
 import type { Client } from "./client.ts";
 import type { AnyContract } from "./contract.ts";
@@ -14,6 +14,8 @@ export interface DatabaseNeed<Tables = any> {
   /** Folder of `NNNN-name.sql` files. */
   readonly migrations: URL | undefined;
   readonly shardBy?: undefined;
+  /** Tables whose partitions come and go by themselves. */
+  readonly partitions?: PartitionDeclarations;
   readonly types?: Tables;
 }
 
@@ -23,6 +25,7 @@ export interface ShardedDatabaseNeed<Tables = any> {
   readonly migrations: URL | undefined;
   /** Table to the column that holds the key. Tables that are not named are private to each shard. */
   readonly shardBy: ShardBy;
+  readonly partitions?: undefined;
   readonly types?: Tables;
 }
 
@@ -92,21 +95,27 @@ export type Handles<N> = { readonly [K in keyof N]: Handle<N[K]> };
 /**
  * A database of the service's own: a schema that no other service sees. `Tables` types `db.query` (Kysely). With `shardBy`
  * its tables are spread by a key over the servers that the app is given (`DATABASE_SHARDS`), and `db.at(key)` is the
- * database of one key; with one server, all keys live there and the code is the same.
+ * database of one key; with one server, all keys live there and the code is the same. With `partitions` the platform
+ * makes the partitions of tables that a migration declares partitioned, and drops those whose time is over:
+ * `{ visits: { range: "at", every: "1 day", keep: "90d" } }`.
  */
 export function database<Tables = any>(options: {
   readonly migrations: URL;
   readonly shardBy: ShardBy;
 }): ShardedDatabaseNeed<Tables>;
-export function database<Tables = any>(options?: { readonly migrations?: URL }): DatabaseNeed<Tables>;
-export function database({
-  migrations,
-  shardBy,
-}: {
+export function database<Tables = any>(options?: {
+  readonly migrations?: URL;
+  readonly partitions?: PartitionDeclarations;
+}): DatabaseNeed<Tables>;
+export function database({ migrations, shardBy, partitions }: DatabaseOptions = {}): Need {
+  if (shardBy) return { kind: "database", migrations, shardBy };
+  return { kind: "database", migrations, ...(partitions && { partitions }) };
+}
+
+interface DatabaseOptions {
   readonly migrations?: URL;
   readonly shardBy?: ShardBy;
-} = {}): Need {
-  return shardBy ? { kind: "database", migrations, shardBy } : { kind: "database", migrations };
+  readonly partitions?: PartitionDeclarations;
 }
 
 /** A cache of the service's own. */
