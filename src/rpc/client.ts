@@ -251,8 +251,13 @@ class TcpRpcClient implements RpcClient {
   }
 
   #onDown(): void {
+    const wasReady = this.#ready.length > 0;
     this.#refresh();
-    if (this.#ready.length === 0 && !this.#isClosed) this.#queue.markDown();
+    if (this.#ready.length === 0 && !this.#isClosed) {
+      this.#queue.markDown();
+      // In a rolling restart the next process may leave before our pause for the one that came back is over.
+      if (wasReady) for (const link of this.#links) link.hurry();
+    }
     if (this.#isRefused()) this.#queue.failAll(this.#failure());
   }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import { after, describe, test } from "node:test";
 import type { PlinthError } from "../base/index.ts";
-import { createManualClock, error, isError, systemClock } from "../base/index.ts";
+import { createManualClock, createSeededRandom, error, isError, systemClock } from "../base/index.ts";
 import { createRpcClient } from "./client.ts";
 import { gate, peers, scope, secret, stream, unary, until } from "./peer.fixture.ts";
 import { createRpcServer } from "./server.ts";
@@ -359,6 +359,32 @@ describe("a server that drains", () => {
     isOver = true;
     await workers;
     assert.ok(answered > 20);
+  });
+
+  test("the last one that leaves sends clients to one that came back, without a long pause", async () => {
+    const clock = createManualClock();
+    const random = { ...createSeededRandom(1), next: () => 0.5 };
+    const [first, second] = [await all.server([echo]), await all.server([echo])];
+    const client = all.client([first.address, second.address], [echo], {
+      clock,
+      random,
+    });
+    const stateIs = (at: number, state: string) => until(() => client.state.connections[at]?.state === state);
+    await client.connect();
+    await Promise.all([stateIs(0, "ready"), stateIs(1, "ready")]);
+    await first.stop();
+    // Pauses grow to 1 s here: half of the ceiling.
+    for (let attempt = 0; attempt < 8; attempt++) {
+      await stateIs(0, "waiting");
+      await clock.advance(1000);
+      await until(() => client.state.connections[0]?.state !== "connecting");
+    }
+    await all.server([echo], { port: first.port });
+    await Promise.all([second.drain(), stateIs(1, "waiting")]);
+    const answer = client.call("echo")({ text: "x" }, scope({ deadline: clock.now() + 5000 }));
+    await clock.advance(50);
+    assert.deepEqual(await answer, { text: "x" });
+    assert.equal(client.state.connections[0]?.state, "ready");
   });
 
   test("cancels what does not end in time", async () => {

@@ -18,7 +18,8 @@ type GiveUp = (reason: PlinthError) => void;
 
 /**
  * Keeps one connection to one address. After a loss it tries again at once with a little jitter, then with full jitter
- * over a ceiling that doubles from 50 ms to 2 s, for as long as the client lives. A server that refuses our secret or
+ * over a ceiling that doubles from 50 ms to 2 s, for as long as the client lives; when the client's last connection goes,
+ * at once again, for the process behind this address may have come back meanwhile. A server that refuses our secret or
  * version is asked again at the ceiling: it may be in the middle of a deployment.
  *
  * A connection that has grown old is replaced, the new one first, so that instances added behind the same name get their
@@ -48,6 +49,12 @@ export class Link {
 
   open(): void {
     if (this.state === "idle") this.#connect();
+  }
+
+  /** Nothing else is connected: does not wait out a long pause. One attempt; if it fails, the pauses are as before. */
+  hurry(): void {
+    if (this.state !== "waiting" || this.failure?.retry === "never") return;
+    this.#connectWithin(this.#options.limits.backoffMsMin);
   }
 
   close(): void {
@@ -104,7 +111,7 @@ export class Link {
   }
 
   #retry(): void {
-    const { clock, random, limits } = this.#options;
+    const { limits } = this.#options;
     this.#giveUp = undefined;
     this.channel = undefined;
     this.state = "waiting";
@@ -112,9 +119,14 @@ export class Link {
     const isRefused = this.failure?.retry === "never";
     const ceilingMs = isRefused ? limits.backoffMsMax : Math.min(limits.backoffMsMax, doubled);
     this.#attempt++;
+    this.#connectWithin(ceilingMs);
+    this.#events.onDown();
+  }
+
+  #connectWithin(ceilingMs: number): void {
+    const { clock, random } = this.#options;
     this.#cancelTimer();
     this.#cancelTimer = clock.after(random.next() * ceilingMs, () => this.#connect());
-    this.#events.onDown();
   }
 
   #renewLater(): void {
