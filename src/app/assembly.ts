@@ -205,7 +205,8 @@ function createEvents(parts: ProcessParts): { readonly broker: Broker; readonly 
   const { databaseOf, shardsOf, cacheOf } = stores;
   const database = databaseOf("plinth_broker");
   const migrates = parts.settings.migrateAtStart;
-  const broker = createDatabaseBroker({ database, migrates, clock, random, log, crashPoint });
+  const retention = parts.settings.eventRetentionMs;
+  const broker = createDatabaseBroker({ database, migrates, retention, clock, random, log, crashPoint });
   return {
     broker,
     eventing: createEventing({

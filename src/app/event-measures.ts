@@ -23,6 +23,7 @@ function measureOutboxes(metrics: Metrics, { relays }: MeasuredEvents): () => Pr
   const waiting = metrics.gauge("plinth_outbox_unpublished", "Events that wait for the broker.", ["service"]);
   const age = metrics.gauge("plinth_outbox_oldest_age_seconds", "Age of the oldest of them.", ["service"]);
   const published = metrics.counter("plinth_outbox_published_total", "Events handed to the broker.", ["service"]);
+  const buckets = metrics.gauge("plinth_relay_buckets", "Key buckets that this process relays, of 64.", ["service"]);
   const failed = metrics.counter("plinth_outbox_failures_total", "Attempts that the broker did not take.", ["service"]);
   return async () => {
     for (const { service, ...stats } of await Promise.all(relays.map((relay) => relay.stats()))) {
@@ -30,6 +31,7 @@ function measureOutboxes(metrics: Metrics, { relays }: MeasuredEvents): () => Pr
       age.with({ service }).set(stats.oldestAgeMs / 1000);
       published.with({ service }).advanceTo(stats.publishedCount);
       failed.with({ service }).advanceTo(stats.failedCount);
+      buckets.with({ service }).set(stats.bucketCount);
     }
   };
 }
@@ -38,6 +40,11 @@ function measureSubscriptions(metrics: Metrics, { broker, consumers, letters }: 
   const labels = ["subscription"] as const;
   const pending = metrics.gauge("plinth_subscription_pending", "Events published and not yet acknowledged.", labels);
   const age = metrics.gauge("plinth_subscription_oldest_age_seconds", "Age of the oldest of them.", labels);
+  const parked = metrics.gauge(
+    "plinth_subscription_parked_keys",
+    "Keys that wait for an event's next attempt.",
+    labels,
+  );
   const events = metrics.counter("plinth_subscription_events_total", "Events by what became of them here.", [
     "subscription",
     "outcome",
@@ -52,9 +59,10 @@ function measureSubscriptions(metrics: Metrics, { broker, consumers, letters }: 
       events.with({ subscription, outcome: "retried" }).advanceTo(counts.retriedCount);
       events.with({ subscription, outcome: "dead" }).advanceTo(counts.deadCount);
     }
-    for (const { subscription, pendingCount, oldestAgeMs } of await broker.stats()) {
+    for (const { subscription, pendingCount, oldestAgeMs, parkedCount } of await broker.stats()) {
       pending.with({ subscription }).set(pendingCount);
       age.with({ subscription }).set(oldestAgeMs / 1000);
+      parked.with({ subscription }).set(parkedCount);
     }
     for (const [service, store] of letters) dead.with({ service }).set(await store.count());
   };

@@ -106,7 +106,7 @@ export function createEventing(options: EventingOptions): Eventing {
 }
 
 function runOf(unit: ServiceUnit, subscription: string): Subscription["handle"] {
-  return async (payload, { tx, scope, message }) => {
-    await unit.subscriptions.get(subscription)?.(payload, { scope, tx, eventId: message.id });
+  return async (payload, { tx, scope, message: { id: eventId, sequence }, replayed }) => {
+    await unit.subscriptions.get(subscription)?.(payload, { scope, tx, eventId, sequence, replayed });
   };
 }

@@ -159,6 +159,15 @@ const spec = {
       }),
     ),
   },
+  eventRetentionMs: {
+    variable: "PLINTH_EVENT_RETENTION",
+    setting: duration({
+      default: 7 * 86_400_000,
+      min: 3_600_000,
+      max: 366 * 86_400_000,
+      description: "how long events are kept once delivered, to be replayed",
+    }),
+  },
   dataFolder: {
     variable: "PLINTH_DATA",
     setting: text({ default: ".plinth", description: "the folder of the embedded database and the development key" }),

@@ -15,7 +15,13 @@ import type { ServiceDefinition } from "./service.ts";
  */
 export type SubscriptionCall = (
   payload: unknown,
-  delivery: { readonly scope: CallScope; readonly tx: Transaction | undefined; readonly eventId: string },
+  delivery: {
+    readonly scope: CallScope;
+    readonly tx: Transaction | undefined;
+    readonly eventId: string;
+    readonly sequence?: number | undefined;
+    readonly replayed?: boolean;
+  },
 ) => Promise<void>;
 
 export type ScheduleCall = (tick: {
@@ -46,8 +52,8 @@ export function compileBackground(
   const subscriptions = new Map<string, SubscriptionCall>();
   for (const [name, { handle }] of Object.entries(definition.subscriptions)) {
     const run = observed(`on:${name}`, "consumer");
-    subscriptions.set(name, (payload, { scope, tx, eventId }) =>
-      run(scope, () => handle(payload, contextOf(scope, { tx, eventId, postpone }))),
+    subscriptions.set(name, (payload, { scope, replayed = false, ...delivery }) =>
+      run(scope, () => handle(payload, contextOf(scope, { ...delivery, replayed, postpone }))),
     );
   }
   const schedules = new Map<string, ScheduleCall>();

@@ -65,6 +65,13 @@ export type SubscriptionContext<C extends AnyContract, N> = Handles<N> &
     /** The id of the event: the key that makes an effect outside the database harmless to repeat. */
     readonly eventId: string;
     /**
+     * 1, 2, 3 … among the events of the same service and key, in the order of their commits: who sees 7 after 5 has missed
+     * one. Undefined for events that were written before there were any.
+     */
+    readonly sequence: number | undefined;
+    /** An operator had it delivered again: later events of its key may have taken effect already. */
+    readonly replayed: boolean;
+    /**
      * Not yet: undoes what was done in `tx` and brings the event again after `delay` (1 ms to a day), without counting an
      * attempt. It throws; write `throw postpone("30s")`. Whoever postpones decides when to stop.
      */

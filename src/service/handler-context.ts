@@ -39,6 +39,8 @@ export const reservedContextNames: ReadonlySet<string> = new Set([
   "fail",
   "tx",
   "eventId",
+  "sequence",
+  "replayed",
   "postpone",
   "scheduledAt",
   "then",
