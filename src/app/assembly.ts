@@ -13,6 +13,8 @@ import type { ExternalService, Need, Publish, ServiceDefinition } from "../servi
 import type { TextDestination } from "../telemetry/index.ts";
 import type { App } from "./app.ts";
 import { membersOf } from "./app.ts";
+import type { Background } from "./background.ts";
+import { createBackground } from "./background.ts";
 import type { CheckedApp } from "./check.ts";
 import type { Ports } from "./components.ts";
 import {
@@ -71,6 +73,7 @@ export interface Assembly {
   readonly wiring: Wiring;
   readonly gateway: Gateway | undefined;
   readonly ports: Ports;
+  readonly background: Background;
 }
 
 export async function assemble(checked: CheckedApp, options: AssemblyOptions): Promise<Assembly> {
@@ -138,7 +141,8 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
     log: signals.log,
     clock,
   });
-  return { lifecycle, management, signals, wiring, gateway, ports };
+  const background = createBackground({ broker: events?.broker, relays: events?.eventing.relays, schedulers });
+  return { lifecycle, management, signals, wiring, gateway, ports, background };
 }
 
 /** What is known of the process once its parts are chosen. */

@@ -18,12 +18,9 @@ export async function portOf<P extends keyof Engine["ports"]>(
   const scheme = url.protocol.slice(0, -1);
   const name = engineOfScheme[scheme];
   if (!name) {
-    const known = Object.keys(engineOfScheme)
-      .map((each) => `${each}://`)
-      .join(", ");
     throw new StartError(
       "ENGINE_UNKNOWN",
-      `${variable}: no engine serves "${scheme}://" as a ${port}; there are ${known}.`,
+      `${variable}: no engine serves "${scheme}://" as a ${port}; there are ${await schemesOf(port)}.`,
     );
   }
   const engine: Engine = (await engines[name]()).default;
@@ -31,8 +28,17 @@ export async function portOf<P extends keyof Engine["ports"]>(
   if (!open) {
     throw new StartError(
       "ENGINE_LACKS_PORT",
-      `${variable}: ${engine.name} is no ${port}; it offers ${Object.keys(engine.ports).join(", ")}.`,
+      `${variable}: ${engine.name} is no ${port}, it offers ${Object.keys(engine.ports).join(", ")}; there are ${await schemesOf(port)}.`,
     );
   }
   return { open, url };
+}
+
+/** What an address of this port may begin with. */
+async function schemesOf(port: keyof Engine["ports"]): Promise<string> {
+  const all: Engine[] = await Promise.all(Object.values(engines).map(async (load) => (await load()).default));
+  return all
+    .filter(({ ports }) => ports[port])
+    .flatMap(({ schemes }) => schemes.map((scheme) => `${scheme}://`))
+    .join(", ");
 }

@@ -31,6 +31,8 @@ export interface Eventing {
   publisherOf(service: string): Publish;
   /** Writes down in a transaction of the service what its cache has to forget. */
   invalidateIn(service: string, tx: Transaction, tags: readonly string[]): Promise<void>;
+  /** All that were made so far. */
+  relays(): readonly Relay[];
   /** One for each database that the service has. */
   relaysOf(service: ServiceDefinition): readonly Relay[];
   consumerOf(service: ServiceDefinition, unit: ServiceUnit): Consumer;
@@ -71,6 +73,7 @@ export function createEventing(options: EventingOptions): Eventing {
       await publisherFor(service).publish(typeOf(event), payload, { in: tx, trace: scope.trace });
     },
     invalidateIn: (service, tx, tags) => announceInvalidation(publisherFor(service), service, tx, tags),
+    relays: () => [...relays.values()].flat(),
     relaysOf({ contract: { name }, needs }) {
       const isSharded = Object.values(needs).some((need) => need.kind === "database" && need.shardBy);
       const databases = isSharded ? [...options.shardsOf(name).values()] : [databaseOf(name)];

@@ -95,19 +95,19 @@ const refusals: readonly [claim: string, options: RuntimeOptions, reason: string
     "a database that no engine serves",
     { environment: { ...environment, DATABASE_URL: "oracle://x/y" } },
     "ENGINE_UNKNOWN",
-    /DATABASE_URL: no engine serves "oracle:\/\/" as a database; there are .*postgres:\/\//,
+    /DATABASE_URL: no engine serves "oracle:\/\/" as a database; there are pglite:\/\/, postgres:\/\/, postgresql:\/\/\./,
   ],
   [
     "an engine without the port",
     { environment: { ...environment, DATABASE_URL: "redis://127.0.0.1:1" } },
     "ENGINE_LACKS_PORT",
-    /DATABASE_URL: redis is no database; it offers cache/,
+    /DATABASE_URL: redis is no database, it offers cache; there are pglite:\/\/, postgres:\/\/, /,
   ],
   [
     "a cache on an engine that is none",
     { environment: { ...environment, CACHE_URL: "pglite:memory" } },
     "ENGINE_LACKS_PORT",
-    /CACHE_URL: pglite is no cache; it offers database/,
+    /CACHE_URL: pglite is no cache, it offers database; there are redis:\/\/, /,
   ],
   [
     "an option that the embedded database cannot honour",

@@ -7,6 +7,7 @@ import type { AnyContract, Client } from "../service/index.ts";
 import type { Logger, Metrics, TextDestination, Tracer } from "../telemetry/index.ts";
 import type { App } from "./app.ts";
 import { assemble } from "./assembly.ts";
+import type { Background } from "./background.ts";
 import { checkApp } from "./check.ts";
 import type { Ports } from "./components.ts";
 import type { Model } from "./model.ts";
@@ -34,6 +35,7 @@ export interface Runtime {
   readonly tracer: Tracer;
   /** The gateway as a `node:http` handler, for an Express or Fastify app to mount. Undefined where no gateway lives here. */
   readonly handler: Gateway["handler"] | undefined;
+  readonly background: Background;
   /** A client that calls as the app itself, wherever the service lives. For tests, scripts and tools. */
   client<C extends AnyContract>(contract: C): Client<C>;
 }
@@ -102,6 +104,7 @@ export async function createRuntime(definition: App, options: RuntimeOptions = {
     metrics: signals.metrics,
     tracer: signals.tracer,
     handler: parts.gateway?.handler,
+    background: parts.background,
     async start() {
       // Probes get answers from the first moment to the last.
       if (managed) ports.management = (await management.start()).port;

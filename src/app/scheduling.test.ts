@@ -7,6 +7,7 @@ import { contract, database, method, service } from "../service/index.ts";
 import { app } from "./app.ts";
 import { buildModel } from "./model.ts";
 import { createRuntime } from "./runtime.ts";
+import { startTestApp } from "./testing.ts";
 
 const ticker = contract("ticker", {
   methods: { beats: method({ response: t.Object({ at: t.Array(t.String()) }), access: "public" }) },
@@ -88,4 +89,16 @@ test("a wrong schedule is refused with everything else", () => {
       return true;
     },
   );
+});
+
+test("a test runs a schedule out of turn, and waits for events", async () => {
+  const running = await startTestApp(app({ name: "ticking", services: [tickerService] }));
+  try {
+    await running.tick(ticker, "nightly");
+    await running.settled();
+    await assert.rejects(running.tick(ticker, "weekly"), /weekly/);
+    await assert.rejects(running.tick(contract("other", { methods: {} }), "x"), /no such service with schedules lives/);
+  } finally {
+    await running.stop();
+  }
 });

@@ -1,6 +1,7 @@
 /** For tests of apps: the whole app, or a part, started in the test's own process, with fakes where the test says so. */
 import { createServer } from "node:net";
-import { newId } from "../base/index.ts";
+import type { Duration } from "../base/index.ts";
+import { newId, systemClock, toMs } from "../base/index.ts";
 import { generateTokenSecret } from "../gateway/index.ts";
 import type { AnyContract, Client } from "../service/index.ts";
 import type { App } from "./app.ts";
@@ -22,6 +23,13 @@ export interface TestApp {
   readonly url: string;
   /** A client that calls as the app itself. */
   client<C extends AnyContract>(contract: C): Client<C>;
+  /**
+   * Resolves when every event has taken effect, as far as it was published before. `except` names subscriptions that are
+   * not waited for, such as one that postpones. Throws with what is still under way after 10 s.
+   */
+  settled(options?: { readonly except?: readonly string[]; readonly timeout?: Duration }): Promise<void>;
+  /** Runs one tick of a schedule out of turn: `await running.tick(cart, "sweep")`. Throws when it did not succeed. */
+  tick(contract: AnyContract, schedule: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -65,10 +73,32 @@ export async function startTestApp(definition: App, options: TestAppOptions = {}
       const home = groupHome(definition, contract.name, split ? groups : []);
       return (runtimes[home] as (typeof runtimes)[number]).client(contract);
     },
+    settled: ({ except = [], timeout = "10s" } = {}) => settle(runtimes, except, toMs(timeout)),
+    async tick({ name }, schedule) {
+      const home = groupHome(definition, name, split ? groups : []);
+      const { state, reason } = await (runtimes[home] as Runtime).background.runSchedule(name, schedule);
+      if (state !== "done") throw new Error(`${name}.${schedule}: the tick is ${state}${reason ? `: ${reason}` : ""}`);
+    },
     async stop() {
       await Promise.all(runtimes.map((runtime) => runtime.stop()));
     },
   };
+}
+
+const lookEveryMs = 10;
+
+async function settle(runtimes: readonly Runtime[], except: readonly string[], timeoutMs: number): Promise<void> {
+  const endAt = systemClock.now() + timeoutMs;
+  for (;;) {
+    const found = (await Promise.all(runtimes.map(({ background }) => background.underWay()))).flat();
+    const left = found.filter(({ where }) => !except.includes(where));
+    if (left.length === 0) return;
+    if (systemClock.now() > endAt) {
+      const list = left.map(({ where, count }) => `${count} at ${where}`).join(", ");
+      throw new Error(`events are still under way after ${timeoutMs} ms: ${list}`);
+    }
+    await systemClock.sleep(lookEveryMs);
+  }
 }
 
 /** Starts all, or none: when one fails, those that were started are stopped and its error is thrown. */
