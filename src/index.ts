@@ -8,8 +8,9 @@ export { app } from "./app/index.ts";
 export type { Clock, Duration, ErrorCode, Principal, Random, Size, Trace } from "./base/index.ts";
 export { isError, newId, PlinthError, StartError } from "./base/index.ts";
 export type { Cache } from "./cache/index.ts";
-export type { Database, Transaction } from "./database/index.ts";
+export type { Database, ReadDatabase, Transaction } from "./database/index.ts";
 export { sql } from "./database/index.ts";
+export type { CorsOptions, Mount, MountedCall } from "./gateway/index.ts";
 export type { Infer, InferInput, Schema } from "./schema/index.ts";
 export { t } from "./schema/index.ts";
 export type {
@@ -18,10 +19,12 @@ export type {
   Client,
   Contract,
   EventDefinition,
+  Events,
   MethodContext,
   Payload,
   RawRequest,
   RawResponse,
+  ScheduleContext,
   SubscriptionContext,
 } from "./service/index.ts";
 export {
@@ -38,6 +41,7 @@ export {
   stream,
   tokens,
 } from "./service/index.ts";
+export type { ShardedDatabase } from "./shards/index.ts";
 
 /**
  * Puts a process of an app together, or one group of it; nothing is opened before `start`. Where it listens itself it
