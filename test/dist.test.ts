@@ -16,7 +16,7 @@ describe("the package as it is published", () => {
   });
   after(() => rmSync(folder, { recursive: true, force: true }));
 
-  for (const door of ["index", "testing"]) {
+  for (const door of ["index", "testing", "verify/index"]) {
     test(`${door}.js runs on plain Node and exports what its source does`, async () => {
       const script = `import(${JSON.stringify(`file://${folder}/${door}.js`)}).then((m) => console.log(JSON.stringify(Object.keys(m).sort())))`;
       const built = JSON.parse(execFileSync(process.execPath, ["-e", script], { encoding: "utf8" })) as string[];
