@@ -1,6 +1,7 @@
 import { cache } from "./cache/proof.ts";
 import { embedded } from "./embedded/proof.ts";
 import { ledger } from "./ledger/proof.ts";
+import { mutants } from "./mutants/proof.ts";
 import type { Proof } from "./proof.ts";
 import { replica } from "./replica/proof.ts";
 import { restart } from "./restart/proof.ts";
@@ -8,4 +9,13 @@ import { schedules } from "./schedules/proof.ts";
 import { shards } from "./shards/proof.ts";
 
 /** Every proof, by the name that `npm run prove` takes. */
-export const proofs: Readonly<Record<string, Proof>> = { cache, embedded, ledger, replica, restart, schedules, shards };
+export const proofs: Readonly<Record<string, Proof>> = {
+  cache,
+  embedded,
+  ledger,
+  mutants,
+  replica,
+  restart,
+  schedules,
+  shards,
+};
