@@ -299,6 +299,24 @@ describe("several addresses", () => {
   });
 });
 
+test("the log tells once that an address is away, and once that it is back", async () => {
+  const said: string[] = [];
+  const port = await freePort();
+  const log = (level: string, message: string) => said.push(`${level} ${message}`);
+  const client = all.client([`127.0.0.1:${port}`], [echo], { log, limits: { backoffMsMin: 1, backoffMsMax: 5 } });
+  const isReady = () => client.state.connections[0]?.state === "ready";
+  await Promise.allSettled([client.call("echo")({ text: "x" }, scope({ remainingMs: 100 }))]);
+  for (let life = 0; life < 2; life++) {
+    const server = await all.server([echo], { port });
+    await until(isReady);
+    await server.stop();
+    await until(() => !isReady());
+    await systemClock.sleep(50);
+  }
+  const [away, back] = ["warn rpc: not connected", "info rpc: connected"];
+  assert.deepEqual(said, [away, back, away, back, away]);
+});
+
 describe("a connection that has grown old", () => {
   test("is replaced by a new one, and no call fails", async () => {
     const slow = unary("slow", async (request) => {

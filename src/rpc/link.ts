@@ -37,6 +37,8 @@ export class Link {
   /** Connections that are not ours to use: those we are leaving, and one that is to replace ours. */
   readonly #others = new Set<GiveUp>();
   #attempt = 0;
+  /** Why there is no connection, as the log has it already. */
+  #toldReason: string | undefined = undefined;
   #giveUp: GiveUp | undefined = undefined;
   #cancelTimer: () => void = () => {};
 
@@ -86,6 +88,7 @@ export class Link {
     this.state = "ready";
     this.#attempt = 0;
     this.failure = undefined;
+    this.#toldReason = undefined;
     this.channel = channel;
     this.#log?.("info", "rpc: connected", { address: this.address.text, peer: serverName });
     this.#renewLater();
@@ -102,12 +105,16 @@ export class Link {
 
   #down(reason: PlinthError): void {
     this.failure = reason;
-    this.#log?.("warn", "rpc: not connected", {
-      address: this.address.text,
-      reason: reason.reason,
-      detail: reason.detail ?? (reason.cause instanceof Error ? reason.cause.message : undefined),
-    });
+    this.#tell(reason);
     this.#retry();
+  }
+
+  /** One line when it goes, and one when it stays away for another reason: not one for each attempt. */
+  #tell({ reason, detail, cause }: PlinthError): void {
+    if (this.#toldReason === reason) return;
+    this.#toldReason = reason;
+    const why = detail ?? (cause instanceof Error ? cause.message : undefined);
+    this.#log?.("warn", "rpc: not connected", { address: this.address.text, reason, detail: why });
   }
 
   #retry(): void {
