@@ -188,6 +188,12 @@ const refusals: readonly Refusal[] = [
   },
   { name: "a body for DELETE", send: request("DELETE /people?id=1", {}, "{}"), status: 400, reason: "BODY_UNEXPECTED" },
   {
+    name: "a field of the message in the query of a request with a body",
+    send: request("POST /people?age=3", {}, '{"name":"a"}'),
+    status: 400,
+    reason: "QUERY_UNEXPECTED",
+  },
+  {
     name: "every violation, by JSON Pointer",
     send: request("POST /people", {}, '{"name":"","age":-1}'),
     status: 422,
@@ -263,6 +269,16 @@ test("names every violation at once", async () => {
 
 const accepted: readonly { readonly name: string; readonly send: string; readonly body: unknown }[] = [
   { name: "JSON", send: request("POST /people", {}, '{"name":"a","age":3}'), body: { name: "a", age: 3 } },
+  {
+    name: "a query that names no field, beside a body",
+    send: request("POST /people?utm_source=mail&ages=3", {}, '{"name":"a"}'),
+    body: { name: "a" },
+  },
+  {
+    name: "a path's own name in the query, which the path overrules",
+    send: request("PUT /people/1?id=2", {}, '{"name":"a"}'),
+    body: { id: 1, name: "a" },
+  },
   {
     name: "JSON in another structured type",
     send: request("PATCH /people", { "Content-Type": "application/merge-patch+json" }, '{"name":"a"}'),

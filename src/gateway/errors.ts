@@ -92,6 +92,15 @@ export const bodyUnexpected = (method: string): HttpError =>
     reason: "BODY_UNEXPECTED",
   });
 
+/** QUERY_UNEXPECTED: a field of the message stands where a request with a body has none. */
+export const queryUnexpected = (method: string, field: string): HttpError =>
+  new HttpError(
+    400,
+    "invalid_argument",
+    `${method} takes its fields from the JSON body; send "${field}" there and not in the query string.`,
+    { reason: "QUERY_UNEXPECTED", details: { field } },
+  );
+
 /** BODY_NOT_UTF8 */
 export const bodyNotUtf8 = (): HttpError =>
   new HttpError(400, "invalid_argument", "The body is not valid UTF-8.", { reason: "BODY_NOT_UTF8" });

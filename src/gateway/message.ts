@@ -2,14 +2,16 @@ import type { Compiled } from "../schema/index.ts";
 import { compileStrings } from "../schema/index.ts";
 import type { Operation, Route } from "../service/index.ts";
 import { requireJson } from "./content-type.ts";
-import { bodyUnexpected, jsonMalformed, lengthRequired } from "./errors.ts";
+import { bodyUnexpected, jsonMalformed, lengthRequired, queryUnexpected } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
 import { parseJson } from "./json.ts";
-import { addQuery } from "./query.ts";
+import { addQuery, EmptyTexts } from "./query.ts";
 
 /**
  * A request is one flat message: path parameters by name, the rest from the query string for GET, HEAD and DELETE, and
- * from the JSON body otherwise. A path parameter wins over a field of the same name.
+ * from the JSON body otherwise. A path parameter wins over a field of the same name. A field of the message in the query
+ * string of a request with a body is refused (400): it would be lost without a word. Other names there, such as those that
+ * advertising adds to links, mean nothing to us and are left alone, as unknown fields are.
  *
  * Text from the path and the query becomes numbers, booleans and arrays by the schema; what does not fit is left for the
  * validator to name. `parse` checks the whole message (422 with every violation) and gives a copy of its declared fields.
@@ -19,7 +21,7 @@ export interface MessageReader {
   readonly takesBody: boolean;
   /** For requests without a body. */
   fromQuery(exchange: Exchange): unknown;
-  /** Refuses by headers alone what no body could make good: 411 when one is needed and none is announced, 415. */
+  /** Refuses by head alone what no body could make good: 411 when one is needed and none is announced, 415, fields in the query. */
   checkHeaders(exchange: Exchange): void;
   fromBody(exchange: Exchange, body: Buffer): unknown;
 }
@@ -35,6 +37,7 @@ export function compileMessage(
   const { params } = route;
   const convert = compileStrings(schema);
   const needsBody = takesBody && (schema.required ?? []).some((name) => !params.includes(name));
+  const fields = new Set(Object.keys(schema.properties ?? {}).filter((name) => !params.includes(name)));
   const hasParams = params.length > 0;
   const parse = parsesAgain && !request.native ? checked(request) : request.parse;
 
@@ -45,7 +48,8 @@ export function compileMessage(
       if (exchange.query !== "") addQuery(exchange.params, exchange.query, params);
       return parse(convert(exchange.params));
     },
-    checkHeaders({ req, headers }) {
+    checkHeaders({ req, headers, query }) {
+      if (query !== "") requireNoField(req.method as string, query, fields);
       const length = headers["content-length"];
       if (length === undefined && headers["transfer-encoding"] === undefined) {
         if (needsBody) throw lengthRequired();
@@ -59,8 +63,8 @@ export function compileMessage(
       }
       const value = body.length === 0 ? {} : parseJson(body, jsonDepth);
       if (hasParams && typeof value === "object" && value !== null && !Array.isArray(value)) {
-        const fields = convert(exchange.params);
-        for (const name of params) (value as Record<string, unknown>)[name] = fields[name];
+        const converted = convert(exchange.params);
+        for (const name of params) (value as Record<string, unknown>)[name] = converted[name];
       }
       return parse(value);
     },
@@ -85,4 +89,10 @@ function requireNoBody({ req, headers }: Exchange): void {
   if (headers["transfer-encoding"] !== undefined || (length !== undefined && length !== "0")) {
     throw bodyUnexpected(req.method as string);
   }
+}
+
+function requireNoField(method: string, query: string, fields: ReadonlySet<string>): void {
+  const texts = new EmptyTexts();
+  addQuery(texts, query, []);
+  for (const name in texts) if (fields.has(name)) throw queryUnexpected(method, name);
 }
