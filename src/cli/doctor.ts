@@ -10,6 +10,7 @@ import { createAppStores } from "./app-stores.ts";
 import { environmentOf } from "./environment.ts";
 import { pendingMigrations } from "./migrations.ts";
 import { refusalOfPort } from "./ports.ts";
+import { straySettings, tellStray } from "./stray-settings.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** What `plinth doctor` found. Never the value of a secret. */
@@ -42,6 +43,10 @@ export async function examine(appFile: string | undefined, terminal: Terminal): 
   const app = await attempt("app", findings, () => loadAppOf(terminal, appFile));
   const model = app && (await attempt("app", findings, async () => buildModel(app)));
   if (model) findings.push({ what: "app", level: "ok", text: `${model.name} ${model.version}, ${countOf(model)}` });
+  if (environment) {
+    const stray = straySettings(environment, app).map((each) => tellStray(each));
+    findings.push(...stray.map((text): Finding => ({ what: "settings", level: "warn", text })));
+  }
   if (settings) findings.push(...(await portFindings(settings, model)));
   if (app && model && settings && environment) {
     findings.push(...(await startFindings(app, environment)));

@@ -1,4 +1,4 @@
-import type { App } from "../app/index.ts";
+import type { App, Settings } from "../app/index.ts";
 import { checkApp, createRuntime, readProcessSettings } from "../app/index.ts";
 import { anonymous, CallScope, PlinthError, StartError, systemClock } from "../base/index.ts";
 import type { ExitCode } from "../lifecycle/index.ts";
@@ -6,6 +6,7 @@ import { exitCodes } from "../lifecycle/index.ts";
 import { createHttpClient } from "../rpc/index.ts";
 import type { AnyContract, Operation } from "../service/index.ts";
 import { toProblem } from "../wire/index.ts";
+import { untilDelivered } from "./delivery.ts";
 import { environmentOf } from "./environment.ts";
 import { tellFailure } from "./failure.ts";
 import { nearest } from "./nearest.ts";
@@ -93,7 +94,8 @@ function parseJson(text: string): unknown {
 /** Starts the app without listening; what it logs goes to standard error, from warnings up. */
 async function inProcess(app: App, operation: Operation, terminal: Terminal): Promise<Caller> {
   const environment = environmentOf(terminal);
-  const { logLevel } = readProcessSettings(environment);
+  const settings = readProcessSettings(environment);
+  const { logLevel } = settings;
   const runtime = await createRuntime(app, {
     environment,
     settings: { logLevel: environment.PLINTH_LOG ? logLevel : "warn" },
@@ -106,7 +108,9 @@ async function inProcess(app: App, operation: Operation, terminal: Terminal): Pr
       },
     },
   });
-  await runtime.start();
+  await runtime.start().catch((thrown: unknown) => {
+    throw withUrlHint(thrown, operation, settings);
+  });
   // A client whose methods are known at run time only.
   const client = runtime.client(contractOf(app, operation.service)) as unknown as Readonly<
     Record<string, (request: unknown, options: object) => unknown>
@@ -121,8 +125,23 @@ async function inProcess(app: App, operation: Operation, terminal: Terminal): Pr
         ? mapItems(answer as AsyncIterable<unknown>, toJson)
         : mapAnswer(answer, toJson);
     },
-    close: () => runtime.stop(),
+    async close() {
+      // What it caused belongs to it: a mail is sent, not kept for the next start.
+      const left = await untilDelivered(runtime.background, systemClock);
+      if (left.length > 0)
+        terminal.err.write(`not delivered yet, the app does that when it runs: ${left.join(", ")}\n`);
+      await runtime.stop();
+    },
   };
+}
+
+/** Most likely the app runs: then it can be called where it listens. */
+function withUrlHint(thrown: unknown, { id, route }: Operation, { host, port }: Settings): unknown {
+  if (!(thrown instanceof StartError) || thrown.reason !== "DATA_DIRECTORY_IN_USE") return thrown;
+  const hint = route
+    ? `If that is this app, call it where it listens: plinth call ${id} … --url http://${host === "0.0.0.0" ? "127.0.0.1" : host}:${port}`
+    : `If that is this app, it cannot be called from outside: ${id} has no "http" route`;
+  return new StartError(thrown.reason, [...thrown.problems, hint], { cause: thrown });
 }
 
 async function mapAnswer(answer: unknown, toJson: (value: unknown) => unknown): Promise<unknown> {

@@ -1,10 +1,13 @@
+import type { App } from "../app/index.ts";
 import { readProcessSettings } from "../app/index.ts";
 import { StartError } from "../base/index.ts";
+import type { Environment } from "../config/index.ts";
 import type { ExitCode } from "../lifecycle/index.ts";
 import { findAppFile, loadApp } from "./app-file.ts";
 import { environmentOf } from "./environment.ts";
-import { isStandby, untilGo } from "./parent.ts";
+import { hasParent, isStandby, untilGo } from "./parent.ts";
 import { serve } from "./serve.ts";
+import { straySettings, tellStray } from "./stray-settings.ts";
 import type { Terminal } from "./terminal.ts";
 import { registerTypeScript } from "./typescript.ts";
 
@@ -32,6 +35,7 @@ export async function start(flags: StartFlags, terminal: Terminal): Promise<Exit
   const file = findAppFile(terminal.cwd, flags.app);
   const app = await loadApp(file);
   const environment = environmentOf(terminal);
+  if (!hasParent()) warnOfStray(environment, app, terminal);
   if (!split && workers === 1) {
     await serve(app, { group, port: flags.port, environment }, terminal);
     return undefined;
@@ -46,4 +50,10 @@ export async function start(flags: StartFlags, terminal: Terminal): Promise<Exit
     : await workerMembers(app, { file, group, count: workers }, settings, environment, terminal);
   const name = group === undefined ? app.name : `${app.name}/${group}`;
   return runMembers(members, { name, hasDocs: app.gateway.docs !== false, graceMs: settings.graceMs, terminal });
+}
+
+/** A slip of the pen stops nothing: the variable may be another program's. */
+function warnOfStray(environment: Environment, app: App, { err }: Terminal): void {
+  for (const stray of straySettings(environment, app))
+    err.write(`${err.style("yellow", "warning")} ${tellStray(stray)}\n`);
 }

@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { hostname, tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { startTestApp, type TestApp } from "plinth/testing";
+import { createManualClock } from "../../base/index.ts";
+import { untilDelivered } from "../delivery.ts";
 import workshopApp from "../fixtures/workshop/app.ts";
 import { run, workshop } from "../terminal.fixture.ts";
 
@@ -57,6 +62,41 @@ describe("a call in this process", () => {
     const { status, reason } = JSON.parse(err);
     assert.deepEqual({ status, reason }, { status: 404, reason: "TOOL_UNKNOWN" });
   });
+});
+
+describe("a call on the data folder", () => {
+  const folder = mkdtempSync(join(tmpdir(), "plinth-call-"));
+  after(() => rmSync(folder, { recursive: true, force: true }));
+  const own = { NODE_ENV: "test", PLINTH_DATA: folder, PLINTH_LOG: "silent" };
+
+  test("ends when what it caused is delivered", async () => {
+    const line = ["call", "tools.breakTool", '{"id":"saw"}', "--app", workshop];
+    assert.deepEqual(await run(line, { environment: own }), { code: 0, out: "", err: "" });
+    const { out } = await run(["events", "dead", "list", "--app", workshop], { environment: own });
+    assert.match(out, /TOOL_LOST/);
+  });
+
+  test("says where the app can be called when it has the folder open", async () => {
+    // As if the process that runs this test had it open.
+    const lock = join(folder, "database", "lock-1000");
+    writeFileSync(lock, JSON.stringify({ pid: process.ppid, host: hostname() }));
+    const call = (method: string) => run(["call", method, '{"id":"saw"}', "--app", workshop], { environment: own });
+    const { code, err } = await call("tools.getTool");
+    assert.equal(code, 2);
+    assert.match(err, /is in use by process \d+/);
+    assert.match(err, /If that is this app, .* plinth call tools\.getTool … --url http:\/\/127\.0\.0\.1:8080/);
+    assert.match((await call("tools.breakTool")).err, /tools\.breakTool has no "http" route/);
+  });
+});
+
+test("waiting for delivery ends after 5 s, and tells what is left", async () => {
+  const clock = createManualClock();
+  const underWay = async () => [{ where: "outbox of tools", count: 2 }];
+  const left = untilDelivered({ underWay, runSchedule: () => assert.fail() }, clock);
+  for (let looks = 0; looks < 250; looks++) await clock.advance(25);
+  assert.deepEqual(await left, ["2 in outbox of tools"]);
+  const none = { underWay: async () => [], runSchedule: () => assert.fail() };
+  assert.deepEqual(await untilDelivered(none, clock), []);
 });
 
 describe("a call of an app that runs", () => {

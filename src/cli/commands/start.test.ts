@@ -35,6 +35,13 @@ describe("start", () => {
     assert.equal(await app.end(), 0);
   });
 
+  test("warns of a variable that nothing reads, and starts", async () => {
+    const app = startProcess(["start", "--app", hello], { cwd, environment: { ...free, PLINTH_PROT: "1" } });
+    await app.find(/API +(http:\S+)\n/);
+    assert.match(app.text(), /warning PLINTH_PROT: it is set, and nothing reads it/);
+    assert.equal(await app.end(), 0);
+  });
+
   test("runs a service with the embedded database", async () => {
     const app = startProcess(["start", "--app", workshop], { cwd, environment: free });
     const [, url = ""] = await app.find(/API +(http:\S+)\n/);
