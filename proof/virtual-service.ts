@@ -1,11 +1,13 @@
 import { once } from "node:events";
 import { request } from "node:http";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Member } from "./member.ts";
 
 /**
  * One address in front of several gateways, as a Service of Kubernetes is: it hands on connections, not requests, to those
- * that said on their last probe that they are ready, in turn. It never tries anything again.
+ * that said on their last probe that they are ready, in turn. It never tries anything again. One that says that it is not
+ * ready, or refuses the probe, is left out at once; one that is late, after the third time, as with the probes there.
  */
 export interface VirtualService {
   readonly url: string;
@@ -15,9 +17,11 @@ export interface VirtualService {
 }
 
 const probeEveryMs = 100;
+const lateMax = 3;
 
 export async function startVirtualService(members: readonly Member[]): Promise<VirtualService> {
   const isReady = new Map<Member, boolean>();
+  const lateCounts = new Map<Member, number>();
   const sockets = new Set<Socket>();
   let next = 0;
   const server = createServer((client) => {
@@ -42,11 +46,21 @@ export async function startVirtualService(members: readonly Member[]): Promise<V
       });
     }
   });
-  const probe = async (): Promise<void> => {
-    await Promise.all(members.map(async (member) => void isReady.set(member, await answers(member))));
+  const probe = async (member: Member): Promise<void> => {
+    const said = await ask(member);
+    const lateCount = said === "late" ? (lateCounts.get(member) ?? 0) + 1 : 0;
+    lateCounts.set(member, lateCount);
+    if (said !== "late" || lateCount >= lateMax) isReady.set(member, said === "ready");
   };
-  await probe();
-  const timer = setInterval(() => void probe(), probeEveryMs);
+  let isClosed = false;
+  const watch = async (member: Member): Promise<void> => {
+    while (!isClosed) {
+      await sleep(probeEveryMs);
+      await probe(member);
+    }
+  };
+  await Promise.all(members.map(probe));
+  for (const member of members) void watch(member);
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return {
@@ -55,26 +69,29 @@ export async function startVirtualService(members: readonly Member[]): Promise<V
       const endAt = performance.now() + 60_000;
       while (members.filter((member) => isReady.get(member)).length < count) {
         if (performance.now() > endAt) throw new Error(`fewer than ${count} gateways are ready after 60 s`);
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        await sleep(20);
       }
     },
     async close() {
-      clearInterval(timer);
+      isClosed = true;
       for (const socket of sockets) socket.destroy();
       await once(server.close(), "close");
     },
   };
 }
 
-/** Whether the process says that it may be given work. */
-function answers({ ports }: Member): Promise<boolean> {
+/** What the process says of being given work. */
+function ask({ ports }: Member): Promise<"ready" | "not ready" | "late"> {
   return new Promise((resolve) => {
     const asked = request({ host: "127.0.0.1", port: ports.management, path: "/readyz", agent: false }, (answer) => {
       answer.resume();
-      resolve(answer.statusCode === 200);
+      resolve(answer.statusCode === 200 ? "ready" : "not ready");
     });
-    asked.setTimeout(1000, () => asked.destroy());
-    asked.once("error", () => resolve(false));
+    asked.setTimeout(1000, () => {
+      resolve("late");
+      asked.destroy();
+    });
+    asked.once("error", () => resolve("not ready"));
     asked.end();
   });
 }

@@ -86,10 +86,10 @@ async function killUnderLoad(shop: Shop, load: Load, say: (text: string) => void
   const running = traffic.run();
   try {
     await underWay(census, load, running);
-    const killed = await killEach(shop);
+    const killed = await killEach(shop, () => census.failed > 0);
     traffic.stop();
     await running;
-    say(`with SIGKILL: ${census.failed} of ${census.sent} failed`);
+    say(`with SIGKILL to ${killed}: ${census.failed} of ${census.sent} failed`);
     return { census, killed };
   } finally {
     traffic.stop();

@@ -29,8 +29,7 @@ export async function restartAll(shop: Shop, round: number, say: (text: string) 
       const at = performance.now();
       const exit = await member.stop();
       const goneAt = performance.now();
-      await member.start();
-      await shop.service.ready(shop.fleet.of("edge").length);
+      await comeBack(shop, member);
       const readyAt = performance.now();
       const name = nameOf(shop, member);
       restarts.push({ member: name, group, round, at, exit, drainMs: goneAt - at, startMs: readyAt - goneAt });
@@ -40,19 +39,38 @@ export async function restartAll(shop: Shop, round: number, say: (text: string) 
   return restarts;
 }
 
-/** The same without leave, for comparison: one of each group, and back again. */
-export async function killEach({ fleet, service }: Shop): Promise<number> {
+/**
+ * The same without leave, for comparison: one process after the other, at least `killsMin`, and on until `hasFailed` or
+ * each was killed twice. Answers how many.
+ */
+export async function killEach(shop: Shop, hasFailed: () => boolean): Promise<number> {
   let killed = 0;
-  for (const group of shopGroups) {
-    const [member] = fleet.of(group);
-    if (!member) continue;
+  for (const member of [...shop.fleet.members, ...shop.fleet.members]) {
     await member.kill();
     killed++;
-    await sleep(200);
-    await member.start();
-    await service.ready(fleet.of("edge").length);
+    // Until the others have noticed.
+    await sleep(500);
+    await comeBack(shop, member);
+    if (killed >= killsMin && hasFailed()) break;
   }
   return killed;
+}
+
+const killsMin = 2;
+const triesMax = 3;
+
+/** Started, and again when it does not come up, as a cluster would; until every gateway is given work. */
+async function comeBack({ fleet, service }: Shop, member: Member): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      await member.start();
+      break;
+    } catch (thrown) {
+      if (tries === triesMax) throw thrown;
+      await member.kill();
+    }
+  }
+  await service.ready(fleet.of("edge").length);
 }
 
 export function ms(time: number): string {
