@@ -1,3 +1,4 @@
+import { pid } from "node:process";
 import type { Clock, Random } from "../base/index.ts";
 import { StartError } from "../base/index.ts";
 import type { Environment } from "../config/index.ts";
@@ -245,7 +246,7 @@ function createProcessSchedulers(parts: ProcessParts, { units }: Wiring): Readon
   return createSchedulers({
     services,
     units,
-    owner: name,
+    owner: `${name}, process ${pid}`,
     clock,
     random,
     log: parts.signals.log,

@@ -1,18 +1,17 @@
 import type { CacheDriver } from "../cache/index.ts";
 import type { DatabaseDriver } from "../database/index.ts";
-import { migrate } from "../database/index.ts";
 import type { Broker } from "../events/index.ts";
-import { deadLetters, migrateEvents } from "../events/index.ts";
+import { deadLetters } from "../events/index.ts";
 import type { Gateway } from "../gateway/index.ts";
 import type { Component } from "../lifecycle/index.ts";
 import type { RpcServer } from "../rpc/index.ts";
 import type { ServiceDefinition } from "../service/index.ts";
-import { migrateShards } from "../shards/index.ts";
 import type { Metrics } from "../telemetry/index.ts";
 import type { App } from "./app.ts";
 import type { MeasuredEvents } from "./event-measures.ts";
 import { measureEvents } from "./event-measures.ts";
 import type { Eventing } from "./eventing.ts";
+import { migrateService } from "./migrations.ts";
 import type { Peers } from "./peers.ts";
 import type { Settings } from "./settings.ts";
 import type { Signals } from "./signals.ts";
@@ -96,33 +95,6 @@ export function migrationComponent(
       await broker?.close();
     },
   };
-}
-
-/** Applies what is pending of one service: the tables of its events, then its own, whose names it answers. */
-export async function migrateService(
-  service: ServiceDefinition,
-  stores: Stores,
-  lint: "refuse" | "off" = "off",
-): Promise<readonly string[]> {
-  const need = Object.values(service.needs).find((each) => each.kind === "database");
-  if (!need) return [];
-  const { name } = service.contract;
-  if (need.shardBy) {
-    const { migrations, shardBy } = need;
-    const applied = await migrateShards({
-      directory: stores.directory(),
-      shards: stores.shardsOf(name),
-      service: name,
-      shardBy,
-      prepare: migrateEvents,
-      ...(migrations && { migrations }),
-    });
-    return [...new Set([...applied.values()].flat())];
-  }
-  const database = stores.databaseOf(name);
-  await migrateEvents(database);
-  const own = need.migrations ? await migrate(database, need.migrations, { lint }) : [];
-  return own.map((step) => step.name);
 }
 
 export function peersComponent(peers: Peers): Component {

@@ -142,11 +142,16 @@ export function moverComponent({ services, databases, clock, random, log }: Move
   );
   if (movers.length === 0) return undefined;
   const resume = async (): Promise<void> => {
-    for (const mover of movers) {
-      const moves = await mover.resume();
-      if (moves.length > 0) log.info({ moves: moves.length }, "moves of buckets that were left behind were ended");
-      await mover.expire();
-    }
+    // One service's trouble is not another's.
+    const outcomes = await Promise.allSettled(
+      movers.map(async (mover) => {
+        const moves = await mover.resume();
+        if (moves.length > 0) log.info({ moves: moves.length }, "moves of buckets that were left behind were ended");
+        await mover.expire();
+      }),
+    );
+    const failed = outcomes.find((outcome) => outcome.status === "rejected");
+    if (failed) throw failed.reason;
   };
   const tries = repeated(clock, resumeEveryMs, resume, (thrown) =>
     log.warn({ err: thrown }, "moves of buckets that were left behind could not be looked for; it is tried again"),

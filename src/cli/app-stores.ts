@@ -25,6 +25,8 @@ export async function withDatabase<R>(
   settings: Settings,
   terminal: Terminal,
   run: (stores: Stores) => Promise<R>,
+  /** "main": whoever runs opens the others, and bears that one is away. */
+  shards: "all" | "main" = "all",
 ): Promise<R> {
   const stores = await createAppStores(model, settings, terminal);
   const { database } = stores;
@@ -34,11 +36,13 @@ export async function withDatabase<R>(
       `No service of "${model.name}" has a database; give one to a service with needs: { db: database() }.`,
     );
   }
-  await database.open();
+  // The first of the shards is this one.
+  const drivers = stores.shards.size > 0 && shards === "all" ? [...stores.shards.values()] : [database];
   try {
+    for (const driver of drivers) await driver.open();
     return await run(stores);
   } finally {
-    await database.close();
+    for (const driver of drivers) await driver.close();
   }
 }
 

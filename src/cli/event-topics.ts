@@ -8,7 +8,7 @@ import { deadLetterActions } from "./dead-letter-actions.ts";
 import { environmentOf } from "./environment.ts";
 import { showAudit } from "./event-audit.ts";
 import type { EventAction, EventFlags } from "./event-work.ts";
-import { applyMigrations } from "./migrations.ts";
+import { prepareEventTables } from "./migrations.ts";
 import { nearest } from "./nearest.ts";
 import { replaySubscription, subscriptionActions } from "./subscription-actions.ts";
 import type { Terminal } from "./terminal.ts";
@@ -31,8 +31,8 @@ export async function runEvents(
   const app = await loadAppOf(terminal, flags.app);
   const settings = readProcessSettings(environmentOf(terminal));
   await withDatabase(buildModel(app), settings, terminal, async (stores) => {
-    // An app that never started has no tables yet.
-    if (settings.migrateAtStart) await applyMigrations(app, stores);
+    // An app that never started has no tables yet. Those of its services are none of this command's business.
+    if (settings.migrateAtStart) await prepareEventTables(app, stores);
     await action({ app, stores, names, flags, terminal });
   });
   return exitCodes.ok;

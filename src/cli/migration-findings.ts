@@ -1,6 +1,6 @@
+import type { PendingMigrations } from "../app/index.ts";
 import type { PlannedStep } from "../database/index.ts";
 import { blockedBy } from "../database/index.ts";
-import type { PendingMigrations } from "./migrations.ts";
 import type { Screen } from "./terminal.ts";
 
 /** What a person should know before the pending steps run: which locks they take, and what the lint found. */

@@ -1,32 +1,14 @@
-import type { App, Stores } from "../app/index.ts";
+import type { App, PendingMigrations, Stores } from "../app/index.ts";
+import { migrateEventTables, migrateService, pendingOf } from "../app/index.ts";
 import { systemClock, systemRandom } from "../base/index.ts";
-import type { MigrateOptions, MigrationSource, PlannedStep } from "../database/index.ts";
-import { inspectMigrations, migrate, planMigrations } from "../database/index.ts";
-import { createDatabaseBroker, eventMigrationSet, eventMigrations, migrateEvents } from "../events/index.ts";
+import type { MigrateOptions } from "../database/index.ts";
+import { createDatabaseBroker } from "../events/index.ts";
+import type { ServiceDefinition } from "../service/index.ts";
 
-/** What is pending of one service: the tables of its events, then its own. */
-export interface PendingMigrations {
-  readonly service: string;
-  readonly names: readonly string[];
-  /** Of its own steps: the locks they take, and what the lint found. */
-  readonly steps: readonly PlannedStep[];
-}
-
-interface Migrated {
-  readonly service: string;
-  readonly own: MigrationSource;
-}
-
-/** Per service, in the order of the app; those that are up to date have no names. Changes nothing. */
+/** Per service and server, in the order of the app; those that are up to date have no names. Changes nothing. */
 export async function pendingMigrations(app: App, stores: Stores): Promise<readonly PendingMigrations[]> {
   const pending: PendingMigrations[] = [];
-  for (const { service, own } of migratedServices(app)) {
-    const database = stores.databaseOf(service);
-    const events = await planMigrations(database, eventMigrations, { set: eventMigrationSet, ahead: "allow" });
-    const steps = await inspectMigrations(database, own);
-    const names = [...events.map(({ name }) => `events/${name}`), ...steps.map(({ name }) => name)];
-    pending.push({ service, names, steps });
-  }
+  for (const service of servicesOf(app)) pending.push(...(await pendingOf(service, stores)));
   return pending;
 }
 
@@ -34,27 +16,31 @@ export async function pendingMigrations(app: App, stores: Stores): Promise<reado
 export async function applyMigrations(
   app: App,
   stores: Stores,
-  options: Pick<MigrateOptions, "lint"> = {},
+  { lint }: Pick<MigrateOptions, "lint"> = {},
 ): Promise<readonly PendingMigrations[]> {
   const pending = await pendingMigrations(app, stores);
-  for (const { service, own } of migratedServices(app)) {
-    const database = stores.databaseOf(service);
-    await migrateEvents(database);
-    await migrate(database, own, options);
-  }
-  if (app.services.some(({ contract }) => Object.keys(contract.events).length > 0)) {
-    const database = stores.databaseOf("plinth_broker");
-    const broker = createDatabaseBroker({ database, clock: systemClock, random: systemRandom });
-    await broker.open();
-    await broker.close();
-  }
+  for (const service of servicesOf(app)) await migrateService(service, stores, lint);
+  if (hasEvents(app)) await openBroker(stores);
   return pending;
 }
 
-function migratedServices(app: App): readonly Migrated[] {
-  return app.services.flatMap((service): Migrated[] => {
-    if (service.kind !== "service") return [];
-    const need = Object.values(service.needs).find((each) => each.kind === "database");
-    return need ? [{ service: service.contract.name, own: need.migrations ?? [] }] : [];
-  });
+/** The platform's own tables of events, for a command that works on them; the services' steps stay as they are. */
+export async function prepareEventTables(app: App, stores: Stores): Promise<void> {
+  for (const service of servicesOf(app)) await migrateEventTables(service, stores);
+  await openBroker(stores);
+}
+
+async function openBroker(stores: Stores): Promise<void> {
+  const database = stores.databaseOf("plinth_broker");
+  const broker = createDatabaseBroker({ database, clock: systemClock, random: systemRandom });
+  await broker.open();
+  await broker.close();
+}
+
+function servicesOf(app: App): readonly ServiceDefinition[] {
+  return app.services.filter((service): service is ServiceDefinition => service.kind === "service");
+}
+
+function hasEvents(app: App): boolean {
+  return app.services.some(({ contract }) => Object.keys(contract.events).length > 0);
 }

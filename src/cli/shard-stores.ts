@@ -17,6 +17,8 @@ export interface ShardedService {
   readonly shards: ReadonlyMap<string, Database>;
   /** Shards that could not be opened, and why. */
   readonly unreachable: ReadonlyMap<string, string>;
+  /** What becomes of migrations that would lock a large table or break the running version. */
+  readonly lint: "refuse" | "off";
 }
 
 /** Runs with the directory and all shards open, and closes them whatever happens. */
@@ -28,15 +30,22 @@ export async function withShards<R>(
 ): Promise<R> {
   const declared = shardedServices(app, only);
   const settings = readProcessSettings(environmentOf(terminal));
-  return withDatabase(buildModel(app), settings, terminal, async (stores) => {
-    const others = [...stores.shards].filter(([, driver]) => driver !== stores.database);
-    const unreachable = await openAll(others);
-    try {
-      return await run(declared.map((each) => ({ ...each, ...placesOf(each.service, stores, unreachable) })));
-    } finally {
-      for (const [, driver] of others) await driver.close();
-    }
-  });
+  const lint = settings.mode === "production" ? "refuse" : "off";
+  return withDatabase(
+    buildModel(app),
+    settings,
+    terminal,
+    async (stores) => {
+      const others = [...stores.shards].filter(([, driver]) => driver !== stores.database);
+      const unreachable = await openAll(others);
+      try {
+        return await run(declared.map((each) => ({ ...each, lint, ...placesOf(each.service, stores, unreachable) })));
+      } finally {
+        for (const [, driver] of others) await driver.close();
+      }
+    },
+    "main",
+  );
 }
 
 type Declared = Pick<ShardedService, "service" | "shardBy" | "migrations">;

@@ -20,6 +20,8 @@ const things = contract("things", {
     }),
     mine: method({ response: Thing, cache: { ttl: "1m" } }),
     fresh: method({ response: Thing, access: "public" }),
+    asked: method({ response: t.Object({ by: t.String() }), access: "public", cache: { ttl: "1m" } }),
+    tenant: method({ response: t.Object({ of: t.String() }), cache: { ttl: "1m" } }),
   },
 });
 
@@ -35,6 +37,8 @@ async function createUnit() {
       },
       mine: async (_request, { principal }) => ({ id: principal.subject, made: ++made }),
       fresh: async () => ({ id: "fresh", made: ++made }),
+      asked: async (_request, { principal }) => ({ by: principal.subject }),
+      tenant: async (_request, { principal }) => ({ of: String(principal.claims.tenant) }),
     },
   });
   const clock = createManualClock();
@@ -92,6 +96,20 @@ describe("a method with `cache:`", () => {
     await assert.rejects(call("mine"), { code: "unauthenticated" });
   });
 
+  test("makes what all will get as if nobody were signed in", async () => {
+    const { call } = await createUnit();
+    assert.deepEqual(await call("asked", {}, user("admin")), { by: "" });
+    assert.deepEqual(await call("asked"), { by: "" });
+  });
+
+  test("tells callers apart by their claims, and not by their tokens", async () => {
+    const { call } = await createUnit();
+    const ada = (tenant: string, jti: string) => ({ ...user("ada"), claims: { tenant, jti } });
+    assert.deepEqual(await call("tenant", {}, ada("acme", "1")), { of: "acme" });
+    assert.deepEqual(await call("tenant", {}, ada("globex", "1")), { of: "globex" });
+    assert.deepEqual(await call("tenant", {}, ada("acme", "2")), { of: "acme" });
+  });
+
   test("keeps a declared not_found with all that it said, and no other error", async () => {
     const { call, made } = await createUnit();
     const absent = { code: "not_found", reason: "THING_UNKNOWN", message: "There is no absent.", executed: "yes" };
@@ -122,6 +140,24 @@ describe("a method with `cache:`", () => {
     await call("fresh");
     assert.deepEqual(await call("fresh"), { id: "fresh", made: 2 });
   });
+});
+
+test("an answer kept by another version is not served", async () => {
+  const driver = createMemoryCache();
+  await driver.open();
+  const cache = createCache({ driver, namespace: "things" });
+  const versions = [t.Object({ a: t.Integer() }), t.Object({ a: t.Integer(), b: t.Integer() })].map((response) => {
+    const definition = contract("things", {
+      methods: { get: method({ response, access: "public", cache: { ttl: "1m" } }) },
+    });
+    const unit = createTestUnit(service(definition, { methods: { get: async () => ({ a: 1, b: 2 }) } }), {
+      responses: cache,
+    });
+    return () => unit.calls.get("get")?.({}, createTestScope());
+  });
+  assert.deepEqual(await versions[0]?.(), { a: 1 });
+  assert.deepEqual(await versions[1]?.(), { a: 1, b: 2 });
+  assert.deepEqual(await versions[0]?.(), { a: 1 });
 });
 
 test("refuses a cache that cannot be, with the remedy", () => {

@@ -1,15 +1,15 @@
 import { hash } from "node:crypto";
-import type { CallContext, PlinthError } from "../base/index.ts";
-import { error, isError } from "../base/index.ts";
-import type { Cache } from "../cache/index.ts";
+import type { CallContext, CallScope, PlinthError, Principal } from "../base/index.ts";
+import { anonymous, error, isError } from "../base/index.ts";
+import type { Cache, LoadSource } from "../cache/index.ts";
 import type { Operation } from "./operation.ts";
 
 /**
  * Answers of a method, kept in the cache of its service (`cache:` in its contract). The call's access was checked before:
  * what is kept is only the work of the handler.
  *
- * Entries are told apart by method, request and who asks. A public method has one answer for all, unless its `cache:` says
- * `private`. A declared `not_found` is kept as well, for a short time; no other error is. Of those who want the same
+ * Entries are told apart by method and its version, request and who asks, claims included. A public method has one answer
+ * for all, made as if nobody were signed in, unless its `cache:` says `private`. A declared `not_found` is kept as well, for a short time; no other error is. Of those who want the same
  * answer at the same time, one handler works.
  */
 export type Handle = (request: unknown, context: CallContext) => unknown;
@@ -26,41 +26,55 @@ const plainKeyBytesMax = 256;
 export function cacheResponses(operation: Operation, handle: Handle, cache: Cache): Handle {
   const { cache: plan, response, errors } = operation;
   if (!plan || !response) return handle;
-  const keyOf = compileKey(operation);
-  const toKept = async (request: unknown, context: CallContext): Promise<Kept> => {
+  const isShared = operation.access === "public" && !plan.private;
+  const keyOf = compileKey(operation, isShared);
+  const toKept = async (request: unknown, call: CallContext, { primary }: LoadSource): Promise<Kept> => {
+    // What all will get is made for nobody in particular, and a fresh answer is not made of what a replica still has.
+    const context = isShared ? call.child({ principal: anonymous }) : call;
+    if (primary) context.position.demandCurrent();
     try {
       return { a: response.copy(await handle(request, context)) };
     } catch (thrown) {
       if (!isError(thrown) || thrown.code !== "not_found" || errors.get(thrown.reason) !== "not_found") throw thrown;
       const { reason, message, details } = thrown;
       return { e: { reason, message, ...(details && { details }) } };
+    } finally {
+      if (context !== call) (context as CallScope).finish();
     }
   };
   return async (request, context) => {
-    const kept = await cache.bind(context).getOrLoad<Kept>(keyOf(request, context), () => toKept(request, context), {
-      ttl: plan.ttlMs,
-      isNone: (found) => found.e !== undefined,
-      tags: plan.tagsOf?.(request) ?? [],
-      ...(plan.staleMs !== undefined && { stale: plan.staleMs }),
-      ...(plan.staleIfErrorMs !== undefined && { staleIfError: plan.staleIfErrorMs }),
-    });
+    const kept = await cache
+      .bind(context)
+      .getOrLoad<Kept>(keyOf(request, context), (source) => toKept(request, context, source), {
+        ttl: plan.ttlMs,
+        isNone: (found) => found.e !== undefined,
+        tags: plan.tagsOf?.(request) ?? [],
+        ...(plan.staleMs !== undefined && { stale: plan.staleMs }),
+        ...(plan.staleIfErrorMs !== undefined && { staleIfError: plan.staleIfErrorMs }),
+      });
     if (!kept.e) return kept.a;
     const { message, ...options } = kept.e;
     throw error("not_found", message, { ...options, executed: "yes" });
   };
 }
 
-function compileKey({
-  name,
-  request,
-  access,
-  cache: plan,
-}: Operation): (message: unknown, context: CallContext) => string {
-  const isShared = access === "public" && !plan?.private;
+function compileKey(
+  { name, request, response }: Operation,
+  isShared: boolean,
+): (message: unknown, context: CallContext) => string {
+  // Versions with another answer keep theirs apart: in a rolling deploy both are at work.
+  const version = hash("sha256", JSON.stringify(response?.outputJsonSchema), "base64url").slice(0, 8);
   return (message, { principal }) => {
     const asked = request.stringify(message);
-    const who = isShared ? "" : JSON.stringify([principal.kind, principal.subject, ...principal.scopes]);
+    const who = isShared ? "" : whoText(principal);
     const text = `${who}${asked}`;
-    return `plinth:${name}:${Buffer.byteLength(text) <= plainKeyBytesMax ? text : hash("sha256", text, "base64url")}`;
+    const short = Buffer.byteLength(text) <= plainKeyBytesMax ? text : hash("sha256", text, "base64url");
+    return `plinth:${name}:${version}:${short}`;
   };
+}
+
+/** All that a handler can see of who asks, but for what names a single token. */
+function whoText({ kind, subject, scopes, claims }: Principal): string {
+  const { jti: _token, iat: _issued, exp: _expires, nbf: _from, ...lasting } = claims;
+  return JSON.stringify([kind, subject, scopes, lasting]);
 }

@@ -3,7 +3,7 @@ import { appFlag, defineCommand, jsonFlag } from "../command.ts";
 export default defineCommand({
   describe: "Shows where the data of sharded services lives, and moves it",
   details:
-    'The database of DATABASE_URL is the shard called main; others have their addresses in DATABASE_SHARDS="b=postgres://… c=postgres://…". status compares directory, fences and migrations; add prepares a shard that DATABASE_SHARDS names; move and rebalance work while the app runs, and rebalance --plan only tells what would move. A move that was cut off is finished by resume, which also drops archives older than 7 days; abort N gives one up that has not switched.',
+    'The database of DATABASE_URL is the shard called main; others have their addresses in DATABASE_SHARDS="b=postgres://… c=postgres://…". status compares directory, fences and migrations; add prepares a shard that DATABASE_SHARDS names, and brings the tables of the service up to date on all of them; move and rebalance work while the app runs, and rebalance --plan only tells what would move. A move that was cut off is finished by resume, which also drops archives older than 7 days; abort N gives one up that has not switched.',
   args: [
     { name: "TOPIC", describe: "status, add, move, rebalance, resume or abort" },
     { name: "NAME", describe: "add: the shard; abort: the number of the move", optional: true },
@@ -35,6 +35,14 @@ export default defineCommand({
     }
     const app = await loadAppOf(terminal, flags.app);
     const isWell = await withShards(app, terminal, flags.service, async (services) => {
+      // Bucket 7 of one service is not bucket 7 of another, and neither is move 7.
+      if (services.length > 1 && (topic === "move" || topic === "abort")) {
+        const names = services.map(({ service }) => service).join(", ");
+        throw new StartError(
+          "SHARD_SERVICE_UNCLEAR",
+          `shards ${topic}: say of which service: --service, one of ${names}.`,
+        );
+      }
       const outcomes: boolean[] = [];
       for (const service of services) outcomes.push(await action(service, name, flags, terminal));
       return outcomes.every((outcome) => outcome);
