@@ -85,8 +85,7 @@ function guardText(schema: string, table: ShardedTable, name: string): string {
     : "";
   const change = (row: string, of: string) =>
     `insert into ${home}.plinth_changes (bucket, tbl, pk) values (${home}.plinth_bucket(${of}), ${literal(table.name)}, ${pk(row)});`;
-  return `
-create or replace function ${qualified(schema, name)}() returns trigger language plpgsql as $guard$
+  const body = `
 declare
   held text := current_setting('plinth.key', true);
   was text;
@@ -116,7 +115,16 @@ begin
     if tg_op = 'INSERT' or (tg_op = 'UPDATE' and ${pk("old")} <> ${pk("new")}) then ${change("new", "becomes")} end if;
   end if;
   return null;
-end $guard$`;
+end `;
+  const tag = dollarTag(body);
+  return `create or replace function ${qualified(schema, name)}() returns trigger language plpgsql as ${tag}${body}${tag}`;
+}
+
+/** A dollar quote that does not occur in the text it encloses: names of tables and columns may contain one. */
+function dollarTag(body: string): string {
+  let tag = "$guard$";
+  for (let i = 0; body.includes(tag); i++) tag = `$guard${i}$`;
+  return tag;
 }
 
 /**

@@ -120,6 +120,11 @@ describe("migrateShards", () => {
         /unique by t_mail_key \(mail\) within one shard only/,
       ],
       [
+        "create table t (k text primary key, mail text); create unique index one_mail on t (mail) include (k)",
+        { t: "k" },
+        /unique by one_mail \(mail\) within one shard only/,
+      ],
+      [
         "create table r (id int primary key); create table t (k text primary key, r int references r)",
         { t: "k" },
         /refers to r \(t_r_fkey\), which is not sharded/,
@@ -160,6 +165,39 @@ describe("migrateShards", () => {
       await problemsOf(fine.replace("parent uuid references a (k)", "parent uuid"), { c: "k", a: "k" }),
       [],
     );
+  });
+
+  it("guards tables whatever their names contain", async () => {
+    const sql = `create table "x$guard$" ("k$guard0$y" text not null, id text, primary key ("k$guard0$y", id))`;
+    const schema = schemaName();
+    const database = createDatabase({ driver: main, schema });
+    await migrateShards({
+      directory: createDatabase({ driver: main, schema: `${schema}_dir` }),
+      shards: new Map([["main", database]]),
+      service: "odd",
+      shardBy: { x$guard$: "k$guard0$y" },
+      migrations: [{ name: "0001-odd", sql }],
+    });
+    await database.sql`insert into "x$guard$" values ('ann', '1')`;
+    await database.sql`update plinth_fence set state = 'away'`;
+    await assert.rejects(database.sql`insert into "x$guard$" values ('ann', '2')`);
+  });
+
+  it("refuses unsafe steps when it is asked to", async () => {
+    const schema = schemaName();
+    const more = { name: "0002-index", sql: "create index slow on entries (amount)" };
+    const run = (migrations: readonly Migration[], lint?: "refuse") =>
+      migrateShards({
+        directory: createDatabase({ driver: main, schema: `${schema}_dir` }),
+        shards: new Map([["main", createDatabase({ driver: main, schema })]]),
+        service: "bank",
+        shardBy,
+        migrations,
+        ...(lint && { lint }),
+      });
+    await run(bankMigrations, "refuse");
+    await assert.rejects(run([...bankMigrations, more], "refuse"), { reason: "MIGRATION_UNSAFE" });
+    assert.deepEqual((await run([...bankMigrations, more])).get("main"), ["0002-index"]);
   });
 
   it("tags the platform's rows with the key they were written for", async () => {

@@ -21,6 +21,8 @@ export interface MigrateShardsOptions {
   readonly prepare?: (database: Database) => Promise<unknown>;
   /** Spread the buckets of a new service over all shards at once. For data that begins sharded. Default false. */
   readonly spread?: boolean;
+  /** "refuse": unsafe steps of `migrations` stop the start, as in `migrate`. Default "off". */
+  readonly lint?: "refuse" | "off";
   readonly clock?: Clock;
 }
 
@@ -33,7 +35,7 @@ export const shardCountMax = 64;
  * new version. Answers the names of the service's steps that were applied, by shard.
  */
 export async function migrateShards(options: MigrateShardsOptions): Promise<ReadonlyMap<string, readonly string[]>> {
-  const { directory, shards, service, shardBy, clock = systemClock } = options;
+  const { directory, shards, service, shardBy, lint = "off", clock = systemClock } = options;
   if (shards.size < 1 || shards.size > shardCountMax)
     throw new StartError("SHARD_COUNT", `service ${service} has ${shards.size} shards: name 1 to ${shardCountMax}`);
   await migrateDirectory(directory);
@@ -45,7 +47,7 @@ export async function migrateShards(options: MigrateShardsOptions): Promise<Read
     await claimIdentity(database, directoryId, service, name);
     await options.prepare?.(database);
     await tagPlatformTables(database);
-    const steps = options.migrations ? await migrate(database, options.migrations) : [];
+    const steps = options.migrations ? await migrate(database, options.migrations, { lint, clock }) : [];
     applied.set(
       name,
       steps.map((step) => step.name),

@@ -168,12 +168,13 @@ async function readCatalogue(database: Database): Promise<ReadonlyMap<string, En
         where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), '[]'::json),
       'primaryKey', coalesce((
         select json_agg(a.attname order by k.place)
-        from pg_index i, unnest(i.indkey::int[]) with ordinality k(num, place), pg_attribute a
+        from pg_index i, unnest((i.indkey::int[])[0:i.indnkeyatts - 1]) with ordinality k(num, place), pg_attribute a
         where i.indrelid = c.oid and i.indisprimary and a.attrelid = c.oid and a.attnum = k.num), '[]'::json),
       'uniques', coalesce((
+        -- Columns that an index only includes make nothing unique.
         select json_agg(json_build_object('name', x.relname, 'primary', i.indisprimary, 'columns', (
           select coalesce(json_agg(a.attname), '[]'::json) from pg_attribute a
-          where a.attrelid = c.oid and a.attnum = any(i.indkey::int[]))))
+          where a.attrelid = c.oid and a.attnum = any((i.indkey::int[])[0:i.indnkeyatts - 1]))))
         from pg_index i join pg_class x on x.oid = i.indexrelid
         where i.indrelid = c.oid and (i.indisunique or i.indisexclusion)), '[]'::json),
       'references', coalesce((
