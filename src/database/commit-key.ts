@@ -10,9 +10,10 @@ import { quoteName, sql } from "./sql.ts";
  *
  * A transaction with a key writes it, first of all, into `plinth_commits`. When the answer to its COMMIT is lost, another
  * session tries to write the same key. While the old transaction is still open that waits; as soon as it has ended, the
- * key is there (it committed) or not (it did not, and never will: what had written the key is gone). So the answer is
- * definite, never a guess. An old session that does not end by itself within half a second is ended: it was given up, and
- * whatever it was doing, it then did or did not.
+ * key is there with its number as `xmin` (it committed) or not (it did not, and never will: what had written the key is
+ * gone). So the answer is definite, never a guess. A key with another number is that of somebody who did the same work in
+ * between: ours did not happen. An old session that does not end by itself within half a second is ended: it was given
+ * up, and whatever it was doing, it then did or did not.
  *
  * Keys are kept for 7 days and then swept by whoever commits with one, 1,000 at a time. A key that is there from an
  * earlier transaction is refused: `COMMIT_KEY_USED`, which means that the work was done before.
@@ -65,13 +66,19 @@ export class CommitKey {
 
   async #ask(session: Session, timeoutMs: number): Promise<boolean> {
     const run = (text: string, values: readonly string[] = []) => session.query(text, values, { timeoutMs });
-    await run("begin");
+    // What the insert waited for must be seen by the next statement, whatever the role's default is.
+    await run("begin isolation level read committed");
     try {
       await run(`set local lock_timeout = ${oldSessionMs}`);
       const { rowCount } = await run("insert into plinth_commits (key) values ($1) on conflict do nothing", [
         this.#key,
       ]);
-      return rowCount === 0;
+      if (rowCount === 1) return false;
+      const { rows } = await run("select xmin::text = $2 as ours from plinth_commits where key = $1", [
+        this.#key,
+        this.#xid,
+      ]);
+      return rows[0]?.ours === true;
     } catch (thrown) {
       if (isError(thrown, "LOCK_NOT_AVAILABLE")) {
         await run("rollback");

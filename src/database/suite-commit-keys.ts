@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { createManualClock, isError } from "../base/index.ts";
+import { createManualClock, error, isError } from "../base/index.ts";
 import { commitKeysText } from "./commit-key.ts";
 import type { Database } from "./database.ts";
+import type { DatabaseDriver, Session } from "./driver.ts";
 import type { FaultyDatabase } from "./faulty.ts";
 import { createFaultyDatabase } from "./faulty.ts";
 import type { DatabaseClaim, DatabaseWorld } from "./suite-claim.ts";
@@ -16,6 +17,28 @@ async function setUp({ db, driver, database }: DatabaseWorld): Promise<{ faulty:
 
 const names = async (db: Database): Promise<unknown[]> =>
   (await db.sql<{ name: string }>`select name from item order by id`).map(({ name }) => name);
+
+/** The first COMMIT is lost with its connection, and `overtake` has run before anybody can ask about it. */
+function overtakenAtCommit(driver: DatabaseDriver, overtake: () => Promise<unknown>): DatabaseDriver {
+  let isLost = false;
+  const losing = (session: Session): Session => ({
+    script: (text, limits) => session.script(text, limits),
+    release: (broken) => session.release(broken),
+    async query(text, values, limits) {
+      if (text !== "commit" || isLost) return session.query(text, values, limits);
+      isLost = true;
+      await session.query("rollback", [], limits);
+      session.release(true);
+      await overtake();
+      throw error("unavailable", "It is gone.", { reason: "DATABASE_UNAVAILABLE", executed: "maybe" });
+    },
+  });
+  return Object.create(driver, {
+    acquire: {
+      value: async (options: Parameters<DatabaseDriver["acquire"]>[0]) => losing(await driver.acquire(options)),
+    },
+  });
+}
 
 /** Whether it happened is known. */
 export const commitKeyCases: readonly DatabaseClaim[] = [
@@ -53,6 +76,27 @@ export const commitKeyCases: readonly DatabaseClaim[] = [
       );
       assert.deepEqual([result, runs, faulty.lossCount], [2, 2, 1]);
       assert.deepEqual(await names(world.db), ["run 2"]);
+    },
+  },
+  {
+    name: "does not take the commit of another with the same key for its own",
+    async prove(world) {
+      await setUp(world);
+      const { db, driver } = world;
+      const insert = (on: Database, name: string): Promise<string> =>
+        on.transaction(
+          async (tx) => {
+            await tx.sql`insert into item (name) values (${name})`;
+            return name;
+          },
+          { key: "order-3" },
+        );
+      const cut = overtakenAtCommit(driver, () => insert(db, "theirs"));
+      await assert.rejects(
+        insert(await world.database({ driver: cut, schema: db.schema }), "mine"),
+        (thrown) => isError(thrown, "COMMIT_KEY_USED") && thrown.executed === "no",
+      );
+      assert.deepEqual(await names(db), ["theirs"]);
     },
   },
   {
