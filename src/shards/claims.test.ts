@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { bucketOf } from "./bucket.ts";
+import { sweepClaims } from "./claim-settlement.ts";
 import type { Bank } from "./fixtures/bank.ts";
-import { openBank, shardBy } from "./fixtures/bank.ts";
+import { openBank, setFence, shardBy } from "./fixtures/bank.ts";
 import { embedded } from "./fixtures/drivers.ts";
 import { createMover } from "./mover.ts";
 
@@ -84,6 +85,36 @@ describe("a claim", () => {
     await bank.db.at("bob").sql`update plinth_claims set state = 'void' where value = 'f@x'`;
     await take("f@x", "cid");
     assert.equal(await bank.db.directory.lookup("email", "f@x"), "cid");
+  });
+
+  it("is its own key's again when the directory did not hear of the release", async () => {
+    for (const state of ["confirmed", "pending"]) {
+      await take("g@x", "ann");
+      await bank.db.at("ann").sql`update plinth_claims set state = 'void' where value = 'g@x'`;
+      await bank.directory.sql`update claims set state = ${state} where value = 'g@x'`;
+      await take("g@x", "ann");
+      assert.equal(await bank.db.directory.lookup("email", "g@x"), "ann", state);
+    }
+  });
+
+  it("leaves nothing behind that is not swept: reservations after an hour, void rows after 7 days", async () => {
+    const sweep = () => sweepClaims({ directory: bank.directory, shards: bank.databases, service: "bank" });
+    await bank.db.directory.claim("email", "s1@x", "ann");
+    await take("s2@x", "bob");
+    await bank.directory.sql`
+      update claims set state = 'pending', expires_at = clock_timestamp() - interval '2 hours' where value in ('s1@x', 's2@x')`;
+    const [home] = await bank.directory.sql`select shard from buckets where bucket = ${bucketOf("ann")}`;
+    const { epoch } =
+      (await bank.on(home?.shard).sql`select epoch from plinth_fence where bucket = ${bucketOf("ann")}`)[0] ?? {};
+    await setFence(bank.on(home?.shard), bucketOf("ann"), "fenced", epoch);
+    assert.equal(await sweep(), 1, "what is on the way waits");
+    await setFence(bank.on(home?.shard), bucketOf("ann"), "open", epoch);
+    assert.equal(await sweep(), 1);
+    assert.deepEqual(await bank.directory.sql`select state from claims where value = 's1@x'`, []);
+    assert.deepEqual(await bank.directory.sql`select state from claims where value = 's2@x'`, [{ state: "confirmed" }]);
+    await bank.on(home?.shard).sql`update plinth_claims set at = at - interval '8 days' where value = 's1@x'`;
+    assert.equal(await sweep(), 1);
+    assert.equal(await sweep(), 0);
   });
 
   it("moves with its key", async () => {

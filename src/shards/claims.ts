@@ -1,6 +1,7 @@
 import type { PlinthError } from "../base/index.ts";
 import { error } from "../base/index.ts";
 import type { Database, Transaction } from "../database/index.ts";
+import { isVoid, settle } from "./claim-settlement.ts";
 
 /**
  * Names that are unique across all shards: an e-mail address, a slug. A value belongs to one key.
@@ -16,7 +17,8 @@ import type { Database, Transaction } from "../database/index.ts";
  * two leaves a reservation which, once it has run out (60 s), the next claimant settles by asking the shard: a row there
  * means taken. None means free, and a void row with the same token goes in its place, under which a late `confirm` fails.
  *
- * Claiming again for the same key is no error. Make the claim before the transaction, not in it: on the embedded engine
+ * Claiming again for the same key is no error. What was reserved and never confirmed is swept away after an hour, what was
+ * released after 7 days, by the mover's `sweep`. Make the claim before the transaction, not in it: on the embedded engine
  * it would wait for itself. Values have 1,024 characters at most; compare as you need (`email.toLowerCase()`).
  */
 export interface Directory {
@@ -52,25 +54,6 @@ interface ClaimRow {
 }
 
 export function createDirectory({ directory, service, at, newId }: ClaimsOptions): Directory {
-  /** Settles whether the key of `row` has the value after all; when not, it never will with that token. */
-  const settle = (name: string, value: string, row: ClaimRow): Promise<boolean> =>
-    at(row.key).transaction(async (tx) => {
-      // A row that is there wins; one that is being written is waited for.
-      const made = await tx.sql`
-        insert into plinth_claims (token, name, value, state, shard_key)
-        values (${row.token}::text::uuid, ${name}, ${value}, 'void', ${row.key}) on conflict (token) do nothing returning 1 as one`;
-      if (made.length > 0) {
-        await tx.sql`
-          delete from plinth_claims where token in (
-            select token from plinth_claims where state = 'void' and shard_key = ${row.key}
-              and at < clock_timestamp() - interval '7 days' limit 100)`;
-        return false;
-      }
-      const [found] = await tx.sql<{ state: string }>`
-        select state from plinth_claims where token = ${row.token}::text::uuid`;
-      return found?.state === "confirmed";
-    });
-
   const find = async (name: string, value: string): Promise<ClaimRow | undefined> => {
     const [row] = await directory.sql<ClaimRow>`
       select key, token::text as token, state, expires_at > clock_timestamp() as live from claims
@@ -120,9 +103,13 @@ export function createDirectory({ directory, service, at, newId }: ClaimsOptions
         if (fresh) return made(fresh);
         const row = await find(name, value);
         if (!row) continue;
-        if (row.key === key && (row.state === "confirmed" || row.live)) return made(row.token);
-        if (row.state === "pending" && row.live) throw pending(name);
-        if (await settle(name, value, row)) {
+        if (row.state === "pending" && row.live) {
+          if (row.key !== key) throw pending(name);
+          // Given up after all, or about to be made true, which must not be disturbed.
+          if (!(await isVoid(at(key), row.token))) return made(row.token);
+        }
+        // The key's own claim too: its release may not have come to the directory's ears.
+        if (await settle(at(row.key), { ...row, name, value })) {
           if (row.key === key) return made(row.token);
           throw taken(name);
         }

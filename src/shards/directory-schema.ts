@@ -62,7 +62,20 @@ create table claims (
 );
 `;
 
-export const directoryMigrations: readonly Migration[] = [{ name: "0001-directory", sql: directory }];
+const rates = `
+-- Of whoever asked for the move; who goes on with it keeps to it.
+alter table moves add column rows_per_second double precision;
+`;
+
+const pendingClaims = `
+create index claims_pending on claims (service, expires_at) where state = 'pending';
+`;
+
+export const directoryMigrations: readonly Migration[] = [
+  { name: "0001-directory", sql: directory },
+  { name: "0002-rates", sql: rates },
+  { name: "0003-pending-claims", sql: pendingClaims },
+];
 
 export async function migrateDirectory(database: Database): Promise<void> {
   await migrate(database, directoryMigrations, { set: "directory", ahead: "allow" });

@@ -44,18 +44,20 @@ async function guardTable(session: DatabaseSession, { schema, flags }: Database,
   }
   const name = nameFor("plinth_guard", table.name);
   await session.script(guardText(schema, table, name));
-  const found = await session.sql`
-    select 1 as one from pg_trigger where tgrelid = to_regclass(${live}) and tgname = 'plinth_guard'`;
-  if (found.length > 0) return;
-  await session.transaction((tx) =>
-    tx.script(
-      `set local lock_timeout = '10s';
-       create trigger plinth_guard after insert or update or delete on ${live}
-         for each row execute function ${qualified(schema, name)}();
-       create trigger plinth_guard_truncate before truncate on ${live}
-         execute function ${quoteName(schema)}.plinth_refuse_truncate()`,
-    ),
-  );
+  const home = quoteName(schema);
+  const triggers = {
+    plinth_guard: `after insert or update or delete on ${live} for each row execute function ${qualified(schema, name)}()`,
+    plinth_guard_truncate: `before truncate on ${live} execute function ${home}.plinth_refuse_truncate()`,
+    ...(table.isPlatform && {
+      plinth_guard_sweep: `before delete on ${live} for each row execute function ${home}.plinth_spare_closed()`,
+    }),
+  };
+  const found = await session.sql<{ name: string }>`
+    select tgname as name from pg_trigger where tgrelid = to_regclass(${live})`;
+  const missing = Object.entries(triggers).filter(([trigger]) => !found.some((each) => each.name === trigger));
+  if (missing.length === 0) return;
+  const script = missing.map(([trigger, text]) => `create trigger ${trigger} ${text}`).join(";\n");
+  await session.transaction((tx) => tx.script(`set local lock_timeout = '10s';\n${script}`));
 }
 
 /** The tables that have a guard: those that somebody once declared, in whichever version of the service. */

@@ -3,6 +3,7 @@ import { after, before, describe, it } from "node:test";
 import { newId, StartError } from "../base/index.ts";
 import type { Database, Migration } from "../database/index.ts";
 import { createDatabase, migrate } from "../database/index.ts";
+import { bucketOf } from "./bucket.ts";
 import { readBuckets } from "./bucket-map.ts";
 import { citusStatements } from "./citus.ts";
 import { bankMigrations, openBank, shardBy } from "./fixtures/bank.ts";
@@ -227,6 +228,15 @@ describe("migrateShards", () => {
       { id: "m2", shard_key: null },
     ]);
     assert.deepEqual(await bank.on("main").sql`select shard_key from plinth_outbox`, [{ shard_key: "ann" }]);
+    const sweep = () => bank.on("main").sql`delete from plinth_inbox where id in ('m1', 'm2') returning id`;
+    await bank.on("main").transaction(async (tx) => {
+      await tx.sql`insert into plinth_inbox (id, shard_key) values ('m3', 'bob')`;
+    });
+    const annBucket = bucketOf("ann");
+    await bank.on("main").sql`update plinth_fence set state = 'fenced' where bucket = ${annBucket}`;
+    assert.deepEqual(await sweep(), [{ id: "m2" }], "a row of a closed bucket does not keep the others");
+    await bank.on("main").sql`update plinth_fence set state = 'open' where bucket = ${annBucket}`;
+    assert.deepEqual(await sweep(), [{ id: "m1" }]);
     await bank.db.at("bob").sql`update plinth_inbox set id = id || '!'`;
     await bank.db.at("bob").sql`delete from plinth_inbox`;
   });

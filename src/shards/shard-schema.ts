@@ -118,10 +118,31 @@ create table plinth_claims (
 create index plinth_claims_void on plinth_claims (at) where state = 'void';
 `;
 
+/**
+ * Old rows of the platform are deleted by sweepers, many at a time and past the router. One row whose bucket is closed
+ * is left for the next time, so that it does not keep the others.
+ */
+const sweeps = `
+create function plinth_spare_closed() returns trigger language plpgsql as $$
+declare
+  held text := current_setting('plinth.key', true);
+  is_open boolean;
+begin
+  if held = '*' or old.shard_key is null or substr(held, 2) = old.shard_key then return old; end if;
+  execute format(
+    'select true from %I.plinth_fence where bucket = %I.plinth_bucket($1) and state = ''open'' for share',
+    tg_table_schema, tg_table_schema
+  ) into is_open using old.shard_key;
+  if is_open then return old; end if;
+  return null;
+end $$;
+`;
+
 export const shardMigrations: readonly Migration[] = [
   { name: "0001-fence", sql: fence },
   { name: "0002-keys", sql: keys },
   { name: "0003-claims", sql: claims },
+  { name: "0004-sweeps", sql: sweeps },
 ];
 
 export async function migrateShardSchema(database: Database): Promise<void> {
