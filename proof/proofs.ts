@@ -2,6 +2,7 @@ import { cache } from "./cache/proof.ts";
 import { embedded } from "./embedded/proof.ts";
 import { ledger } from "./ledger/proof.ts";
 import { mutants } from "./mutants/proof.ts";
+import { postgres } from "./postgres/proof.ts";
 import type { Proof } from "./proof.ts";
 import { replica } from "./replica/proof.ts";
 import { restart } from "./restart/proof.ts";
@@ -14,6 +15,7 @@ export const proofs: Readonly<Record<string, Proof>> = {
   embedded,
   ledger,
   mutants,
+  postgres,
   replica,
   restart,
   schedules,
