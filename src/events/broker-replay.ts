@@ -116,7 +116,7 @@ export function createBrokerReplay(database: Database): BrokerReplay {
       await database.sql`delete from ${subscriptions} where subscription = ${subscription}`;
       const rows = await database.sql`
         delete from ${deliveries} d using (
-          select seq from ${deliveries} where subscription = ${subscription} order by seq limit ${stepMax}::int
+          select seq from ${deliveries} where subscription = ${subscription} order by seq limit ${stepMax}::int for update
         ) old
         where d.subscription = ${subscription} and d.seq = old.seq returning 1 as one`;
       return rows.length;

@@ -1,12 +1,12 @@
 import type { Database, Fragment } from "../database/index.ts";
-import { quoteName, sql } from "../database/index.ts";
+import { isConflict, quoteName, sql } from "../database/index.ts";
 import type { Delivery, SubscriptionSpec, SubscriptionStats } from "./driver.ts";
 import type { EventMessage } from "./event.ts";
 import { hashOf } from "./event.ts";
 import { isoText } from "./iso-text.ts";
 import type { MessageRow } from "./outbox.ts";
 import { toMessage } from "./outbox.ts";
-import { unsyncedOn } from "./unsynced.ts";
+import { unsyncedOn, unsyncedUnless } from "./unsynced.ts";
 
 /**
  * The tables of the broker that lives in a database, and every statement on them. Times are the database's: the clocks
@@ -21,7 +21,8 @@ import { unsyncedOn } from "./unsynced.ts";
  *
  * What is not waited for. On a server, claims, their ends and moves out of an outbox do not wait for the disk. When
  * the server dies the last of them may be undone: an event is in its outbox again, or delivered again, and the inbox lets
- * it go. An effect that is on the disk has everything before it on the disk too.
+ * it go. An effect that is on the disk has everything before it on the disk too. What may be to blame for a death is
+ * waited for: claims of what was claimed before, and all of the first minute after the server came up.
  */
 export interface BrokerTables {
   ensure(specs: readonly SubscriptionSpec[]): Promise<void>;
@@ -77,6 +78,7 @@ const countMax = 100_000;
 export function createBrokerTables(database: Database, { epochCheck = true } = {}): BrokerTables {
   const { schema } = database;
   const unsynced = unsyncedOn(database);
+
   const hasEpoch = epochCheck ? sql`d.epoch = r.epoch and d.owner = r.owner` : sql`true`;
   const subscriptions = sql.id(schema, "subscriptions");
   const messages = sql.id(schema, "messages");
@@ -91,6 +93,15 @@ export function createBrokerTables(database: Database, { epochCheck = true } = {
     ), placed as (
       insert into ${deliveries} (subscription, seq, source, key)
       select s.subscription, m.seq, m.source, m.key from stored m join ${subscriptions} s on s.type = m.type
+    )`;
+
+  /** Locks what is still held, always in the same order: renewals and acknowledgements have rows in common. */
+  const heldOf = (claimed: readonly ClaimedDelivery[], isHeld: Fragment): Fragment => sql`
+    held as materialized (
+      select d.subscription, d.seq from ${deliveries} d
+      join json_to_recordset(${JSON.stringify(claimed.map(toHeld))}::text::json)
+        as r(subscription text, seq bigint, epoch bigint, owner text) on d.subscription = r.subscription and d.seq = r.seq
+      where ${unsynced} and ${isHeld} order by d.subscription, d.seq for update of d
     )`;
 
   return {
@@ -133,36 +144,53 @@ export function createBrokerTables(database: Database, { epochCheck = true } = {
         ? sql`d.claimed_until < statement_timestamp()`
         : sql`d.claimed_until is null and d.ready_at <= statement_timestamp()`;
       const own = inHand.map(({ seq }) => seq);
-      const rows = await database.sql<ClaimedRow>`
+      const counts = suspects
+        ? sql`true`
+        : unsyncedUnless(database, sql`exists (select 1 from candidate where attempts > 0)`);
+      const claimOnce = () => database.sql<ClaimedRow | OrphanRow>`
         with candidate as (
           -- "+ 0" keeps the planner, which knows nothing of a table that is empty most of the time, off the primary key.
-          select d.seq, coalesce(d.message, d.seq) as message from ${deliveries} d
-          where ${unsynced} and d.subscription = ${subscription} and ${free} and not (d.seq = any(${own}::bigint[]))
+          select d.seq, coalesce(d.message, d.seq) as message, d.attempts from ${deliveries} d
+          where d.subscription = ${subscription} and ${free} and not (d.seq = any(${own}::bigint[]))
             and not exists (
               select 1 from ${deliveries} e
               where e.subscription = d.subscription and e.source = d.source and e.key = d.key and e.seq + 0 < d.seq
             )
           order by d.seq limit ${limit}::int for update of d skip locked
+        ), orphan as (
+          -- What a retirement left behind that was broken off: there is nothing to deliver, and its key would wait for ever.
+          delete from ${deliveries} d using candidate c
+          where d.subscription = ${subscription} and d.seq = c.seq
+            and not exists (select 1 from ${messages} m where m.seq = c.message)
+          returning d.seq
+        ), claimed as (
+          update ${deliveries} d set attempts = d.attempts + 1, epoch = d.epoch + 1, owner = ${owner},
+            first_failed_at = coalesce(d.first_failed_at, d.claimed_until),
+            claimed_until = statement_timestamp() + ${leaseMs}::float8 * interval '1 ms'
+          from candidate c join ${messages} m on m.seq = c.message
+          where ${counts} and d.subscription = ${subscription} and d.seq = c.seq
+          returning d.seq::text as seq, d.epoch::text as epoch, d.attempts as attempt, d.replay::text as replay, d.again,
+            ${isoText(sql`d.first_failed_at`)} as first_failed_at, m.id::text as id, m.type, m.source, m.key,
+            m.payload::text as payload, m.at, m.traceparent, m.tracestate, m.sequence::text as sequence
         )
-        update ${deliveries} d set attempts = d.attempts + 1, epoch = d.epoch + 1, owner = ${owner},
-          first_failed_at = coalesce(d.first_failed_at, d.claimed_until),
-          claimed_until = statement_timestamp() + ${leaseMs}::float8 * interval '1 ms'
-        from candidate c join ${messages} m on m.seq = c.message
-        where d.subscription = ${subscription} and d.seq = c.seq
-        returning d.seq::text as seq, d.epoch::text as epoch, d.attempts as attempt, d.replay::text as replay, d.again,
-          ${isoText(sql`d.first_failed_at`)} as first_failed_at, m.id::text as id, m.type, m.source, m.key,
-          m.payload::text as payload, m.at, m.traceparent, m.tracestate, m.sequence::text as sequence`;
-      return rows
-        .map((row) => toClaimed({ subscription, owner }, row))
-        .sort((a, b) => (BigInt(a.seq) < BigInt(b.seq) ? -1 : 1));
+        select c.*, o.count as orphans from (select count(*)::int as count from orphan) o left join claimed c on true
+        where c.seq is not null or o.count > 0`;
+      for (;;) {
+        const rows = await claimOnce();
+        const claimed = rows.filter((row): row is ClaimedRow => row.seq !== null);
+        if (claimed.length === 0 && rows.length > 0) continue;
+        return claimed
+          .map((row) => toClaimed({ subscription, owner }, row))
+          .sort((a, b) => (BigInt(a.seq) < BigInt(b.seq) ? -1 : 1));
+      }
     },
     async acknowledge(claimed) {
-      const rows = claimed.map(toHeld);
-      const gone = await database.sql<{ subscription: string; seq: string }>`
-        delete from ${deliveries} d
-        using json_to_recordset(${JSON.stringify(rows)}::text::json) as r(subscription text, seq bigint, epoch bigint, owner text)
-        where ${unsynced} and d.subscription = r.subscription and d.seq = r.seq and ${hasEpoch}
-        returning d.subscription, d.seq::text as seq`;
+      const gone = await onceMore(
+        () => database.sql<{ subscription: string; seq: string }>`
+          with ${heldOf(claimed, hasEpoch)}
+          delete from ${deliveries} d using held h where d.subscription = h.subscription and d.seq = h.seq
+          returning d.subscription, d.seq::text as seq`,
+      );
       const known = new Set(gone.map(({ subscription, seq }) => `${seq} ${subscription}`));
       return claimed.map(({ subscription, seq }) => known.has(`${seq} ${subscription}`));
     },
@@ -177,11 +205,12 @@ export function createBrokerTables(database: Database, { epochCheck = true } = {
       return rows.length > 0;
     },
     async renew(claimed, leaseMs) {
-      const rows = claimed.map(toHeld);
-      await database.sql`
-        update ${deliveries} d set claimed_until = clock_timestamp() + ${leaseMs}::float8 * interval '1 ms'
-        from json_to_recordset(${JSON.stringify(rows)}::text::json) as r(subscription text, seq bigint, epoch bigint, owner text)
-        where ${unsynced} and d.subscription = r.subscription and d.seq = r.seq and d.epoch = r.epoch and d.owner = r.owner`;
+      await onceMore(
+        () => database.sql`
+          with ${heldOf(claimed, sql`d.epoch = r.epoch and d.owner = r.owner`)}
+          update ${deliveries} d set claimed_until = clock_timestamp() + ${leaseMs}::float8 * interval '1 ms'
+          from held h where d.subscription = h.subscription and d.seq = h.seq`,
+      );
     },
     async expireOthers(process) {
       await database.sql`
@@ -228,22 +257,32 @@ export function createBrokerTables(database: Database, { epochCheck = true } = {
     },
     async deleteOld(retentionMs, limit) {
       // Subscription by subscription, so that each is one look into an index.
-      const rows = await database.sql`
-        delete from ${messages} where seq in (
-          select m.seq from ${messages} m
-          where m.published_at < clock_timestamp() - ${retentionMs}::float8 * interval '1 ms'
-            and not exists (
-              select 1 from (select distinct subscription from ${subscriptions}) s where exists (
-                select 1 from ${deliveries} d where d.subscription = s.subscription and d.seq = m.seq and d.message is null
-              ) or exists (
-                select 1 from ${deliveries} d where d.subscription = s.subscription and d.message = m.seq
-              )
-            )
-          limit ${limit}::int for update of m skip locked
-        ) returning 1 as one`;
-      return rows.length;
+      const isDone = sql`not exists (
+        select 1 from (select distinct subscription from ${subscriptions}) s where exists (
+          select 1 from ${deliveries} d where d.subscription = s.subscription and d.seq = m.seq and d.message is null
+        ) or exists (
+          select 1 from ${deliveries} d where d.subscription = s.subscription and d.message = m.seq
+        )
+      )`;
+      return database.transaction(async (tx) => {
+        const candidates = await tx.sql<{ seq: string }>`
+          select m.seq::text as seq from ${messages} m
+          where m.published_at < clock_timestamp() - ${retentionMs}::float8 * interval '1 ms' and ${isDone}
+          limit ${limit}::int for update of m skip locked`;
+        if (candidates.length === 0) return 0;
+        // Judged anew now that they are held: a replay that ended while they were looked for has deliveries of them.
+        const rows = await tx.sql`
+          delete from ${messages} m where m.seq = any(${candidates.map(({ seq }) => seq)}::bigint[]) and ${isDone}
+          returning 1 as one`;
+        return rows.length;
+      });
     },
   };
+}
+
+/** Deliveries were dropped, and none was claimed. */
+interface OrphanRow {
+  readonly seq: null;
 }
 
 type ClaimedRow = MessageRow & {
@@ -254,6 +293,16 @@ type ClaimedRow = MessageRow & {
   readonly again: boolean;
   readonly first_failed_at: string | null;
 };
+
+/** For what changes nothing when it is done twice. */
+async function onceMore<R>(run: () => Promise<R>): Promise<R> {
+  try {
+    return await run();
+  } catch (thrown) {
+    if (!isConflict(thrown)) throw thrown;
+    return run();
+  }
+}
 
 function toHeld({ subscription, seq, epoch, owner }: ClaimedDelivery) {
   return { subscription, seq, epoch, owner };

@@ -1,0 +1,166 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { newId, systemClock } from "../base/index.ts";
+import { createDatabase } from "../database/index.ts";
+import postgres from "../engines/postgres/index.ts";
+import { skipWithoutPostgresBinaries, startPostgres } from "../engines/postgres/server.fixture.ts";
+import type { ClaimedDelivery } from "./broker-tables.ts";
+import { createBrokerTables } from "./broker-tables.ts";
+import type { Stage } from "./fixtures/stage.ts";
+import { openStage, pick } from "./fixtures/stage.ts";
+import { migrateBroker } from "./migrations.ts";
+import { mail, messageOf, numbered } from "./suite-probe.ts";
+
+let stage: Stage;
+before(async () => {
+  stage = await openStage();
+});
+after(() => stage.close());
+
+const claim = {
+  subscription: mail.subscription,
+  limit: 8,
+  suspects: false,
+  owner: "p1/b1",
+  leaseMs: 60_000,
+  inHand: [],
+};
+
+async function tablesOf(schema: string) {
+  const database = createDatabase({ driver: stage.driver, schema });
+  await migrateBroker(database);
+  return { database, tables: createBrokerTables(database) };
+}
+
+describe("the broker's tables", () => {
+  it("keep a message that a replay delivers again while it is being looked at for deletion", async () => {
+    const { tables, database } = await tablesOf("tables_sweep");
+    await tables.ensure([mail]);
+    await tables.publish([messageOf(), messageOf()]);
+    await database.sql`delete from deliveries`;
+    await database.sql`update messages set published_at = published_at - interval '8 days'`;
+    const sweeping = createBrokerTables(
+      createDatabase({
+        schema: "tables_sweep",
+        driver: {
+          ...pick(stage.driver),
+          async acquire(options) {
+            const session = await stage.driver.acquire(options);
+            return {
+              script: session.script.bind(session),
+              release: session.release.bind(session),
+              async query(text, values, limits) {
+                const result = await session.query(text, values, limits);
+                if (text.includes("for update of m skip locked")) {
+                  // What a replay has committed since this statement took its snapshot.
+                  await session.query(
+                    `insert into tables_sweep.deliveries (subscription, seq, source, key, message)
+                     select 'mail.send', 1000, source, key, seq from tables_sweep.messages order by seq limit 1`,
+                    [],
+                    limits,
+                  );
+                }
+                return result;
+              },
+            };
+          },
+        },
+      }),
+    );
+    assert.equal(await sweeping.deleteOld(7 * 86_400_000, 10), 1);
+    const left = await database.sql`
+      select 1 from deliveries d join messages m on m.seq = d.message`;
+    assert.equal(left.length, 1);
+  });
+
+  it("drop deliveries whose message is gone, and deliver what waited behind them", async () => {
+    const { tables, database } = await tablesOf("tables_orphans");
+    await tables.ensure([mail]);
+    await tables.publish([...numbered("a", 20), ...numbered("b", 1)]);
+    // A retirement that was broken off after its first step, and a subscription that is there again.
+    await database.sql`delete from subscriptions`;
+    await database.sql`update messages set published_at = published_at - interval '8 days'`;
+    assert.equal(await tables.deleteOld(7 * 86_400_000, 100), 21);
+    await tables.ensure([mail]);
+    const message = messageOf({ key: "a" });
+    await tables.publish([message]);
+    const claimed = await tables.claim(claim);
+    assert.deepEqual(
+      claimed.map(({ delivery }) => delivery.message.id),
+      [message.id],
+    );
+    const [row] = await database.sql`select count(*)::int as count from deliveries`;
+    assert.equal(row?.count, 1);
+    assert.deepEqual(await tables.claim(claim), []);
+  });
+});
+
+const url = process.env.PLINTH_TEST_POSTGRES_URL;
+
+describe("the broker's tables on Postgres", { skip: url ? false : "PLINTH_TEST_POSTGRES_URL is not set" }, () => {
+  it("renew and end the same deliveries at a time, in whatever order they are named", async () => {
+    const driver = postgres.ports.database?.(new URL(url ?? ""));
+    assert.ok(driver);
+    const real = await openStage(driver);
+    try {
+      const database = createDatabase({ driver, schema: `events_test_${newId().replaceAll("-", "")}` });
+      await migrateBroker(database);
+      const tables = createBrokerTables(database);
+      await tables.ensure([mail]);
+      await tables.publish(Array.from({ length: 5 }, () => messageOf()));
+      const claimed = await tables.claim(claim);
+      // Each row takes long, so that the two meet in the middle.
+      await database.session((session) =>
+        session.script(`
+          create function slow() returns trigger language plpgsql as $$
+            begin perform pg_sleep(0.1); return coalesce(new, old); end $$;
+          create trigger slow before update or delete on deliveries for each row execute function slow()`),
+      );
+      const backwards: readonly ClaimedDelivery[] = [...claimed].reverse();
+      const [, ended] = await Promise.all([tables.renew(claimed, 60_000), tables.acknowledge(backwards)]);
+      assert.deepEqual(ended, Array(5).fill(true));
+      assert.deepEqual(await database.sql`select 1 from deliveries`, []);
+      await database.session((session) => session.script(`drop schema ${database.schema} cascade`));
+    } finally {
+      await real.close();
+    }
+  });
+});
+
+describe("the broker's tables on a server that an event takes down", { skip: skipWithoutPostgresBinaries }, () => {
+  it("count the attempts of that event", async () => {
+    const server = await startPostgres();
+    const driver = postgres.ports.database?.(server.url);
+    assert.ok(driver);
+    try {
+      await driver.open();
+      const database = createDatabase({ driver, schema: "plinth_broker" });
+      await migrateBroker(database);
+      const tables = createBrokerTables(database);
+      await tables.ensure([mail]);
+      await tables.publish([messageOf()]);
+      const attempts: number[] = [];
+      const claimAny = async () => {
+        const request = { ...claim, leaseMs: 100 };
+        const [found] = [...(await tables.claim(request)), ...(await tables.claim({ ...request, suspects: true }))];
+        return found;
+      };
+      while (attempts.length < 4) {
+        const claimed = await claimAny().catch(() => undefined);
+        if (!claimed) {
+          await systemClock.sleep(50);
+          continue;
+        }
+        attempts.push(claimed.delivery.attempt);
+        // As the kernel does when memory runs out: the server starts over, and forgets what is not on the disk.
+        const backend = await database.sql<{ pid: number }>`select pg_backend_pid() as pid`.catch(() => []);
+        if (backend[0]) process.kill(backend[0].pid, "SIGKILL");
+        await systemClock.sleep(200);
+      }
+      assert.deepEqual(attempts, [1, 2, 3, 4]);
+    } finally {
+      await driver.close();
+      await server.dispose();
+    }
+  });
+});
