@@ -10,7 +10,7 @@ import type {
 } from "./cache-options.ts";
 import { Core } from "./core.ts";
 import type { CacheFlags } from "./driver.ts";
-import type { Answer, Filling, Loaded, LoadSource } from "./fills.ts";
+import type { Answer, Filling, Loaded, LoadSource } from "./flight.ts";
 import { toJsonText } from "./json-text.ts";
 import {
   checkKey,
@@ -30,16 +30,20 @@ import type { CacheStats } from "./stats.ts";
  * Promised:
  * - Values are plain JSON, copied in and out: who changes what it got harms nobody.
  * - Once `invalidate`, `delete` or `clear` has resolved, this process reads nothing older, and no load that began before
- *   can store its result, in no process that shares the engine. Other processes read nothing older from the engine; from
- *   their near tier for the few milliseconds that a message takes, and at the very worst for its time to live (`near.ts`).
- * - Of those who miss the same entry at the same time, one loads it: in one process always; between processes as long as
- *   the load takes less than `waitMax`, and its holder answers.
+ *   can store its result, in no process that shares the engine. Other processes read nothing older from the engine, nor
+ *   from a load that began before; from their near tier for the few milliseconds that a message takes, and at the very
+ *   worst for its time to live (`near.ts`). A question to the engine that is on its way already is shared, so an answer
+ *   may be older by one round trip. While the engine gives no leases, because it is full or gone, a load that is under way
+ *   is shared for up to 10 s, whatever another process has removed.
+ * - Of those who miss the same entry at the same time, one loads it: in one process as long as the load takes less than
+ *   10 s, and its call is not cancelled; between processes as long as it takes less than `waitMax`, and its holder answers.
+ *   A load that never ends holds nobody but its own caller (`fills.ts`).
  * - An engine that fails, hangs or is gone makes misses, never errors, and after the first ones no delay either. What
  *   could not be removed from it is removed before this process reads from it again.
  * - Errors of a load go to those who wait for it, and are not remembered. With `staleIfError` they get the last good value.
  * - What is loaded from is not overrun when the cache is lost: `fill-gate.ts`.
  * - What is no longer fresh is given only to who asked for that, by `stale` or `staleIfError`, and never when it was
- *   invalidated: an invalidation is no expiry.
+ *   invalidated, in whichever process, and be it while the load was failing: an invalidation is no expiry.
  *
  * Not promised: that anything is kept. Nor, while an engine cannot be reached, that other processes miss what was
  * invalidated here: then the time to live bounds how old an answer can be (10 % more than asked for, at most, since
@@ -234,7 +238,7 @@ class View implements Cache {
     void sampler.compare({
       key,
       found: hit,
-      cached: async () => (shield.nearest(key) ?? (await shield.getManyFar([key]))[0])?.value,
+      cached: async () => (await shield.peek(key))?.value,
       truth: async () => (await gate.run(() => load({ primary: true }), undefined))?.text,
     });
   }

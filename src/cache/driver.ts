@@ -31,6 +31,12 @@ export interface CacheDriver {
     options?: CacheLeaseOptions,
   ): Promise<CacheLookup>;
 
+  /**
+   * Whether `set` would still take this fence, which was given for these tags: false from the moment at which an operation
+   * that voids it has resolved, in any process.
+   */
+  isCurrent(namespace: string, key: string, tags: readonly string[], fence: string): Promise<boolean>;
+
   /** Gives a lease back unfilled, so that nobody waits for it. Harmless when it is void. */
   release(namespace: string, key: string, fence: string): Promise<void>;
 

@@ -50,6 +50,7 @@ export function createFaultyCache(
     close: () => driver.close(),
     getMany: (namespace, keys) => through(() => driver.getMany(namespace, keys)),
     getOrLease: (namespace, key, tags, how) => through(() => driver.getOrLease(namespace, key, tags, how)),
+    isCurrent: (namespace, key, tags, fence) => through(() => driver.isCurrent(namespace, key, tags, fence)),
     release: (namespace, key, fence) => through(() => driver.release(namespace, key, fence)),
     set: (namespace, key, value, write) => through(() => driver.set(namespace, key, value, write)),
     delete: (namespace, keys, removal) => through(() => driver.delete(namespace, keys, removal)),

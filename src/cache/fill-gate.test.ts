@@ -46,6 +46,24 @@ test("lets nobody wait longer than half of its remaining time, and who leaves, l
   await left;
 });
 
+test("a load that never ends holds its place for thirty seconds, and its caller waits on", async () => {
+  const clock = createManualClock();
+  const cache = createCache({ driver: createMemoryCache({ clock }), namespace: "n", fillsMax: 2, clock });
+  const hung = ["a", "b"].map((key) => cache.getOrLoad(key, () => new Promise<string>(() => {})));
+  let settledCount = 0;
+  for (const each of hung) void each.finally(() => settledCount++);
+  const fill = async () => {
+    const outcome = cache.getOrLoad("c", () => "loaded").catch((thrown) => thrown.reason);
+    await clock.advance(1100);
+    return outcome;
+  };
+  await clock.advance(20_000);
+  assert.equal(await fill(), "BULKHEAD_FULL");
+  await clock.advance(9000);
+  assert.equal(await fill(), "loaded");
+  assert.equal(settledCount, 0);
+});
+
 test("a cache that is lost at once loads no more than it may, and gives the last good value to who asked for that", async () => {
   const clock = createManualClock();
   const driver = createMemoryCache({ clock });

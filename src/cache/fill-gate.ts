@@ -1,7 +1,8 @@
 import type { CallContext, Clock } from "../base/index.ts";
 import { StartError, systemClock } from "../base/index.ts";
-import type { Bulkhead } from "../resilience/index.ts";
-import { createBulkhead, untilCancelled } from "../resilience/index.ts";
+import type { Bulkhead, TimeLimit } from "../resilience/index.ts";
+import { createBulkhead, createTimeLimit, untilCancelled } from "../resilience/index.ts";
+import { leaseMs } from "./driver.ts";
 import { fillsLimited } from "./errors.ts";
 
 export interface FillGateOptions {
@@ -15,7 +16,9 @@ export interface FillGateOptions {
 
 /**
  * What stands between a cold cache and the database: `concurrentMax` loads run, 1,024 wait for at most 1 s, the rest is
- * refused with `BULKHEAD_FULL`. A database that slows down gets fewer by itself.
+ * refused with `BULKHEAD_FULL`. A database that slows down gets fewer by itself. A load that takes longer than `leaseMs`
+ * (30 s), after which its result could not be stored, gives its place away: who wants its answer goes on waiting for it,
+ * but loads that hang do not keep all others out for good.
  *
  * With `perSecondMax` no more than that begin in a second, and a tenth more at once; who would have to wait for more than
  * 1 s, or half of its remaining time, is refused with `CACHE_FILLS_LIMITED`. Turns are given in order.
@@ -25,6 +28,7 @@ export class FillGate {
   limitedCount = 0;
 
   readonly #clock: Clock;
+  readonly #placeLimit: TimeLimit;
   readonly #everyMs: number;
   readonly #aheadMs: number;
   /** When the next turn would be, were all taken evenly. */
@@ -38,6 +42,7 @@ export class FillGate {
       );
     }
     this.#clock = clock;
+    this.#placeLimit = createTimeLimit({ name: `a cache fill of ${namespace}`, limit: leaseMs, clock });
     this.#everyMs = perSecondMax === undefined ? 0 : 1000 / perSecondMax;
     this.#aheadMs = this.#everyMs * Math.floor((perSecondMax ?? 0) / 10);
     this.bulkhead = createBulkhead({
@@ -51,7 +56,12 @@ export class FillGate {
 
   async run<T>(work: () => Promise<T>, context: CallContext | undefined): Promise<T> {
     if (this.#everyMs > 0) await this.#turn(context);
-    return this.bulkhead.run(work, context);
+    let answer: Promise<T> | undefined;
+    await this.bulkhead.run(async () => {
+      answer = work();
+      await this.#placeLimit(answer).then(leave, leave);
+    }, context);
+    return answer as Promise<T>;
   }
 
   async #turn(context: CallContext | undefined): Promise<void> {
@@ -70,5 +80,6 @@ export class FillGate {
   }
 }
 
+const leave = (): void => {};
 const queueMax = 1024;
 const waitMsMax = 1000;

@@ -22,7 +22,7 @@ export type {
   CacheWrite,
 } from "./driver.ts";
 export { holdMs, leaseMs, tombstoneMs } from "./driver.ts";
-export type { LoadSource } from "./fills.ts";
+export type { LoadSource } from "./flight.ts";
 export type { MemoryCacheOptions } from "./memory.ts";
 export { createMemoryCache } from "./memory.ts";
 export type { NearStats, NearTier, NearTierOptions } from "./near.ts";

@@ -75,6 +75,81 @@ test("lets who waits for another process leave when its call is over", async () 
   loads[0]?.resolve(1);
 });
 
+test("a load that never ends keeps those who joined it for ten seconds, and nobody who comes later", async () => {
+  const { clock, one, loads, load } = setUp();
+  let isOver = false;
+  void one.getOrLoad("a", load).then(() => {
+    isOver = true;
+  });
+  const joined = [one.getOrLoad("a", load), one.getOrLoad("a", load)];
+  await clock.advance(9990);
+  assert.equal(loads.length, 1);
+  await clock.advance(10);
+  assert.equal(loads.length, 2);
+  const later = one.getOrLoad("a", load);
+  await clock.advance(0);
+  assert.equal(loads.length, 2);
+  loads[1]?.resolve("second");
+  assert.deepEqual(await Promise.all([...joined, later]), ["second", "second", "second"]);
+  await clock.advance(1);
+  assert.equal(await one.get("a"), "second");
+  assert.equal(isOver, false);
+  loads[0]?.resolve("first");
+  await clock.advance(60);
+  assert.equal(isOver, true, "who led it has waited");
+  assert.equal(await one.get("a"), "second");
+});
+
+test("a load of between ten and thirty seconds is stored, one that took longer is given and not stored", async () => {
+  const { clock, one, loads, load } = setUp();
+  for (const [key, ms] of [
+    ["slow", 29_000],
+    ["slower", 31_000],
+  ] as const) {
+    const answer = one.getOrLoad(key, load);
+    await clock.advance(ms);
+    loads.at(-1)?.resolve("loaded");
+    assert.equal(await answer, "loaded");
+    await clock.advance(1);
+  }
+  assert.deepEqual(await one.getMany(["slow", "slower"]), ["loaded", undefined]);
+});
+
+test("does not join a load whose own call was cancelled, and does not wait for its lease", async () => {
+  const { clock, one, loads, load } = setUp();
+  const deadlines = createDeadlines(clock);
+  const leader = new CallScope({ principal: anonymous, caller: "test", deadline: clock.now() + 5000, deadlines });
+  const left = assert.rejects(one.bind(leader).getOrLoad("a", load), { code: "cancelled" });
+  await clock.advance(0);
+  leader.cancel(error("cancelled", "gone"));
+  await left;
+  const answer = one.getOrLoad("a", load);
+  await clock.advance(1);
+  assert.equal(loads.length, 2);
+  loads[1]?.resolve("second");
+  assert.equal(await answer, "second");
+});
+
+test("asks a shared engine once for all who would join a load at the same time, and lets them join one that is silent", async () => {
+  const clock = createManualClock();
+  const faulty = createFaultyCache(createMemoryCache({ clock }), { clock });
+  const cache = createCache({ driver: faulty, namespace: "n", clock });
+  let end: (value: string) => void = () => {};
+  const load = () => new Promise<string>((resolve) => (end = resolve));
+  const first = cache.getOrLoad("a", load);
+  await clock.advance(0);
+  const before = faulty.operationCount;
+  const joined = Array.from({ length: 100 }, () => cache.getOrLoad("a", load));
+  await clock.advance(0);
+  assert.deepEqual([faulty.operationCount - before, cache.stats.joinCount], [1, 100]);
+  faulty.faults.hang = true;
+  const last = cache.getOrLoad("a", load);
+  await clock.advance(300);
+  assert.deepEqual([cache.stats.joinCount, cache.stats.loadCount], [101, 1]);
+  end("loaded");
+  assert.deepEqual(new Set(await Promise.all([first, ...joined, last])), new Set(["loaded"]));
+});
+
 test("gives what is stale to all while one process loads it anew, and loads it once", async () => {
   const { clock, one, other, loads, load } = setUp();
   const options = { ttl: "1s", stale: "10s" } as const;

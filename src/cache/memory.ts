@@ -110,6 +110,11 @@ class MemoryCache implements CacheDriver {
     return { found, fence: `${lease.token}:${holder}`, isBusy: false, primary };
   }
 
+  async isCurrent(namespace: string, key: string, tags: readonly string[], fence: string): Promise<boolean> {
+    const tagNames = tags.map((tag) => join(namespace, tag));
+    return this.#isGood(fence, namespace, join(namespace, key), tagNames);
+  }
+
   async release(namespace: string, key: string, fence: string): Promise<void> {
     const id = join(namespace, key);
     const lease = this.#leases.peek(id);
@@ -122,13 +127,8 @@ class MemoryCache implements CacheDriver {
     const tagNames = options.tags.map((tag) => join(namespace, tag));
     const nowMs = this.#clock.now();
     const { fence, version: rowVersion } = options;
-    let version = this.#notes.version;
-    if (fence !== undefined) {
-      const [token, holder] = partsOf(fence);
-      version = holder;
-      if (this.#leaseOf(id, nowMs)?.token !== token) return false;
-      if (!this.#notes.isCurrent(version, namespace, tagNames)) return false;
-    }
+    if (fence !== undefined && !this.#isGood(fence, namespace, id, tagNames)) return false;
+    const version = fence === undefined ? this.#notes.version : partsOf(fence)[1];
     if (rowVersion !== undefined && rowVersion < this.#newestVersion(id, nowMs)) return false;
     if (rowVersion !== undefined && fence === undefined) this.#bury(id, rowVersion, nowMs);
     this.#leases.delete(id);
@@ -189,6 +189,12 @@ class MemoryCache implements CacheDriver {
     }
     this.#entries.delete(id);
     return undefined;
+  }
+
+  #isGood(fence: string, namespace: string, id: string, tagNames: readonly string[]): boolean {
+    const [token, holder] = partsOf(fence);
+    const lease = this.#leaseOf(id, this.#clock.now());
+    return lease?.token === token && this.#notes.isCurrent(holder, namespace, tagNames);
   }
 
   #leaseOf(id: string, nowMs: number): Lease | undefined {

@@ -89,6 +89,16 @@ test("drops everything when messages may be lost, makes no copies until they are
   assert.equal(near.get("n", "a"), undefined);
 });
 
+test("shows a copy to who checks on it without counting that, nor keeping it longer than others", () => {
+  const { near, found } = setUp({ entriesMax: 2 });
+  for (const key of ["a", "b"]) near.keep("n", key, found(key), near.mark());
+  assert.deepEqual([near.peek("n", "a")?.value, near.peek("n", "c"), near.stats.hitCount], ["a", undefined, 0]);
+  near.keep("n", "c", found("c"), near.mark());
+  assert.equal(near.peek("n", "a"), undefined);
+  near.remove({ kind: "keys", namespace: "n", names: ["b"] });
+  assert.equal(near.peek("n", "b"), undefined);
+});
+
 test("is bounded by entries and by memory, and keeps none that is too large, nor the older one in its place", () => {
   const few = setUp({ entriesMax: 2 });
   for (const key of ["a", "b", "c"]) few.near.keep("n", key, few.found(key), few.near.mark());
@@ -138,7 +148,7 @@ test("answers from this process what it has loaded, set or read before, without 
   value.list.push(2);
   assert.deepEqual(await cache.getMany(["a", "b"]), [{ list: [1] }, 2]);
   assert.equal(faulty.operationCount, before);
-  assert.deepEqual([cache.stats.nearHitCount, cache.stats.hitCount], [1, 4]);
+  assert.deepEqual([cache.stats.nearHitCount, cache.stats.hitCount], [3, 4]);
   assert.deepEqual(await cache.getMany(["a", "c"]), [{ list: [1] }, undefined]);
 });
 

@@ -36,6 +36,8 @@ export interface NearTier {
   /** The engine tells of removals: copies are made. */
   readonly isWatching: boolean;
   get(namespace: string, key: string): CacheFound | undefined;
+  /** The same, but it is no use of the copy: neither counted, nor a reason to keep it longer than others. */
+  peek(namespace: string, key: string): CacheFound | undefined;
   mark(): NearMark;
   /** `isAlone`: the engine could not be reached when this was loaded. */
   keep(namespace: string, key: string, found: CacheFound, mark: NearMark, isAlone?: boolean): void;
@@ -129,16 +131,15 @@ class Near implements NearTier {
   }
 
   get(namespace: string, key: string): CacheFound | undefined {
-    const copy = this.#copies.get(join(namespace, "k", key));
-    if (copy === undefined) return undefined;
-    const nowMs = this.#clock.now();
-    if (copy.usedUntil <= nowMs || !this.#notes.isCurrent(copy.version, namespace, copy.names)) {
-      this.#copies.delete(join(namespace, "k", key));
-      return undefined;
-    }
-    this.#counts.hitCount++;
-    const { value, tags, freshUntil, storedAt } = copy;
-    return { value, tags, freshMs: freshUntil - nowMs, ageMs: nowMs - storedAt };
+    const id = join(namespace, "k", key);
+    const found = this.#foundIn(this.#copies.get(id), namespace);
+    if (found) this.#counts.hitCount++;
+    else this.#copies.delete(id);
+    return found;
+  }
+
+  peek(namespace: string, key: string): CacheFound | undefined {
+    return this.#foundIn(this.#copies.peek(join(namespace, "k", key)), namespace);
   }
 
   mark(): NearMark {
@@ -186,6 +187,14 @@ class Near implements NearTier {
     this.#unwatch();
     this.isWatching = false;
     this.#flush();
+  }
+
+  #foundIn(copy: Copy | undefined, namespace: string): CacheFound | undefined {
+    const nowMs = this.#clock.now();
+    if (!copy || copy.usedUntil <= nowMs || !this.#notes.isCurrent(copy.version, namespace, copy.names))
+      return undefined;
+    const { value, tags, freshUntil, storedAt } = copy;
+    return { value, tags, freshMs: freshUntil - nowMs, ageMs: nowMs - storedAt };
   }
 
   #flush(): void {

@@ -56,6 +56,7 @@ export function createSharedEngine(driver: CacheDriver, options: { clock: Clock;
         close: async () => {},
         getMany: (namespace, keys) => late(driver.getMany(namespace, keys)),
         getOrLease: (namespace, key, tags, how) => late(driver.getOrLease(namespace, key, tags, how)),
+        isCurrent: (namespace, key, tags, fence) => late(driver.isCurrent(namespace, key, tags, fence)),
         release: (namespace, key, fence) => driver.release(namespace, key, fence),
         async set(namespace, key, value, write) {
           const stored = await driver.set(namespace, key, value, write);

@@ -72,11 +72,17 @@ export class Shield {
     }
   }
 
+  /** Others can remove here what this process does not hear of. */
+  get isShared(): boolean {
+    return this.#driver.flags.shared;
+  }
+
   async getMany(keys: readonly string[]): Promise<readonly (CacheFound | undefined)[]> {
     const near = this.#near;
     if (!near) return this.getManyFar(keys);
     const copies = keys.map((key) => near.get(this.#namespace, key));
     const missing = keys.filter((_, index) => copies[index] === undefined);
+    this.#stats.nearHitCount += keys.length - missing.length;
     if (missing.length === 0) return copies;
     const far = await this.getManyFar(missing);
     let next = 0;
@@ -124,6 +130,11 @@ export class Shield {
     return this.#near?.get(this.#namespace, key);
   }
 
+  /** What would be answered now, for who checks on it: not counted as a use. */
+  async peek(key: string): Promise<CacheFound | undefined> {
+    return this.#near?.peek(this.#namespace, key) ?? (await this.getManyFar([key]))[0];
+  }
+
   /**
    * Stores what was loaded. False: refused, since it was invalidated meanwhile, or a newer version is known. Undefined: the
    * engine failed.
@@ -138,6 +149,12 @@ export class Shield {
   /** Keeps what was loaded while the engine could not be reached, in this process alone. */
   fillAlone(key: string, value: string, write: CacheWrite, mark: NearMark | undefined): void {
     if (mark) this.#keepNear(key, value, write, mark, true);
+  }
+
+  /** Whether what is loaded under this fence would still be stored. Undefined: the engine failed, or may not be read yet. */
+  async isCurrent(key: string, tags: readonly string[], fence: string): Promise<boolean | undefined> {
+    if (!(await this.#isPaid())) return undefined;
+    return this.#try("check", () => this.#driver.isCurrent(this.#namespace, key, tags, fence));
   }
 
   async release(key: string, fence: string): Promise<void> {

@@ -43,6 +43,41 @@ const leases: readonly Claim[] = [
       ["the key is deleted", ({ driver, namespace }) => driver.delete(namespace, ["a"])],
       ["a tag of it is invalidated", ({ driver, namespace }) => driver.invalidate(namespace, ["tag"])],
       ["the namespace is cleared", ({ driver, namespace }) => driver.clear(namespace)],
+      ["the key is set", ({ set }) => set("a", "other", ["tag"])],
+    ] as readonly [string, (bench: Bench) => Promise<unknown>][]
+  ).map(([event, happen]) => ({
+    name: `says that a fence is good, until ${event}, by another process too`,
+    async prove(bench: Bench) {
+      const { driver, namespace, options, lease } = bench;
+      const other = await options.makeDriver();
+      await other.open();
+      const asker = driver.flags.shared ? other : driver;
+      const fence = await lease("a", ["tag"]);
+      await lease("b", ["other"]);
+      await driver.invalidate(namespace, ["unknown"]);
+      assert.equal(await asker.isCurrent(namespace, "a", ["tag"], fence), true);
+      await happen(bench);
+      assert.equal(await asker.isCurrent(namespace, "a", ["tag"], fence), false);
+      await other.close();
+    },
+  })),
+  {
+    name: "says that a fence is good while it is released, or somebody insisted, until one of them stores",
+    async prove({ driver, namespace, lease, fill }) {
+      const first = await lease("a");
+      await driver.release(namespace, "a", first);
+      assert.equal(await driver.isCurrent(namespace, "a", [], first), true);
+      const second = await lease("a", [], { insist: true });
+      assert.equal(await driver.isCurrent(namespace, "a", [], first), true);
+      assert.equal(await fill("a", "1", second), true);
+      assert.equal(await driver.isCurrent(namespace, "a", [], first), false);
+    },
+  },
+  ...(
+    [
+      ["the key is deleted", ({ driver, namespace }) => driver.delete(namespace, ["a"])],
+      ["a tag of it is invalidated", ({ driver, namespace }) => driver.invalidate(namespace, ["tag"])],
+      ["the namespace is cleared", ({ driver, namespace }) => driver.clear(namespace)],
     ] as readonly [string, (bench: Bench) => Promise<unknown>][]
   ).map(([event, happen]) => ({
     name: `lets nobody wait for a load that is void because ${event}`,

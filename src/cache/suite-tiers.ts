@@ -49,6 +49,13 @@ interface Claim {
   prove(bench: Bench): Promise<void>;
 }
 
+const changes: readonly [string, (cache: Cache) => Promise<void>][] = [
+  ["invalidate", (cache) => cache.invalidate("tag")],
+  ["delete", (cache) => cache.delete("a")],
+  ["clear", (cache) => cache.clear()],
+  ["set", (cache) => cache.set("a", "new", { tags: ["tag"] })],
+];
+
 const freshness: readonly Claim[] = [
   {
     name: "reads nothing older in this process once an invalidation has resolved, whatever others read meanwhile",
@@ -71,14 +78,7 @@ const freshness: readonly Claim[] = [
       await Promise.all(readers);
     },
   },
-  ...(
-    [
-      ["invalidate", (cache) => cache.invalidate("tag")],
-      ["delete", (cache) => cache.delete("a")],
-      ["clear", (cache) => cache.clear()],
-      ["set", (cache) => cache.set("a", "new", { tags: ["tag"] })],
-    ] as readonly [string, (cache: Cache) => Promise<void>][]
-  ).map(([how, change]) => ({
+  ...changes.map(([how, change]) => ({
     name: `reads nothing older in another process after ${how}, within the lag`,
     async prove({ make, options }: Bench) {
       const [one, other] = [await make(), await make()];
@@ -91,6 +91,26 @@ const freshness: readonly Claim[] = [
         await options.wait(options.lagMsMax);
         assert.equal(await other.getOrLoad("a", () => "new", { tags: ["tag"] }), "new");
       }
+    },
+  })),
+  ...changes.map(([how, change]) => ({
+    name: `joins no load that began before another process's ${how}`,
+    async prove({ make, options }: Bench) {
+      const [one, other] = [await make(), await make()];
+      if (!one.flags.shared) return;
+      const slow = pendingLoad();
+      const before = one.getOrLoad<unknown>("a", slow.load, { tags: ["tag"] });
+      await until(options, async () => one.stats.loadCount === 1);
+      const joined = Array.from({ length: 5 }, () => one.getOrLoad<unknown>("a", () => "new", { tags: ["tag"] }));
+      await until(options, async () => one.stats.joinCount === 5);
+      await change(other);
+      const after = Array.from({ length: 5 }, () => one.getOrLoad<unknown>("a", () => "new", { tags: ["tag"] }));
+      await turns(20);
+      slow.resolve("old");
+      assert.deepEqual(await Promise.all(after), Array(5).fill("new"));
+      assert.deepEqual(await Promise.all([before, ...joined]), Array(6).fill("old"), "who asked before");
+      await settled(options);
+      assert.equal(await one.get("a"), "new");
     },
   })),
   {
@@ -244,6 +264,25 @@ const staleness: readonly Claim[] = [
       assert.equal(cache.stats.staleErrorCount, 1);
     },
   },
+  {
+    name: "gives nothing stale when loading fails, though it was there when it began, after another process invalidated it",
+    async prove({ make, options }) {
+      const [one, other] = [await make(), await make()];
+      if (!one.flags.shared) return;
+      const given = { ttl: 60, staleIfError: "60s", tags: ["tag"] } as const;
+      await one.getOrLoad<unknown>("a", () => "old", given);
+      await settled(options);
+      await options.wait(100);
+      const failing = pendingLoad();
+      const answer = one.getOrLoad<unknown>("a", failing.load, given);
+      await until(options, async () => one.stats.loadCount === 2);
+      await other.invalidate("tag");
+      failing.reject(new Error("down"));
+      await assert.rejects(answer, /down/);
+      assert.equal(await other.getOrLoad<unknown>("a", () => "new", given), "new", "its lease was given back");
+      assert.equal(one.stats.staleErrorCount, 0);
+    },
+  },
 ];
 
 const texts: readonly Claim[] = [
@@ -277,6 +316,18 @@ const texts: readonly Claim[] = [
 ];
 
 const claims: readonly Claim[] = [...freshness, ...stampedes, ...staleness, ...texts];
+
+function pendingLoad() {
+  let settle: { resolve(value: unknown): void; reject(thrown: unknown): void };
+  const value = new Promise<unknown>((resolve, reject) => {
+    settle = { resolve, reject };
+  });
+  return {
+    load: () => value,
+    resolve: (text: unknown) => settle.resolve(text),
+    reject: (thrown: unknown) => settle.reject(thrown),
+  };
+}
 
 async function turns(count: number): Promise<void> {
   for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));

@@ -19,6 +19,7 @@ import {
   getManyScript,
   getOrLeaseScript,
   invalidateScript,
+  isCurrentScript,
   releaseScript,
   setScript,
 } from "./scripts.ts";
@@ -139,6 +140,17 @@ export class RedisCache implements CacheDriver {
     return { found, fence: JSON.stringify([token, holder, ...generations]), isBusy: false, primary: primary === 1 };
   }
 
+  async isCurrent(namespace: string, key: string, tags: readonly string[], fence: string): Promise<boolean> {
+    const name = this.#nameOf(namespace, key);
+    const [token, , ...generations] = JSON.parse(fence) as string[];
+    const reply = await this.#connection.evaluate(
+      isCurrentScript,
+      [`${name}l:${key}`],
+      [`${name}t:`, token as string, ...shown(tags, generations)],
+    );
+    return reply === 1;
+  }
+
   async release(namespace: string, key: string, fence: string): Promise<void> {
     const [token, holder] = JSON.parse(fence) as [string, string];
     await this.#connection.evaluate(releaseScript, [`${this.#nameOf(namespace, key)}l:${key}`], [token, holder]);
@@ -160,7 +172,7 @@ export class RedisCache implements CacheDriver {
       version === undefined ? "" : String(version),
       String(tombstoneMs),
       ...(fence === undefined ? this.#message(removed) : ["", ""]),
-      ...[namespaceTag, ...tags].flatMap((tag, index) => [tag, generations[index] ?? ""]),
+      ...shown(tags, generations),
     ]);
     return reply === 1;
   }
@@ -251,6 +263,11 @@ function toFound(reply: FoundReply | null | undefined): CacheFound | undefined {
   if (!reply) return undefined;
   const [value, leftMs, keptMs, staleMs, tags] = reply;
   return { value, freshMs: leftMs - staleMs, ageMs: Math.max(0, keptMs - leftMs), tags };
+}
+
+/** Each tag with the generation that a fence holds of it. */
+function shown(tags: readonly string[], generations: readonly string[]): string[] {
+  return [namespaceTag, ...tags].flatMap((tag, index) => [tag, generations[index] ?? ""]);
 }
 
 function keysOf(name: string, key: string): [string, string, string] {

@@ -95,6 +95,15 @@ for i = 1, #generations do reply[4 + i] = generations[i] end
 return reply
 `);
 
+/** KEYS: lease. ARGV: tag prefix, token, and for each tag its name and the generation that the fence holds. Gives 1 or 0. */
+export const isCurrentScript = defineScript(`
+if redis.call('HGET', KEYS[1], 'k') ~= ARGV[2] then return 0 end
+for i = 3, #ARGV, 2 do
+  if redis.call('GET', ARGV[1] .. ARGV[i]) ~= ARGV[i + 1] then return 0 end
+end
+return 1
+`);
+
 /** KEYS: lease. ARGV: token, holder. The token stays: others may have it, who insisted. */
 export const releaseScript = defineScript(`
 local lease = redis.call('HMGET', KEYS[1], 'k', 'h')
