@@ -22,7 +22,8 @@ import { Replica } from "./replica.ts";
  *
  * **How.** Each read becomes one number: the place in the primary's log that a replica must have reached. Replicas that
  * are known to be there come first, of these the least busy. One that is not there yet may take `waitMs` to get there, if
- * it usually is that near; then the primary answers. A replica that fails is put aside for 250 ms, doubling up to 15 s,
+ * it usually is that near; then the primary answers. A place beyond all that is known is checked with the primary first: a
+ * caller who made it up gets the primary at once, and no replica waits for it. A replica that fails is put aside for 250 ms, doubling up to 15 s,
  * and asked again by the probe. After a failover the replicas of the new primary serve again once they have passed a
  * restart point on its timeline.
  *
@@ -120,6 +121,8 @@ export class Replicas {
       const name = log.name as string;
       const known = position?.at(name);
       if (known === placeUnknown) return undefined;
+      // It may come from outside: what the primary itself has not reached, no replica is kept busy with.
+      if (known !== undefined && !this.#isReached(known) && known > (await log.current()).place) return undefined;
       if (known === undefined && (stalenessMs === undefined || position?.othersCurrent)) {
         const { place } = await log.current();
         position?.advance(name, place);
@@ -134,6 +137,12 @@ export class Replicas {
       if (isError(thrown)) return undefined;
       throw thrown;
     }
+  }
+
+  /** As far as is known without asking. */
+  #isReached(place: bigint): boolean {
+    const { latest } = this.log;
+    return (latest !== undefined && latest.place >= place) || this.#members.some((member) => member.place >= place);
   }
 
   /** Those that are there, then those that may get there; of these the least busy, and all in turn. */
