@@ -18,6 +18,8 @@ export interface Peers {
   linkTo(operation: Operation): Link;
   /** How the connections are, by group. */
   states(): readonly (readonly [group: string, state: RpcClientState])[];
+  /** This process takes leave: it holds up none that leaves as well. */
+  quiesce(): void;
   close(): Promise<void>;
 }
 
@@ -85,6 +87,9 @@ export function createPeers(options: PeersOptions): Peers {
       };
     },
     states: () => [...groups].map(([group, client]) => [group, client.state]),
+    quiesce() {
+      for (const client of groups.values()) client.quiesce();
+    },
     async close() {
       await Promise.all([...groups.values(), ...outside.values()].map((client) => client.close()));
     },

@@ -35,8 +35,8 @@ export interface ChannelOptions {
   readonly callCountMax: number;
   readonly pendingBytesMax: number;
   readonly window: StreamWindow;
-  /** The server sends us away. */
-  onLeave(): void;
+  /** The server sends us away: `leave` is to be called soon. */
+  onLeave(channel: Channel): void;
   /** Does the server do streams? */
   readonly hasStreams: boolean;
   /** Does it take and tell positions? */
@@ -148,8 +148,7 @@ export class Channel {
         this.#pending.get(payload.uvarint())?.context.position.merge(payload.string());
         break;
       case frameKind.goaway:
-        this.#options.onLeave();
-        this.leave();
+        this.#options.onLeave(this);
         break;
       default:
         throw protocolBroken(`a server may not send frames of kind ${kind}`);

@@ -13,6 +13,8 @@ export interface RpcClientLimits {
   readonly queuedCalls: number;
   /** For how long after the last connection was lost, or the first wanted, calls wait. Then RPC_UNREACHABLE at once. 1 s. */
   readonly queueMs: number;
+  /** For how long a server that leaves is still called while there is no other. 3 s. */
+  readonly leaveMs: number;
   /** After so long, give or take a fifth, a connection is replaced by a new one, whose host name is resolved anew. 5 min. */
   readonly connectionMs: number;
   readonly connectMs: number;
@@ -33,6 +35,7 @@ export const defaultClientLimits: RpcClientLimits = {
   pendingBytes: 8 * 1024 * 1024,
   queuedCalls: 1024,
   queueMs: 1000,
+  leaveMs: 3000,
   connectionMs: 300_000,
   connectMs: 1000,
   handshakeMs: 5000,

@@ -9,7 +9,8 @@ import { defaultClientLimits } from "./client-limits.ts";
 import type { DialOptions } from "./dial.ts";
 import { clientBusy, clientClosed, methodUnknown, unreachable } from "./errors.ts";
 import { keysOf, requireFrameBytes } from "./handshake.ts";
-import type { LinkState } from "./link.ts";
+import { LastResort } from "./last-resort.ts";
+import type { LinkEvents, LinkState } from "./link.ts";
 import { Link } from "./link.ts";
 import type { RpcLog } from "./log.ts";
 import type { CompiledMethod, RpcMethod } from "./method.ts";
@@ -45,6 +46,8 @@ export interface RpcClient {
   /** Connects ahead of the first call. Resolves with the first connection, rejects when none comes in time. */
   connect(): Promise<void>;
   readonly state: RpcClientState;
+  /** This process takes leave itself: from now on a server that leaves is left at once, though there may be no other. */
+  quiesce(): void;
   /** Ends all connections; calls in flight fail with RPC_CONNECTION_LOST. */
   close(): Promise<void>;
 }
@@ -53,8 +56,9 @@ export interface RpcClient {
  * Calls methods of a service in other processes.
  *
  * Connects on first use, then keeps its connections. Each call goes to the less busy of two connections picked at random;
- * an address without a connection gets no calls until it has one again. While there is none at all, calls wait a little
- * (a server that restarts costs time, not errors), but never for long and never many.
+ * an address without a connection gets no calls until it has one again. A server that leaves gets no new ones, except
+ * while there is no other, for 3 s at most. While there is none at all, calls wait a little (a server that restarts costs
+ * time, not errors), but never for long and never many.
  *
  * Errors of its own have `executed` "no" unless the call may have reached a handler: RPC_UNREACHABLE, RPC_QUEUE_FULL,
  * RPC_CLIENT_BUSY, RPC_METHOD_UNKNOWN, RPC_SECRET_REFUSED, RPC_VERSION_REFUSED; RPC_CONNECTION_LOST is "maybe" once the
@@ -71,7 +75,9 @@ class TcpRpcClient implements RpcClient {
   readonly #random: Random;
   readonly #links: readonly Link[];
   readonly #queue: CallQueue<Channel>;
+  readonly #lastResort: LastResort;
   #ready: Channel[] = [];
+  #isQuiet = false;
   #isClosed = false;
 
   constructor(options: RpcClientOptions) {
@@ -86,6 +92,8 @@ class TcpRpcClient implements RpcClient {
       queuedMax: this.#limits.queuedCalls,
       failure: () => this.#failure(),
     });
+    const { leaveMs } = this.#limits;
+    this.#lastResort = new LastResort({ clock: this.#clock, leaveMs, onEmpty: () => this.#markIfDown() });
     const { tls } = options;
     const dialOptions: DialOptions = {
       name: options.name,
@@ -99,7 +107,12 @@ class TcpRpcClient implements RpcClient {
     const copies = Array.from({ length: this.#limits.connectionsPerAddress });
     const addresses = parseAddresses(options.addresses).flatMap((address) => copies.map(() => address));
     this.#links = addresses.map((address) => {
-      const events = { onReady: () => this.#onReady(), onDown: () => this.#onDown() };
+      const events: LinkEvents = {
+        onReady: () => this.#onReady(),
+        onDown: () => this.#onDown(),
+        onLeave: (channel) => this.#onLeave(channel),
+        onEnd: (channel) => this.#lastResort.forget(channel),
+      };
       return new Link(address, dialOptions, events, options.log);
     });
   }
@@ -140,6 +153,11 @@ class TcpRpcClient implements RpcClient {
   connect(): Promise<void> {
     if (this.#ready.length > 0) return Promise.resolve();
     return new Promise((resolve, reject) => this.#enqueue({ method: -1, go: () => resolve(), fail: reject }));
+  }
+
+  quiesce(): void {
+    this.#isQuiet = true;
+    this.#lastResort.leaveAll();
   }
 
   async close(): Promise<void> {
@@ -183,7 +201,9 @@ class TcpRpcClient implements RpcClient {
     const one = usable(ready[first], method);
     const other = ready.length > 1 ? usable(ready[(first + step) % ready.length], method) : undefined;
     if (one && other) return other.inFlight < one.inFlight ? other : one;
-    return one ?? other ?? ready.find((channel) => usable(channel, method));
+    if (one || other) return one ?? other;
+    const rest = ready.length > 0 ? ready : this.#lastResort.channels;
+    return rest.find((channel) => usable(channel, method));
   }
 
   /** Nothing is ready for this call: say why at once, or let it wait. */
@@ -243,6 +263,7 @@ class TcpRpcClient implements RpcClient {
 
   #onReady(): void {
     this.#refresh();
+    this.#lastResort.leaveAll();
     for (const waiting of this.#queue.markUp()) {
       const channel = waiting.method === -1 ? this.#ready[0] : this.#pick(waiting.method);
       if (channel) waiting.go(channel);
@@ -253,12 +274,20 @@ class TcpRpcClient implements RpcClient {
   #onDown(): void {
     const wasReady = this.#ready.length > 0;
     this.#refresh();
-    if (this.#ready.length === 0 && !this.#isClosed) {
-      this.#queue.markDown();
-      // In a rolling restart the next process may leave before our pause for the one that came back is over.
-      if (wasReady) for (const link of this.#links) link.hurry();
-    }
+    this.#markIfDown();
+    // In a rolling restart the next process may leave before our pause for the one that came back is over.
+    if (wasReady && this.#ready.length === 0) for (const link of this.#links) link.hurry();
     if (this.#isRefused()) this.#queue.failAll(this.#failure());
+  }
+
+  #onLeave(channel: Channel): void {
+    const hasOther = this.#links.some((link) => link.channel);
+    if (hasOther || this.#isQuiet || this.#isClosed) channel.leave();
+    else this.#lastResort.add(channel);
+  }
+
+  #markIfDown(): void {
+    if (this.#ready.length + this.#lastResort.channels.length === 0 && !this.#isClosed) this.#queue.markDown();
   }
 
   #refresh(): void {

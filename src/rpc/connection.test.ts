@@ -3,6 +3,7 @@ import { createServer } from "node:net";
 import { after, describe, test } from "node:test";
 import type { PlinthError } from "../base/index.ts";
 import { createManualClock, createSeededRandom, error, isError, systemClock } from "../base/index.ts";
+import type { RpcClient } from "./client.ts";
 import { createRpcClient } from "./client.ts";
 import { gate, peers, scope, secret, stream, unary, until } from "./peer.fixture.ts";
 import { createRpcServer } from "./server.ts";
@@ -398,11 +399,43 @@ describe("a server that drains", () => {
       await until(() => client.state.connections[0]?.state !== "connecting");
     }
     await all.server([echo], { port: first.port });
-    await Promise.all([second.drain(), stateIs(1, "waiting")]);
-    const answer = client.call("echo")({ text: "x" }, scope({ deadline: clock.now() + 5000 }));
+    const drained = second.drain();
+    await stateIs(1, "waiting");
     await clock.advance(50);
-    assert.deepEqual(await answer, { text: "x" });
-    assert.equal(client.state.connections[0]?.state, "ready");
+    await stateIs(0, "ready");
+    await drained;
+    assert.deepEqual(await client.call("echo")({ text: "x" }, scope({ deadline: clock.now() + 5000 })), { text: "x" });
+  });
+
+  test("is called while there is no other: 3 s at most, and not by a process that leaves itself", async () => {
+    const clock = createManualClock();
+    const call = (client: RpcClient) => client.call("echo")({ text: "x" }, scope({ deadline: clock.now() + 5000 }));
+    const [server, other] = [await all.server([echo]), await all.server([echo])];
+    const addresses = [server.address, `127.0.0.1:${await freePort()}`];
+    const [client, leaving] = [all.client(addresses, [echo], { clock }), all.client([server.address], [echo])];
+    await Promise.all([client.connect(), leaving.connect()]);
+    leaving.quiesce();
+    let isDrained = false;
+    const drained = server.drain().then(() => {
+      isDrained = true;
+    });
+    await until(() => server.stats.connections === 1);
+    await until(() => client.state.connections[0]?.state === "waiting");
+    await clock.advance(2000);
+    assert.deepEqual(await call(client), { text: "x" });
+    assert.equal(isDrained, false);
+    await clock.advance(1000);
+    await drained;
+    const late = assert.rejects(call(client), reasonIs("RPC_UNREACHABLE", "no"));
+    await clock.advance(1000);
+    await late;
+
+    const patient = all.client([other.address], [echo]);
+    await patient.connect();
+    const next = other.drain();
+    await until(() => patient.state.connections[0]?.state !== "ready");
+    patient.quiesce();
+    await next;
   });
 
   test("cancels what does not end in time", async () => {

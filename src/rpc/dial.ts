@@ -38,8 +38,8 @@ export interface DialOptions {
 export interface DialEvents {
   /** Connected and authenticated, both ways. */
   onReady(channel: Channel, serverName: string): void;
-  /** The server asked us to send no new calls there. */
-  onLeave(): void;
+  /** The server asked us to send no new calls there. It answers those that come until `channel.leave`. */
+  onLeave(channel: Channel): void;
   /** Once, whether it was ready or not. */
   onClose(reason: PlinthError): void;
 }
@@ -82,7 +82,7 @@ export function dial(options: DialOptions, address: Address, events: DialEvents)
         cancelTimer();
         events.onReady(channel, serverName);
       },
-      onLeave: () => events.onLeave(),
+      onLeave: (channel) => events.onLeave(channel),
       onClose: closeOnce,
     });
   });
@@ -181,7 +181,7 @@ class Dialled {
       callCountMax: limits.callsPerConnection,
       pendingBytesMax: limits.pendingBytes,
       window: { items: limits.streamItems, bytes: limits.streamBytes },
-      onLeave: () => this.#events.onLeave(),
+      onLeave: (channel) => this.#events.onLeave(channel),
       hasStreams: challenge.features.includes("streams"),
       hasPositions: challenge.features.includes("positions"),
     });

@@ -12,6 +12,10 @@ export interface LinkEvents {
   onReady(): void;
   /** An attempt failed, or a ready connection was lost or is to be left. */
   onDown(): void;
+  /** The server of what was our connection asks to be left (`channel.leave`). */
+  onLeave(channel: Channel): void;
+  /** A connection ended that was ready once. */
+  onEnd(channel: Channel): void;
 }
 
 type GiveUp = (reason: PlinthError) => void;
@@ -73,11 +77,16 @@ export class Link {
   }
 
   #dial(onReady: (channel: Channel, serverName: string) => void): GiveUp {
+    let own: Channel | undefined;
     const giveUp = dial(this.#options, this.address, {
-      onReady,
-      onLeave: () => this.#leave(giveUp),
+      onReady: (channel, serverName) => {
+        own = channel;
+        onReady(channel, serverName);
+      },
+      onLeave: (channel) => this.#leave(giveUp, channel),
       onClose: (reason) => {
         this.#others.delete(giveUp);
+        if (own) this.#events.onEnd(own);
         if (this.#giveUp === giveUp && this.state !== "closed") this.#down(reason);
       },
     });
@@ -96,11 +105,14 @@ export class Link {
   }
 
   /** The server asked us to leave: its connection lives on until its calls are done, and we look for another. */
-  #leave(giveUp: GiveUp): void {
-    if (this.#giveUp !== giveUp || this.state === "closed") return;
+  #leave(giveUp: GiveUp, channel: Channel): void {
+    if (this.#giveUp !== giveUp || this.state === "closed") {
+      channel.leave();
+      return;
+    }
     this.#others.add(giveUp);
     this.#log?.("info", "rpc: sent away", { address: this.address.text });
-    this.#retry();
+    this.#retry(() => this.#events.onLeave(channel));
   }
 
   #down(reason: PlinthError): void {
@@ -117,7 +129,8 @@ export class Link {
     this.#log?.("warn", "rpc: not connected", { address: this.address.text, reason, detail: why });
   }
 
-  #retry(): void {
+  /** `tell`: before it is said that there is no connection here. */
+  #retry(tell?: () => void): void {
     const { limits } = this.#options;
     this.#giveUp = undefined;
     this.channel = undefined;
@@ -127,6 +140,7 @@ export class Link {
     const ceilingMs = isRefused ? limits.backoffMsMax : Math.min(limits.backoffMsMax, doubled);
     this.#attempt++;
     this.#connectWithin(ceilingMs);
+    tell?.();
     this.#events.onDown();
   }
 
