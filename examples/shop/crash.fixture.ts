@@ -1,11 +1,10 @@
 import type { Client } from "plinth";
 import shop from "./app.ts";
-import { inventory } from "./inventory/contract.ts";
 import { payment } from "./payment/contract.ts";
 import { startShop } from "./shop.fixture.ts";
 
 /**
- * The shop as a process that a test kills: at `PLINTH_CRASH_POINT`, or between two steps of a purchase. It writes its
+ * The shop as a process that a test kills: at `PLINTH_CRASH_POINT`, or right after the charge. It writes its
  * address and stays until it dies.
  */
 export interface CrashOptions {
@@ -14,18 +13,13 @@ export interface CrashOptions {
   readonly inbox?: boolean;
   /** Nobody but email listens to events here, so that the first effect is the mail's. */
   readonly onlyMail?: boolean;
-  readonly dieAfter?: "reserve" | "charge";
+  /** Between the charge and the order, if at no other point. */
+  readonly dieAfterCharge?: boolean;
 }
 
-const { onlyMail = false, dieAfter, ...options }: CrashOptions = JSON.parse(process.argv[2] ?? "{}");
+const { onlyMail = false, dieAfterCharge = false, ...options }: CrashOptions = JSON.parse(process.argv[2] ?? "{}");
 const { PLINTH_CRASH_POINT } = process.env;
 
-const fatalInventory: Pick<Client<typeof inventory>, "reserve"> = {
-  async reserve(request) {
-    await running.client(inventory).reserve(request);
-    return die();
-  },
-};
 const fatalPayment: Pick<Client<typeof payment>, "charge"> = {
   async charge(request) {
     await running.client(payment).charge(request);
@@ -38,10 +32,6 @@ function die(): Promise<never> {
   return new Promise(() => {});
 }
 
-const doubles = {
-  reserve: { checkout: { inventory: fatalInventory } },
-  charge: { checkout: { payment: fatalPayment } },
-};
 const services = shop.services.map((service) =>
   service.kind === "service" && service.contract.name !== "email" && onlyMail
     ? { ...service, subscriptions: {} }
@@ -50,7 +40,7 @@ const services = shop.services.map((service) =>
 const running = await startShop({
   ...options,
   services,
-  doubles: dieAfter ? doubles[dieAfter] : {},
+  doubles: dieAfterCharge ? { checkout: { payment: fatalPayment } } : {},
   environment: PLINTH_CRASH_POINT === undefined ? {} : { PLINTH_CRASH_POINT },
 });
 process.stdout.write(`listens on ${running.url}\n`);

@@ -10,6 +10,8 @@ export function createProbe(name = "probe") {
       run: method({
         request: t.Object({ text: t.String() }),
         response: t.Object({ rows: t.Array(t.Record(t.String(), t.Unknown())) }),
+        // A server with much to do takes its time to make a database, and to drop one.
+        deadline: "60s",
       }),
     },
   });

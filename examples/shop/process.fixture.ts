@@ -24,15 +24,16 @@ export interface ProgramOptions {
 const command = fileURLToPath(new URL("./bin/plinth.js", import.meta.resolve("plinth/package.json")));
 const appFile = fileURLToPath(new URL("./app.ts", import.meta.url));
 
-/** `plinth start` of the shop, with its data in `folder`. */
+/** A command of `plinth` about the shop, such as `start`, with its data in `folder`. */
 export function startCommand(args: readonly string[], options: ProgramOptions): Program {
-  return startProgram([command, "start", "--app", appFile, ...args], options);
+  return startProgram([command, ...args, "--app", appFile], options);
 }
 
 /** A TypeScript file beside this one, as a process of its own. */
 export function startFixture(name: string, argument: unknown, options: ProgramOptions): Program {
   const file = fileURLToPath(new URL(name, import.meta.url));
-  const flags = ["--conditions=plinth:source", "--import", import.meta.resolve("tsx")];
+  // WebAssembly is not optimised: a process that lives for seconds spends more on that than it wins, half of its start.
+  const flags = ["--liftoff-only", "--conditions=plinth:source", "--import", import.meta.resolve("tsx")];
   return startProgram([...flags, file, JSON.stringify(argument)], options);
 }
 

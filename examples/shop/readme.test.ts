@@ -81,7 +81,7 @@ function follow(way: Way): void {
     folder = await newFolder();
     if (way.postgres) database = await newDatabase();
     const [port = 0] = await freePorts(1);
-    program = startCommand(way.arguments, {
+    program = startCommand(["start", ...way.arguments], {
       folder,
       environment: {
         PORT: String(port),

@@ -27,7 +27,8 @@ export const accounts = contract("accounts", {
       }),
       response: Session,
       status: 201,
-      errors: { EMAIL_TAKEN: "already_exists" },
+      // Pending: somebody is signing up with this address. It is taken in a moment, or free a minute after they broke off.
+      errors: { EMAIL_TAKEN: "already_exists", EMAIL_PENDING: "aborted" },
       access: "public",
     }),
     signIn: method({

@@ -1,9 +1,6 @@
-import type { Database } from "plinth";
+import type { Database, Transaction } from "plinth";
 
-/**
- * The table of accounts: every statement that touches it. All but one go by the account's id, which is what accounts are
- * spread by; the one that asks for an address is apart, since it alone does not know where to look.
- */
+/** The table of accounts: every statement that touches it. All go by the account's id, which is what accounts are spread by. */
 export interface AccountRow {
   readonly id: string;
   readonly email: string;
@@ -12,24 +9,17 @@ export interface AccountRow {
   readonly created_at: string;
 }
 
-/** Whose address this is, in small letters. */
-export async function findAccountId(db: Database, email: string): Promise<string | undefined> {
-  const [row] = await db.sql<{ id: string }>`select id from accounts where email = ${email}`;
-  return row?.id;
-}
-
 export async function findAccount(db: Database, id: string): Promise<AccountRow | undefined> {
   const [row] = await db.sql<AccountRow>`select * from accounts where id = ${id}`;
   return row;
 }
 
-/** Undefined when the address belongs to somebody already: of two who come at once, one has it. */
 export async function insertAccount(
-  db: Database,
+  tx: Transaction,
   { id, email, name, password }: Omit<AccountRow, "created_at">,
-): Promise<AccountRow | undefined> {
-  const [row] = await db.sql<AccountRow>`
-    insert into accounts (id, email, name, password) values (${id}, ${email}, ${name}, ${password})
-    on conflict (email) do nothing returning *`;
+): Promise<AccountRow> {
+  const [row] = await tx.sql<AccountRow>`
+    insert into accounts (id, email, name, password) values (${id}, ${email}, ${name}, ${password}) returning *`;
+  if (!row) throw new Error("an insert gives its row");
   return row;
 }

@@ -66,6 +66,7 @@ export async function signUp(wire: Wire, email: string, patienceMs = 30_000): Pr
   for (;;) {
     try {
       const answer = await ask(wire, { route: "POST /accounts", body: { email, password, name: "A customer" } });
+      if (answer.body?.reason === "EMAIL_PENDING") throw new Failure("409 EMAIL_PENDING");
       if (answer.status !== 201 && answer.status !== 409) throw refusal("POST /accounts", answer);
       const session =
         answer.status === 201
