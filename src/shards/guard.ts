@@ -60,6 +60,8 @@ async function guardTable(session: DatabaseSession, { schema, flags }: Database,
   await session.transaction((tx) => tx.script(`set local lock_timeout = '10s';\n${script}`));
 }
 
+const counterTable = "plinth_event_keys";
+
 /** The tables that have a guard: those that somebody once declared, in whichever version of the service. */
 export async function guardedTables(database: Database): Promise<readonly string[]> {
   const rows = await database.sql<{ name: string }>`
@@ -85,6 +87,7 @@ function guardText(schema: string, table: ShardedTable, name: string): string {
     captured := ${home}.plinth_guard_unrouted(${literal(schema)}, was);
   `
     : "";
+  const isTagged = table.isPlatform ? " and was is not null" : "";
   const change = (row: string, of: string) =>
     `insert into ${home}.plinth_changes (bucket, tbl, pk) values (${home}.plinth_bucket(${of}), ${literal(table.name)}, ${pk(row)});`;
   const body = `
@@ -98,7 +101,7 @@ begin
   if tg_op <> 'INSERT' then was := old.${key}::text; end if;
   if tg_op <> 'DELETE' then becomes := new.${key}::text; end if;
   if was is null and becomes is null then return null; end if;
-  if tg_op = 'UPDATE' and was is distinct from becomes then
+  if tg_op = 'UPDATE' and was is distinct from becomes${isTagged} then
     raise exception using errcode = 'P0001', constraint = '${keyConstraint}',
       message = format('%s: the shard key of a row cannot change', tg_table_name),
       hint = 'insert a row under the new key, and delete this one';
@@ -113,7 +116,7 @@ begin
       hint = 'open the database for the key of the row: at(key)';
   end if;
   if captured then
-    if tg_op <> 'INSERT' then ${change("old", "was")} end if;
+    if tg_op <> 'INSERT' then ${change("old", "coalesce(was, becomes)")} end if;
     if tg_op = 'INSERT' or (tg_op = 'UPDATE' and ${pk("old")} <> ${pk("new")}) then ${change("new", "becomes")} end if;
   end if;
   return null;
@@ -131,7 +134,9 @@ function dollarTag(body: string): string {
 
 /**
  * Gives the platform's tables a column for the key of the transaction that wrote the row, filled in by itself: rows of
- * the inbox and of idempotency go with their bucket, events of the outbox leave before it does.
+ * the inbox and of idempotency go with their bucket, events of the outbox leave before it does. A row that has none gets
+ * it from the first such transaction that changes it. The counters of events that are there before belong to the key of
+ * that name: where they stayed behind, it would be counted from 1 again.
  */
 export async function tagPlatformTables(database: Database): Promise<void> {
   const home = quoteName(database.schema);
@@ -139,19 +144,30 @@ export async function tagPlatformTables(database: Database): Promise<void> {
     const name = qualified(database.schema, table);
     const [found] = await database.sql<{ there: boolean; tagged: boolean }>`
       select to_regclass(${name}) is not null as there, exists (
-        select 1 from pg_trigger where tgrelid = to_regclass(${name}) and tgname = 'plinth_tag') as tagged`;
+        select 1 from pg_trigger where tgrelid = to_regclass(${name}) and tgname = 'plinth_tag' and tgtype & 16 <> 0
+      ) as tagged`;
     if (!found?.there || found.tagged) continue;
     await database.session((session) =>
       session.transaction((tx) =>
         tx.script(
           `set local lock_timeout = '10s';
            alter table ${name} add column if not exists ${platformColumn} text;
-           create or replace trigger plinth_tag before insert on ${name}
+           ${table === counterTable ? adoptText(database.schema, name) : ""}
+           create or replace trigger plinth_tag before insert or update on ${name}
              for each row execute function ${home}.plinth_tag_key()`,
         ),
       ),
     );
   }
+}
+
+/** Past the guard, which an earlier version may have put there; not for buckets that are elsewhere. */
+function adoptText(schema: string, counters: string): string {
+  const home = quoteName(schema);
+  return `
+    set local plinth.key = '*';
+    update ${counters} set ${platformColumn} = key where ${platformColumn} is null and not exists (
+      select 1 from ${home}.plinth_fence where bucket = ${home}.plinth_bucket(key) and state <> 'open');`;
 }
 
 function literal(text: string): string {
