@@ -109,15 +109,17 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
   const { metrics } = signals;
   measureProcess(metrics, { stores, peers, rpc, schedulers });
   const ports: Ports = {};
+  const kept = stores.database ? databaseComponents(process, events?.broker) : [];
+  const after = kept.map((component) => component.name);
   const inner = [
     telemetryComponent(signals),
     ...storeComponents(stores),
-    ...(stores.database ? databaseComponents(process, events?.broker) : []),
+    ...kept,
     peersComponent(peers),
     ...(events
-      ? eventComponents({ definition, services: services.filter(hasEvents), ...events, wiring, stores, metrics })
+      ? eventComponents({ definition, services: services.filter(hasEvents), ...events, wiring, stores, metrics, after })
       : []),
-    ...(schedulers.size > 0 ? [scheduleComponent(schedulers, ["migrations", "peers"])] : []),
+    ...(schedulers.size > 0 ? [scheduleComponent(schedulers, [...after, "peers"])] : []),
   ];
   const needs = inner.map((component) => component.name);
   const components = [

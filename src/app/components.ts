@@ -110,6 +110,8 @@ export interface EventParts {
   readonly wiring: Wiring;
   readonly stores: Stores;
   readonly metrics: Metrics;
+  /** Components that must be up before a handler runs, besides the usual. */
+  readonly after: readonly string[];
 }
 
 export function eventComponents(parts: EventParts): Component[] {
@@ -124,7 +126,7 @@ export function eventComponents(parts: EventParts): Component[] {
   return [
     {
       name: "relays",
-      needs: ["migrations"],
+      needs: ["migrations", ...parts.after],
       async start() {
         // Every subscription of the app, wherever it lives: what is published before its consumer's first start is kept.
         await broker.ensure(subscriptionsOf(definition));
