@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { isError, StartError } from "../base/index.ts";
+import { isError, StartError, systemClock } from "../base/index.ts";
 import { createDatabase } from "../database/index.ts";
 import { createConsumer } from "./consumer.ts";
 import { createDatabaseBroker } from "./database-broker.ts";
@@ -19,7 +19,8 @@ before(async () => {
 });
 after(() => stage.close());
 
-const everything: ReplayRequest = { subscription: "books.enter", from: "2020-01-01T00:00:00Z", again: false };
+const from = new Date(systemClock.wallNow() - 6 * 86_400_000).toISOString();
+const everything: ReplayRequest = { subscription: "books.enter", from, again: false };
 
 const setUp = async (subscription: Partial<Subscription> = {}) => {
   const database = await stage.service();
@@ -159,6 +160,19 @@ describe("replay of a subscription", () => {
     await broker.retire?.("late.comer");
     await own.sql`delete from deliveries`;
     assert.equal(await tables.deleteOld(86_400_000, 10), 1);
+    await close();
+  });
+
+  it("is remembered until it is done, and a day", async () => {
+    const { own, broker, settled, close } = await setUp();
+    await broker.publish([sale("a", 1)]);
+    await settled();
+    await replay(broker);
+    const { createBrokerReplay } = await import("./broker-replay.ts");
+    const { deleteDone } = createBrokerReplay(own);
+    assert.equal(await deleteDone(10), 0);
+    await own.sql`update replays set finished_at = finished_at - interval '2 days'`;
+    assert.equal(await deleteDone(10), 1);
     await close();
   });
 

@@ -3,7 +3,7 @@ import type { Database } from "../database/index.ts";
 import { sql } from "../database/index.ts";
 import type { ReplayPlan, ReplayProgress, ReplayRequest } from "./driver.ts";
 import { isoText } from "./iso-text.ts";
-import { checkTimes } from "./replay-request.ts";
+import { checkTimes, forgotten, rememberedMsMin } from "./replay-request.ts";
 
 /**
  * What the broker in a database does for operators: delivers again what it still has, and forgets a subscription.
@@ -11,16 +11,22 @@ import { checkTimes } from "./replay-request.ts";
  * A replay appends: each message gets a delivery with a new number, behind all that waits, in the order in which the
  * messages were published. So the order of each key holds among them, and one that runs is never overtaken. Its place is
  * a row, moved on in the transaction of each step: after a crash the same request goes on from there.
+ *
+ * What was handled is let go by the inbox, as far back as it remembers. So a replay that is not to run things again cannot
+ * begin before that. A consumer that is more than a day behind with what is replayed may have forgotten in between.
  */
 export interface BrokerReplay {
   plan(request: ReplayRequest): Promise<ReplayPlan>;
   step(request: ReplayRequest): Promise<ReplayProgress>;
   retire(subscription: string): Promise<number>;
+  /** Deletes up to `limit` replays that ended more than a day ago: only one that is broken off has a place to keep. */
+  deleteDone(limit: number): Promise<number>;
 }
 
 const stepMax = 1000;
 
-export function createBrokerReplay(database: Database): BrokerReplay {
+/** `retentionMs`: how long messages are kept that everybody had. */
+export function createBrokerReplay(database: Database, { retentionMs = 0 } = {}): BrokerReplay {
   const { schema } = database;
   const subscriptions = sql.id(schema, "subscriptions");
   const messages = sql.id(schema, "messages");
@@ -59,12 +65,20 @@ export function createBrokerReplay(database: Database): BrokerReplay {
       return { id, isNew: true };
     });
   };
+  const check = async (request: ReplayRequest): Promise<void> => {
+    await requireKnown(database, request.subscription);
+    const rememberedMs = Math.max(rememberedMsMin, retentionMs);
+    const [row] = await database.sql<{ since: string; forgotten: boolean }>`
+      select ${isoText(sql`since`)} as since, ${request.from}::text::timestamptz < since as forgotten
+      from (select clock_timestamp() - ${rememberedMs}::float8 * interval '1 ms' as since) r`;
+    if (row?.forgotten && !request.again) throw forgotten(row.since);
+  };
   const known = new Map<string, { readonly id: string; readonly resumed: boolean }>();
 
   return {
     async plan(request) {
       checkTimes(request);
-      await requireKnown(database, request.subscription);
+      await check(request);
       const { from, to, subscription } = request;
       const [row] = await database.sql<{ count: number; pending: number; since: string | null }>`
         select count(*)::int as count, (count(*) filter (where ${waits(subscription)}))::int as pending,
@@ -80,7 +94,7 @@ export function createBrokerReplay(database: Database): BrokerReplay {
       const name = JSON.stringify(request);
       let replay = known.get(name);
       if (!replay) {
-        await requireKnown(database, subscription);
+        await check(request);
         const { id, isNew } = await begin(request);
         replay = { id, resumed: !isNew };
         known.set(name, replay);
@@ -119,6 +133,14 @@ export function createBrokerReplay(database: Database): BrokerReplay {
           select seq from ${deliveries} where subscription = ${subscription} order by seq limit ${stepMax}::int for update
         ) old
         where d.subscription = ${subscription} and d.seq = old.seq returning 1 as one`;
+      return rows.length;
+    },
+    async deleteDone(limit) {
+      const rows = await database.sql`
+        delete from ${replays} where id in (
+          select id from ${replays} where finished_at < clock_timestamp() - interval '1 day'
+          limit ${limit}::int for update skip locked
+        ) returning 1 as one`;
       return rows.length;
     },
   };

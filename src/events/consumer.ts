@@ -14,6 +14,7 @@ import { createHandling } from "./handling.ts";
 import type { InboxEntry } from "./inbox.ts";
 import { createInbox } from "./inbox.ts";
 import { createReplayer } from "./replay.ts";
+import { rememberedMsMin } from "./replay-request.ts";
 import type { Subscription, SubscriptionPlan } from "./subscription.ts";
 import { planSubscription } from "./subscription.ts";
 import { createSweeper } from "./sweeper.ts";
@@ -70,7 +71,8 @@ export interface ConsumerOptions {
 
 const sweepEveryMs = 600_000;
 const looksMax = 100;
-const windowMsMin = 7 * 86_400_000;
+/** Kept for longer than is promised: a replay that began within the window takes its time. */
+const windowMarginMs = 86_400_000;
 
 export function createConsumer(options: ConsumerOptions): Consumer {
   const { service, broker, database, clock = systemClock, random = systemRandom, log = silentLog } = options;
@@ -114,7 +116,8 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     random,
     everyMs: sweepEveryMs,
     async sweep(pieceSize) {
-      const forgotten = database && inbox ? await inbox.deleteOld(database, retentionMs, pieceSize) : 0;
+      const forgotten =
+        database && inbox ? await inbox.deleteOld(database, retentionMs + windowMarginMs, pieceSize) : 0;
       return Math.max(forgotten, await audit.deleteOld(pieceSize));
     },
     onError: (thrown) => log.warn({ service, err: thrown }, "the inbox could not be cleaned; it is tried again"),
@@ -150,8 +153,9 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 
 /** What is forgotten can take effect again: a repeat must not be able to come later than that. */
 function windowOf({ service, inboxRetention, broker }: ConsumerOptions): number {
-  const windowMs = inboxRetention === undefined ? Math.max(windowMsMin, broker.retentionMs ?? 0) : toMs(inboxRetention);
-  const leastMs = Math.max(windowMsMin, broker.retentionMs ?? 0);
+  const windowMs =
+    inboxRetention === undefined ? Math.max(rememberedMsMin, broker.retentionMs ?? 0) : toMs(inboxRetention);
+  const leastMs = Math.max(rememberedMsMin, broker.retentionMs ?? 0);
   if (windowMs >= leastMs) return windowMs;
   throw new StartError(
     "INBOX_WINDOW_SHORT",

@@ -1,6 +1,7 @@
 import type { Clock, Duration, Random } from "../base/index.ts";
 import { createIds, systemClock, systemRandom, toMs } from "../base/index.ts";
 import type { Database } from "../database/index.ts";
+import { createAuditLog } from "./audit.ts";
 import { createBrokerReplay } from "./broker-replay.ts";
 import type { BrokerTables, ClaimedDelivery } from "./broker-tables.ts";
 import { createBrokerTables } from "./broker-tables.ts";
@@ -55,7 +56,8 @@ export function createDatabaseBroker(options: DatabaseBrokerOptions): Broker {
   const leaseMs = toMs(options.lease ?? "15s");
   const retentionMs = toMs(options.retention ?? "7d");
   const tables = createBrokerTables(database, { epochCheck: options.epochCheck ?? true });
-  const replay = createBrokerReplay(database);
+  const replay = createBrokerReplay(database, { retentionMs });
+  const audit = createAuditLog(database);
   const acknowledging = createGathering((claimed: readonly ClaimedDelivery[]) => tables.acknowledge(claimed), batchMax);
   const members = new Set<Member>();
   const owner = `${processId}/${createIds(clock, random)()}`;
@@ -102,7 +104,10 @@ export function createDatabaseBroker(options: DatabaseBrokerOptions): Broker {
     clock,
     random,
     everyMs: sweepEveryMs,
-    sweep: (pieceSize) => tables.deleteOld(retentionMs, pieceSize),
+    async sweep(pieceSize) {
+      const messages = await tables.deleteOld(retentionMs, pieceSize);
+      return Math.max(messages, await audit.deleteOld(pieceSize), await replay.deleteDone(pieceSize));
+    },
     onError: (thrown) => log.warn({ err: thrown }, "old messages could not be deleted; it is tried again"),
   });
 

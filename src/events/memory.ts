@@ -6,7 +6,7 @@ import type { Broker, Deliver, Delivery, ReplayRequest, Subscribed, Subscriber, 
 import type { EventMessage } from "./event.ts";
 import { orderKeyOf } from "./event.ts";
 import { refusalOf } from "./redeliver.ts";
-import { checkTimes } from "./replay-request.ts";
+import { checkTimes, forgotten, rememberedMsMin } from "./replay-request.ts";
 import { checkSubscriber, withinGrace } from "./subscriber.ts";
 
 export interface MemoryBrokerOptions {
@@ -43,6 +43,8 @@ export function createMemoryBroker(options: MemoryBrokerOptions = {}): Broker {
     const { subscription, from, to, types } = request;
     const group = groups.get(subscription);
     if (!group) throw unknownSubscription(subscription);
+    const remembered = clock.wallNow() - rememberedMsMin;
+    if (!request.again && Date.parse(from) < remembered) throw forgotten(new Date(remembered).toISOString());
     const [since, until] = [Date.parse(from), to === undefined ? Number.POSITIVE_INFINITY : Date.parse(to)];
     return history
       .filter(({ at }) => at >= since && at < until)

@@ -122,6 +122,19 @@ export const replayCases: readonly BrokerClaim[] = [
     },
   },
   {
+    name: "refuses to let go what consumers may have forgotten, unless it is to run again",
+    needs: ["replays"],
+    async run(world) {
+      const broker = await world.connect();
+      await broker.ensure([mail]);
+      const early = { ...everything, from: "2020-01-01T00:00:00Z" };
+      const isForgotten = (thrown: unknown) => isError(thrown, "REPLAY_FORGOTTEN");
+      await assert.rejects(replay(broker, early), isForgotten);
+      await assert.rejects(async () => broker.planReplay?.(early), isForgotten);
+      assert.equal((await replay(broker, { ...early, again: true })).deliveredCount, 0);
+    },
+  },
+  {
     name: "forgets a retired subscription, with what waited for it",
     needs: ["replays"],
     async run(world, waitMsMax) {
@@ -146,7 +159,11 @@ export const replayCases: readonly BrokerClaim[] = [
   },
 ];
 
-const everything: ReplayRequest = { subscription: mail.subscription, from: "2020-01-01T00:00:00Z", again: false };
+const everything: ReplayRequest = { subscription: mail.subscription, from: daysAgo(6), again: false };
+
+function daysAgo(days: number): string {
+  return new Date(systemClock.wallNow() - days * 86_400_000).toISOString();
+}
 
 function now(): string {
   return new Date(systemClock.wallNow()).toISOString();
