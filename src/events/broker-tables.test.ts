@@ -73,6 +73,19 @@ describe("the broker's tables", () => {
     assert.equal(left.length, 1);
   });
 
+  it("are not those of a copy, although the copy says so", async () => {
+    const { tables, database } = await tablesOf("plinth_broker");
+    const copy = await openStage();
+    const copied = createDatabase({ driver: copy.driver, schema: "plinth_broker" });
+    await migrateBroker(copied);
+    const [identity] = await database.sql`select id from identity`;
+    await copied.sql`update identity set id = ${identity?.id}`;
+    assert.equal(await tables.areIn(await copy.service()), false);
+    assert.equal(await tables.areIn(await stage.service()), true);
+    assert.deepEqual(await database.sql`select 1 from nonces`, [], "nothing is left of the question");
+    await copy.close();
+  });
+
   it("drop deliveries whose message is gone, and deliver what waited behind them", async () => {
     const { tables, database } = await tablesOf("tables_orphans");
     await tables.ensure([mail]);

@@ -1,3 +1,4 @@
+import { newId } from "../base/index.ts";
 import type { Database, Fragment } from "../database/index.ts";
 import { isConflict, quoteName, sql } from "../database/index.ts";
 import type { Delivery, SubscriptionSpec, SubscriptionStats } from "./driver.ts";
@@ -103,6 +104,16 @@ export function createBrokerTables(database: Database, { epochCheck = true } = {
         as r(subscription text, seq bigint, epoch bigint, owner text) on d.subscription = r.subscription and d.seq = r.seq
       where ${unsynced} and ${isHeld} order by d.subscription, d.seq for update of d
     )`;
+
+  /** A copy of the database has the same id: what is written here now arrives only here. */
+  const seesWhatIsWritten = async (other: Database): Promise<boolean> => {
+    const nonces = sql.id(schema, "nonces");
+    const id = newId();
+    await database.sql`insert into ${nonces} (id) values (${id}::text::uuid)`;
+    const seen = await other.sql`select 1 as one from ${nonces} where id = ${id}::text::uuid`;
+    await database.sql`delete from ${nonces} where id = ${id}::text::uuid or at < clock_timestamp() - interval '1 hour'`;
+    return seen.length > 0;
+  };
 
   return {
     async ensure(specs) {
@@ -223,15 +234,15 @@ export function createBrokerTables(database: Database, { epochCheck = true } = {
       const [known] = await other.sql<{ usable: boolean }>`
         select case
           when not exists (select 1 from pg_namespace where nspname = ${schema} and has_schema_privilege(oid, 'usage')) then false
-          when to_regclass(${named("identity")}) is null then false
-          else has_table_privilege(${named("identity")}, 'select') and has_table_privilege(${named("subscriptions")}, 'select')
+          when to_regclass(${named("identity")}) is null or to_regclass(${named("nonces")}) is null then false
+          else has_table_privilege(${named("nonces")}, 'select') and has_table_privilege(${named("identity")}, 'select') and has_table_privilege(${named("subscriptions")}, 'select')
             and has_table_privilege(${named("messages")}, 'select') and has_table_privilege(${named("messages")}, 'insert')
             and has_table_privilege(${named("deliveries")}, 'insert')
         end as usable`;
       if (!known?.usable) return false;
       const ask = (asked: Database) => asked.sql<{ id: string }>`select id from ${sql.id(schema, "identity")}`;
       const [[own], [others]] = [await ask(database), await ask(other)];
-      return own !== undefined && own.id === others?.id;
+      return own !== undefined && own.id === others?.id && (await seesWhatIsWritten(other));
     },
     async stats() {
       const rows = await database.sql<{ name: string; count: string; parked: string; age: string }>`

@@ -275,12 +275,21 @@ create table replays (
 create index replays_open on replays (subscription) where finished_at is null;
 `;
 
+const nonces = `
+-- What a process writes through one connection and looks for through another: the id above is copied with the database.
+create table nonces (
+  id uuid primary key,
+  at timestamptz not null default clock_timestamp()
+);
+`;
+
 /** The broker's schema also holds the dead letters of services that have no database. */
 const brokerMigrations: readonly Migration[] = [
   { name: "0001-broker", sql: broker },
   { name: "0002-dead-letters", sql: deadLetters },
   { name: "0003-replays", sql: replays },
   { name: "0004-audit", sql: audit },
+  { name: "0005-nonces", sql: nonces },
 ];
 
 /** Brings the schema of a service up to date. An older version may start beside a newer one. */
