@@ -80,7 +80,13 @@ export function createDeadLetterStore(database: Database): DeadLetterStore {
           d.again::text as again`;
       if (!row) return undefined;
       const replay = row.again === null ? undefined : { id: row.again, again: true };
-      const delivery = { message: toMessage(row), attempt: row.attempt, payloadHash: row.hash, replay };
+      const delivery = {
+        message: toMessage(row),
+        attempt: row.attempt,
+        payloadHash: row.hash,
+        replay,
+        fromDeadLetter: true,
+      };
       return { id: row.dead_id, epoch: row.epoch, subscription: row.subscription, delivery };
     },
     async remove({ id, epoch }) {

@@ -160,10 +160,12 @@ describe("dead letters", () => {
     await consumer.drain();
   });
 
-  it("keeps what fails again in a replay, with the attempts added up", async () => {
+  it("keeps what fails again in a replay, with the attempts added up, and tells the handler that it is one", async () => {
+    const replayed: boolean[] = [];
     const { broker, consumer, dead } = await setUp({
       retries: [],
-      async handle() {
+      async handle(_, delivery) {
+        replayed.push(delivery.replayed);
         throw new Error("broken");
       },
     });
@@ -174,6 +176,7 @@ describe("dead letters", () => {
     assert.equal((await dead.show(item?.id ?? ""))?.replaying, true);
     await until("the replay failed", 5000, async () => (await dead.show(item?.id ?? ""))?.replaying === false);
     assert.equal((await dead.show(item?.id ?? ""))?.attempts, 2);
+    assert.deepEqual(replayed, [false, true]);
     await consumer.drain();
   });
 

@@ -86,7 +86,10 @@ export interface Subscriber extends SubscriptionSpec {
 
 export interface ReplayRequest {
   readonly subscription: string;
-  /** ISO 8601, by the broker's time of publishing. */
+  /**
+   * ISO 8601, by the broker's time of publishing. Without `again` within what consumers are sure to remember, which is 7
+   * days and as long as the broker keeps messages: otherwise REPLAY_FORGOTTEN.
+   */
   readonly from: string;
   /** Up to but not including it. Default: now. */
   readonly to?: string;
@@ -126,6 +129,8 @@ export interface Delivery {
   readonly payloadHash?: string | undefined;
   /** The replay that brings it. `again`: it is to run although it was handled, once for each replay. */
   readonly replay?: { readonly id: string; readonly again: boolean } | undefined;
+  /** It was a dead letter, which an operator had replayed. */
+  readonly fromDeadLetter?: boolean | undefined;
 }
 
 export interface Subscribed {

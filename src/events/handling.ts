@@ -13,7 +13,7 @@ import type { EventLog } from "./event-log.ts";
 import type { Gathering } from "./gathering.ts";
 import type { Found, Inbox, InboxEntry } from "./inbox.ts";
 import { Redeliver } from "./redeliver.ts";
-import { isTerminal } from "./retry.ts";
+import { isTerminal, waitAfter } from "./retry.ts";
 import type { HandlerDelivery, SubscriptionPlan } from "./subscription.ts";
 
 /**
@@ -88,7 +88,7 @@ export function createHandling(plan: SubscriptionPlan, parts: HandlingParts, cou
 
   const refuse = (delivery: Delivery, failure: PlinthError, started: boolean): Redeliver => {
     const waitMs = started ? plan.retries.waitMs(delivery.attempt, parts.random) : unreadyMs;
-    const delayMs = typeof failure.retry === "number" ? Math.max(waitMs, failure.retry) : waitMs;
+    const delayMs = waitAfter(failure, waitMs);
     counts.retriedCount++;
     log.warn(
       { ...about(plan, delivery), delayMs, err: failure.cause ?? failure },
@@ -128,7 +128,7 @@ export function createHandling(plan: SubscriptionPlan, parts: HandlingParts, cou
       scope,
       message,
       attempt,
-      replayed: delivery.replay !== undefined,
+      replayed: delivery.replay !== undefined || delivery.fromDeadLetter === true,
       entry: entryOf(plan, delivery),
       payload: read.payload,
       started: false,

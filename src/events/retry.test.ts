@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { createSeededRandom, error, StartError, toPlinthError } from "../base/index.ts";
 import { Redeliver, refusalOf } from "./redeliver.ts";
-import { isTerminal, planRetries, retriesDefault } from "./retry.ts";
+import { isTerminal, planRetries, retriesDefault, waitAfter } from "./retry.ts";
 
 describe("retries", () => {
   const random = createSeededRandom(1);
@@ -34,6 +34,12 @@ describe("retries", () => {
           /email\.send: retries/.test(thrown.message),
       );
     }
+  });
+
+  it("waits as long as an error asks for, and a day at most", () => {
+    const after = (retry: number) => waitAfter(error("unavailable", "", { retry }), 1_000);
+    assert.deepEqual([after(10), after(5_000), after(10 * 365 * 86_400_000)], [1_000, 5_000, 86_400_000]);
+    assert.equal(waitAfter(error("unavailable", ""), 1_000), 1_000);
   });
 
   it("gives up at once on what fails the same way again, and on nothing else", () => {

@@ -36,6 +36,11 @@ export function planRetries(retries: readonly Duration[], where: string): RetryP
   };
 }
 
+/** The wait of the plan, or what the error asks for when that is longer: 24 h at most, as for a wait that is planned. */
+export function waitAfter(failure: PlinthError, plannedMs: number): number {
+  return typeof failure.retry === "number" ? Math.min(waitMsMax, Math.max(plannedMs, failure.retry)) : plannedMs;
+}
+
 /** Codes that say that the same event will fail the same way again. */
 const terminalCodes: ReadonlySet<string> = new Set(["invalid_argument", "out_of_range", "unimplemented"]);
 

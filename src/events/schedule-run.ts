@@ -5,7 +5,7 @@ import { isConflict, lazyTransaction } from "../database/index.ts";
 import type { CrashPoint } from "./crash-points.ts";
 import type { EventLog } from "./event-log.ts";
 import type { Lease } from "./lease.ts";
-import { isTerminal } from "./retry.ts";
+import { isTerminal, waitAfter } from "./retry.ts";
 import type { SchedulePlan } from "./schedule.ts";
 import type { ClaimedTick, ScheduleStore } from "./schedule-store.ts";
 
@@ -153,8 +153,7 @@ async function writeDown(
     return "lost";
   }
   const isLast = tick.attempt >= plan.retries.attemptsMax || isTerminal(failure);
-  const waitMs = plan.retries.waitMs(tick.attempt, random);
-  const delayMs = typeof failure.retry === "number" ? Math.max(waitMs, failure.retry) : waitMs;
+  const delayMs = waitAfter(failure, plan.retries.waitMs(tick.attempt, random));
   const isMine = isLast ? await store.fail(tick, failure) : await store.postpone(tick, delayMs, true, failure);
   if (!isMine) return (await store.tick(tick.schedule, tick.tickMs))?.state === "done" ? "done" : "lost";
   const err = failure.cause ?? failure;
