@@ -19,9 +19,16 @@ export interface ExistingPartition {
   readonly name: string;
   readonly from: number;
   readonly to: number;
+  /** As PostgreSQL writes it: FOR VALUES … */
+  readonly bound: string;
+  /** It was marked, and is still a partition. */
+  readonly expired: boolean;
   /** A concurrent detach was begun and not finished. */
   readonly detaching: boolean;
 }
+
+/** The comment on a partition of a table that is to be dropped once nothing refers to it. */
+export const expiredMark = (table: string): string => `plinth: expired partition of ${table}`;
 
 const countMax = 10_000;
 
@@ -57,12 +64,13 @@ async function read(
     left join pg_attribute a on a.attrelid = c.oid and a.attnum = any(p.partattrs::int2[])
     where n.nspname = ${schema} and c.relname = ${name} group by p.partstrat`;
   assertShape(name, declared, head);
-  const rows = await tx.sql<{ name: string; bound: string; detaching: boolean }>`
-    select k.relname::text as name, pg_get_expr(k.relpartbound, k.oid) as bound, i.inhdetachpending as detaching
+  const rows = await tx.sql<{ name: string; bound: string; expired: boolean; detaching: boolean }>`
+    select k.relname::text as name, pg_get_expr(k.relpartbound, k.oid) as bound, i.inhdetachpending as detaching,
+      coalesce(obj_description(k.oid, 'pg_class') = ${expiredMark(name)}, false) as expired
     from pg_inherits i join pg_class k on k.oid = i.inhrelid join pg_class c on c.oid = i.inhparent
     join pg_namespace n on n.oid = c.relnamespace where n.nspname = ${schema} and c.relname = ${name}`;
-  const partitions = rows.flatMap(({ bound, ...row }) => {
-    const range = rangeOf(bound);
+  const partitions = rows.flatMap((row) => {
+    const range = rangeOf(row.bound);
     return range ? [{ ...row, ...range }] : [];
   });
   const hashed = rows.flatMap(({ bound }) => {

@@ -1,6 +1,7 @@
 import { StartError } from "../base/index.ts";
 import type { Database } from "./database.ts";
 import type { ExistingPartition, PartitionedTable } from "./partition-catalog.ts";
+import { expiredMark } from "./partition-catalog.ts";
 import type { Period } from "./partition-period.ts";
 import { boundText } from "./partition-period.ts";
 import { quoteName, sql } from "./sql.ts";
@@ -13,8 +14,9 @@ export interface PartitionChange {
 }
 
 const moveMax = 10_000;
-/** On a table that is to be dropped once nothing refers to it. */
-const expiredMark = "plinth: expired partition";
+
+/** What somebody has to do first, while the rest goes on. What was begun is rolled back. */
+export class LeftForLater extends Error {}
 
 /** One process at a time for each table; undefined when it is another. */
 async function alone<R>(
@@ -40,10 +42,18 @@ async function isThere(tx: Transaction, name: string): Promise<boolean> {
 }
 
 /** Asked under the lock: another process may have dropped it since the catalog was read. */
-async function isPartition(on: Pick<Transaction, "sql">, child: string): Promise<boolean> {
+async function isPartition(on: Transaction, child: string): Promise<boolean> {
   const [row] = await on.sql<{
     yes: boolean;
   }>`select relispartition as yes from pg_class where oid = to_regclass(${child})`;
+  return row?.yes === true;
+}
+
+/** It is to go, and nobody has decided otherwise since it was marked. */
+async function isExpired(on: Pick<Transaction, "sql">, child: string, table: PartitionedTable): Promise<boolean> {
+  const [row] = await on.sql<{ yes: boolean }>`
+    select relispartition and obj_description(oid, 'pg_class') = ${expiredMark(table.name)} as yes
+    from pg_class where oid = to_regclass(${child})`;
   return row?.yes === true;
 }
 
@@ -76,10 +86,9 @@ async function moveFromDefault(tx: Transaction, change: PartitionChange, child: 
     .then(({ rows }) => rows);
   if (!some || some.n === 0) return;
   if (some.n > moveMax) {
-    throw new StartError(
-      "PARTITION_DEFAULT_FULL",
-      `partitions of ${table.name}: ${table.defaultName} holds more than ${moveMax} rows for ${boundText(period.from)} to ` +
-        `${boundText(period.to)}: move them in batches, or detach ${table.defaultName}`,
+    throw new LeftForLater(
+      `${table.defaultName} holds more than ${moveMax} rows for ${boundText(period.from)} to ${boundText(period.to)}: ` +
+        `delete them or move them elsewhere in batches, or detach ${table.defaultName}`,
     );
   }
   await tx.script(`lock table ${from} in share row exclusive mode`);
@@ -129,7 +138,7 @@ export async function dropExpired(change: PartitionChange, expired: ExistingPart
   const [parent, child] = [nameIn(database, table.name), nameIn(database, expired.name)];
   const marked = await alone(change, async (tx) => {
     if (!(await isPartition(tx, child))) return false;
-    await tx.script(`comment on table ${child} is '${expiredMark} of ${table.name}'`);
+    await tx.script(`comment on table ${child} is '${expiredMark(table.name)}'`);
     return true;
   });
   if (!marked) return [];
@@ -139,10 +148,24 @@ export async function dropExpired(change: PartitionChange, expired: ExistingPart
   } else {
     const how = expired.detaching ? " finalize" : "";
     await alone(change, async (tx) => {
-      if (await isPartition(tx, child)) await tx.script(`alter table ${parent} detach partition ${child}${how}`);
+      if (await isExpired(tx, child, table)) await tx.script(`alter table ${parent} detach partition ${child}${how}`);
     });
   }
   return finishDrops(change);
+}
+
+/** Rows of it are to be kept after all: `keep` was raised. Where a detach was begun, that can only be ended and undone. */
+export async function keepAfterAll(change: PartitionChange, kept: ExistingPartition): Promise<readonly string[]> {
+  const { database, table } = change;
+  const [parent, child] = [nameIn(database, table.name), nameIn(database, kept.name)];
+  await alone(change, async (tx) => {
+    if (!(await isExpired(tx, child, table))) return;
+    await tx.script(`comment on table ${child} is null`);
+    if (!kept.detaching) return;
+    await tx.script(`alter table ${parent} detach partition ${child} finalize`);
+    await tx.script(`alter table ${parent} attach partition ${child} ${kept.bound}`);
+  });
+  return [];
 }
 
 /** It runs in no transaction, so that the lock which keeps other processes away is the session's. */
@@ -155,7 +178,7 @@ function detachConcurrently(change: PartitionChange, parent: string, child: stri
       if (!rows[0]?.got) return;
       try {
         await session.sql`select set_config('lock_timeout', ${String(lockTimeoutMs)}, false)`;
-        if (!(await isPartition(session, child))) return;
+        if (!(await isExpired(session, child, table))) return;
         await session.script(`alter table ${parent} detach partition ${child} concurrently`);
       } finally {
         await session.script("reset lock_timeout");
@@ -173,7 +196,7 @@ export async function finishDrops(change: PartitionChange): Promise<readonly str
     const found = await tx.sql<{ name: string }>`
       select c.relname::text as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
       where n.nspname = ${database.schema} and c.relkind = 'r' and not c.relispartition
-      and obj_description(c.oid, 'pg_class') = ${`${expiredMark} of ${table.name}`} order by c.relname limit 100`;
+      and obj_description(c.oid, 'pg_class') = ${expiredMark(table.name)} order by c.relname limit 100`;
     for (const { name } of found) await tx.script(`drop table ${nameIn(database, name)}`);
     return found.map(({ name }) => name);
   });

@@ -3,7 +3,14 @@ import { isError } from "../base/index.ts";
 import type { Database } from "./database.ts";
 import type { ExistingPartition, PartitionedTable } from "./partition-catalog.ts";
 import { databaseNow, readTable } from "./partition-catalog.ts";
-import { createHashPartitions, createRangePartition, dropExpired, finishDrops } from "./partition-changes.ts";
+import {
+  createHashPartitions,
+  createRangePartition,
+  dropExpired,
+  finishDrops,
+  keepAfterAll,
+  LeftForLater,
+} from "./partition-changes.ts";
 import type { CheckedPartitioning, PartitionDeclarations } from "./partition-declaration.ts";
 import { checkPartitions } from "./partition-declaration.ts";
 import { periodsFrom } from "./partition-period.ts";
@@ -35,12 +42,13 @@ export interface PartitionOptions {
  * **Promises.** Safe to call from many processes at once: one works on a table, the others leave it. A new partition is
  * built beside the table and attached, with a lock that lets reads and writes go on; nothing waits longer than
  * `lockTimeoutMs` for a lock, and what was not done is told (`waiting`) and done next time. An expired partition is
- * marked before it is detached: a crash at any point is made good by the next call. Time is the caller's clock for
+ * marked before it is detached: a crash at any point is made good by the next call. When `keep` is raised before that, the
+ * mark goes; what was already detached is dropped, unless `keep` is gone altogether: then nothing ever is. Time is the caller's clock for
  * making, and the earlier of it and the database's for dropping, so that a clock that runs ahead drops nothing.
  *
  * **A default partition** is never made here, but where a migration made one its rows are counted (`defaultRows`, up to
  * 10,000): they came for a time that had no partition. Those that a new partition is for move into it, at most 10,000 at
- * a time. While there is one, PostgreSQL cannot detach concurrently: expired partitions are then detached with a lock that
+ * a time; more than that, and the partition is left (`waiting`) until somebody has made room. While there is one, PostgreSQL cannot detach concurrently: expired partitions are then detached with a lock that
  * holds everybody off for a moment, at most `lockTimeoutMs` after waiting for it.
  *
  * StartError when a declaration is wrong, or does not fit its table.
@@ -81,13 +89,17 @@ async function maintain(
   const created: string[] = [];
   const dropped: string[] = [];
   const waits: string[] = [];
-  /** What finds the table in use is left for the next call; whatever else goes wrong is the caller's to hear. */
-  const attempt = async (what: string, work: () => Promise<readonly string[]>, done: string[]): Promise<void> => {
+  /** What finds the table in use, or a default partition full, is left for the next call: false. Whatever else goes wrong is
+   * the caller's to hear. */
+  const attempt = async (what: string, work: () => Promise<readonly string[]>, done: string[]): Promise<boolean> => {
     try {
       done.push(...(await work()));
+      return true;
     } catch (thrown) {
-      if (!isInUse(thrown)) throw thrown;
-      waits.push(`${what}: the table was in use for ${lockTimeoutMs} ms`);
+      if (thrown instanceof LeftForLater) waits.push(`${what}: ${thrown.message}`);
+      else if (!isInUse(thrown)) throw thrown;
+      else waits.push(`${what}: the table was in use for ${lockTimeoutMs} ms`);
+      return false;
     }
   };
   const change = { database, table, lockTimeoutMs };
@@ -100,9 +112,15 @@ async function maintain(
       await attempt(`creating ${table.name}_${period.suffix}`, () => createRangePartition(change, period), created);
     }
     const dropBefore = Math.min(clock.wallNow(), await databaseNow(database)) - keepMs;
-    await attempt("finishing what was expired", () => finishDrops(change), dropped);
+    for (const kept of table.partitions.filter(({ expired, to }) => expired && to > dropBefore)) {
+      await attempt(`keeping ${kept.name} after all`, () => keepAfterAll(change, kept), []);
+    }
+    if (keepMs < Number.POSITIVE_INFINITY) {
+      await attempt("finishing what was expired", () => finishDrops(change), dropped);
+    }
     for (const expired of expiredOf(table.partitions, dropBefore)) {
-      await attempt(`dropping ${expired.name}`, () => dropExpired(change, expired), dropped);
+      // A detach that was begun must end before PostgreSQL begins another.
+      if (!(await attempt(`dropping ${expired.name}`, () => dropExpired(change, expired), dropped))) break;
     }
   }
   const { defaultRows } = await readTable(database, table.name, partitioning, lockTimeoutMs);
@@ -111,10 +129,10 @@ async function maintain(
 
 const dropsMax = 100;
 
-/** The oldest first. */
+/** That whose detach was begun, then the oldest first. */
 function expiredOf(partitions: readonly ExistingPartition[], before: number): readonly ExistingPartition[] {
   return partitions
     .filter(({ to }) => to <= before)
-    .sort((one, other) => one.to - other.to)
+    .sort((one, other) => Number(other.detaching) - Number(one.detaching) || one.to - other.to)
     .slice(0, dropsMax);
 }

@@ -98,6 +98,88 @@ export const partitionCases: readonly DatabaseClaim[] = [
     },
   },
   {
+    name: "leaves a partition whose rows fill the default one, says so, and makes the others",
+    async prove({ db }) {
+      await makeVisits(db);
+      await db.session((session) => session.script("create table visit_rest partition of visit default"));
+      const tomorrow = new Date(clockAt(1).wallNow()).toISOString();
+      await db.sql`insert into visit (at, page) select ${tomorrow}::text::timestamptz, 'many' from generate_series(1, 10001)`;
+      const [report] = await keep(db, 0);
+      assert.match(
+        report?.waiting ?? "",
+        /^creating visit_p\d{8}: visit_rest holds more than 10000 rows for [-\d]+ 00:00:00\+00 to .*: delete them or move/,
+      );
+      assert.deepEqual([report?.created.length, report?.defaultRows], [2, 10_000], "today's and that of the day after");
+      assert.equal((await partitionsOf(db)).length, 3, "nothing half made");
+      await db.sql`delete from visit where id = (select min(id) from visit)`;
+      const [later] = await keep(db, 0);
+      assert.deepEqual([later?.created.length, later?.defaultRows, later?.waiting], [1, 0, undefined]);
+    },
+  },
+  {
+    name: "keeps what was marked as expired when rows are to be kept longer before it was detached",
+    async prove({ db }) {
+      await makeVisits(db);
+      await keep(db, -5);
+      const [oldest, ...others] = await partitionsOf(db);
+      const mark = (name: string | undefined) =>
+        db.session((session) =>
+          session.script(
+            `comment on table ${name} is 'plinth: expired partition of visit'; comment on table ${others[0]} is 'mine'`,
+          ),
+        );
+      const longer = (days?: string) =>
+        keep(db, 0, { visit: { range: "at", every: "1 day", ahead: 2, ...(days ? { keep: days } : {}) } } as never);
+      for (const days of ["30d", undefined]) {
+        await mark(oldest);
+        assert.deepEqual((await longer(days))[0]?.dropped, []);
+        assert.deepEqual(await db.sql`select obj_description(to_regclass(${oldest}), 'pg_class') as mark`, [
+          { mark: null },
+        ]);
+      }
+      await mark(oldest);
+      await db.session((session) => session.script(`alter table visit detach partition ${oldest}`));
+      assert.deepEqual((await longer())[0]?.dropped, [], "kept for ever: nothing is dropped");
+      assert.deepEqual((await longer("30d"))[0]?.dropped, [oldest]);
+      assert.deepEqual(await db.sql`select obj_description(to_regclass(${others[0]}), 'pg_class') as mark`, [
+        { mark: "mine" },
+      ]);
+    },
+  },
+  {
+    name: "puts back a partition whose detach was begun when rows are to be kept longer",
+    needs: "concurrentTransactions",
+    async prove({ db }) {
+      await makeVisits(db);
+      await keep(db, -5);
+      await visit(db, -5);
+      const before = await partitionsOf(db);
+      const [oldest] = before;
+      let letGo = (): void => {};
+      const held = new Promise<void>((resolve) => {
+        letGo = resolve;
+      });
+      const holding = db.transaction(async (tx) => {
+        await tx.script(`select from ${oldest}`);
+        await held;
+      });
+      await systemClock.sleep(50);
+      const [begun] = await keep(db, 0).finally(letGo);
+      await holding;
+      assert.match(begun?.waiting ?? "", new RegExp(`dropping ${oldest}: the table was in use`));
+      const longer = { visit: { range: "at", every: "1 day", ahead: 2, keep: "30d" } } as const;
+      assert.deepEqual(
+        [(await keep(db, 0, longer))[0]?.waiting, (await keep(db, 0, longer))[0]?.dropped],
+        [undefined, []],
+      );
+      const [state] = await db.sql`select bool_or(inhdetachpending) as pending, count(*)::int as n from pg_inherits
+        where inhparent = ${`"${db.schema}".visit`}::regclass`;
+      assert.equal(state?.pending, false);
+      assert.deepEqual(await db.sql`select page from visit`, [{ page: "day -5" }]);
+      assert.deepEqual((await keep(db, 0))[0]?.dropped, [oldest, before[1]], "and lets it go when it may");
+    },
+  },
+  {
     name: "spreads rows by hash over a fixed number of partitions",
     async prove({ db }) {
       await db.sql`create table basket (id text primary key) partition by hash (id)`;
