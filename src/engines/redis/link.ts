@@ -47,6 +47,7 @@ export interface LinkOptions {
 }
 
 const connectMsMax = 2000;
+const silenceMsMax = 2000;
 const commandsMax = 10_000;
 
 export function createLink(options: LinkOptions): Link {
@@ -119,7 +120,10 @@ function clusterLink({ library, address, name, jitterMs }: LinkOptions): Link {
   };
 }
 
-/** One more connection to a server that `address` stands for: for a cluster, to one of the nodes in turn. */
+/**
+ * One more connection to a server that `address` stands for: for a cluster, to one of the nodes in turn. It ends when
+ * nothing was said on it for 2 s, be it while it is being made.
+ */
 export async function connectOnce(
   { library, address, name }: Pick<LinkOptions, "library" | "address" | "name">,
   turn: number,
@@ -127,7 +131,8 @@ export async function connectOnce(
   const { nodes, kind } = address;
   const node =
     kind === "sentinel" ? await findPrimary(library, address, name) : (nodes[turn % nodes.length] as RedisNode);
-  const client = library.createClient(clientOptions(address, node, name, () => false));
+  const options = clientOptions(address, node, name, () => false);
+  const client = library.createClient({ ...options, socket: { ...options.socket, socketTimeout: silenceMsMax } });
   client.on("error", () => {});
   await client.connect();
   return client;
@@ -138,9 +143,9 @@ function clientOptions(
   node: RedisNode | undefined,
   name: string,
   reconnectStrategy: (retries: number) => number | false,
-): object {
+): object & { readonly socket: object } {
   const { username, password, database, kind } = address;
-  return {
+  const options = {
     RESP: 2,
     name,
     ...(kind !== "cluster" && { database }),
@@ -151,6 +156,7 @@ function clientOptions(
     maintNotifications: "disabled",
     socket: socketOptions(address, node, reconnectStrategy),
   };
+  return options;
 }
 
 function socketOptions(
@@ -176,7 +182,7 @@ async function findPrimary(library: ClientLibrary, address: RedisAddress, name: 
       ...(address.sentinelPassword !== undefined && { password: address.sentinelPassword }),
       disableOfflineQueue: true,
       maintNotifications: "disabled",
-      socket: socketOptions(address, node, () => false),
+      socket: { ...socketOptions(address, node, () => false), socketTimeout: silenceMsMax },
     });
     sentinel.on("error", () => {});
     try {

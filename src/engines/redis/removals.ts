@@ -1,6 +1,8 @@
 import type { Clock, Random } from "../../base/index.ts";
 import { newId, systemClock, systemRandom } from "../../base/index.ts";
 import type { CacheRemoved, CacheWatcher } from "../../cache/index.ts";
+import type { TimeLimit } from "../../resilience/index.ts";
+import { createTimeLimit } from "../../resilience/index.ts";
 import type { RedisConnection } from "./connection.ts";
 import type { Client } from "./link.ts";
 
@@ -18,7 +20,8 @@ export interface RemovalsOptions {
  * listens. It is taken for good only while probes come back: every half second one is published on the connection of
  * the commands, to a channel of this process alone, and must be heard within a second. So a connection that is half open,
  * a user who may not publish, and a server that stopped are all noticed, within 1.5 s. Then the watchers are told that
- * messages may be lost, and a new connection is made after a random wait of up to 2 s.
+ * messages may be lost, and a new connection is made after a random wait of up to 2 s. One that falls silent while it is
+ * being made is given up as well: after 2 s before it is greeted, after 1 s when it subscribes.
  *
  * Why not the server's own tracking (CLIENT TRACKING): it tells of keys, and an entry depends on many, of which some are
  * written at each fill; a tier that drops what was just made is of no use. Publishing names what was removed, needs no
@@ -29,6 +32,7 @@ export class Removals {
   readonly #connection: RedisConnection;
   readonly #clock: Clock;
   readonly #random: Random;
+  readonly #limit: TimeLimit;
   readonly #channel: string;
   readonly #ownChannel: string;
   readonly #id = newId();
@@ -44,6 +48,7 @@ export class Removals {
     this.#connection = connection;
     this.#clock = clock;
     this.#random = random;
+    this.#limit = createTimeLimit({ name: "The feed of removals", limit: subscribeMsMax, clock });
     this.#channel = `${prefix}:removed`;
     this.#ownChannel = `${prefix}:probe:${this.#id}`;
   }
@@ -111,7 +116,9 @@ export class Removals {
     };
     client.on("error", lose);
     client.on("end", lose);
-    await client.subscribe([this.#channel, this.#ownChannel], (text, channel) => this.#hear(text, channel));
+    await this.#limit(
+      client.subscribe([this.#channel, this.#ownChannel], (text, channel) => this.#hear(text, channel)),
+    );
     while (!isLost && this.#isOpen && (await this.#probe())) {
       if (isLost || !this.#isOpen) return;
       if (!this.#isWatching) {
@@ -165,6 +172,7 @@ export class Removals {
   }
 }
 
+const subscribeMsMax = 1000;
 const probeEveryMs = 500;
 const probeMsMax = 1000;
 const reconnectMsMin = 50;
