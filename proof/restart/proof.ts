@@ -15,7 +15,7 @@ interface Load {
   readonly roundsMin: number;
 }
 
-const real: Load = { rate: 120, users: 60, requestsMin: 20_000, roundsMin: 2 };
+const real: Load = { rate: 80, users: 60, requestsMin: 20_000, roundsMin: 2 };
 const short: Load = { rate: 60, users: 30, requestsMin: 1_500, roundsMin: 1 };
 
 /** Every process of the shop, restarted in turn while customers buy. */
