@@ -27,5 +27,6 @@ export function checkBank({ total, reads, mayBeNegative = false }: BankOptions):
   }
   verdict.count("reads", reads.length);
   if (reads.length === 0) verdict.doubt("nothing was read");
+  else if (accounts === "") verdict.doubt("no account was seen");
   return verdict.end();
 }

@@ -74,6 +74,27 @@ describe("each checker sees", () => {
     assert.equal(checkSet({ adds, reads: [{ beganAt: 600, elements: ["a", "b", "c", "f"] }] }).valid, true);
   });
 
+  test("set: what a read in between saw and nobody added, whose add failed, twice, or that vanished again", () => {
+    const adds = [
+      { element: "a", outcome: ok, endedAt: 1 },
+      { element: "f", outcome: "fail" as Outcome, endedAt: 1 },
+      { element: "u", outcome: "unknown" as Outcome },
+    ];
+    const judge = (...elements: string[]) =>
+      checkSet({
+        adds,
+        reads: [
+          { beganAt: 2, elements },
+          { beganAt: 3, elements: ["a"] },
+        ],
+      });
+    assert.equal(judge("a").valid, true);
+    assert.deepEqual(kinds(judge("a", "f")), ["phantom"]);
+    assert.deepEqual(kinds(judge("a", "z")), ["unexpected"]);
+    assert.deepEqual(kinds(judge("a", "a")), ["duplicated"]);
+    assert.deepEqual(kinds(judge("a", "u")), ["lost"]);
+  });
+
   test("ledger: half, phantom, unexpected, stuck; and what is under way is a doubt", () => {
     const orders = [
       { id: "a", outcome: ok },
@@ -93,7 +114,9 @@ describe("each checker sees", () => {
     assert.deepEqual([young.valid, young.doubts], ["unknown", ["something is still under way"]]);
   });
 
-  test("bank: accounts that come and go", () => {
+  test("bank: accounts that come and go; where there are none, nothing was shown", () => {
+    assert.deepEqual(checkBank({ total: 0n, reads: [{}, {}] }).doubts, ["no account was seen"]);
+    assert.deepEqual(kinds(checkBank({ total: 0n, reads: [{}, { a: 0n }] })), ["accounts"]);
     assert.deepEqual(kinds(checkBank({ total: 3n, reads: [{ a: 1n, b: 2n }, { a: 3n }] })), ["accounts"]);
     assert.equal(checkBank({ total: 0n, reads: [{ a: -1n, b: 1n }], mayBeNegative: true }).valid, true);
   });
@@ -103,6 +126,25 @@ describe("each checker sees", () => {
     const verdict = checkOrder({ effects, published: { k: 2 }, subscriptions: ["s", "t"] });
     assert.deepEqual(kinds(verdict), ["missing", "repeated"]);
     assert.equal(checkOrder({ effects: [{ subscription: "s", key: "k", sequence: 0 }], first: 0 }).valid, true);
+  });
+
+  test("order: what was never published, and a subscription that saw nothing; who is to be asked must be said", () => {
+    const effects = [1, 2, 3].map((sequence) => ({ subscription: "s", key: "k", sequence }));
+    const subscriptions = ["s"];
+    assert.equal(checkOrder({ effects, published: { k: 3 }, subscriptions }).valid, true);
+    const beyond = checkOrder({ effects, published: { k: 1 }, subscriptions });
+    assert.deepEqual([kinds(beyond), beyond.counts.unpublished], [["unpublished"], 2]);
+    assert.deepEqual(kinds(checkOrder({ effects, published: {}, subscriptions })), ["unpublished"]);
+    const before = [0, 1, 2, 3].map((sequence) => ({ subscription: "s", key: "k", sequence }));
+    assert.deepEqual(kinds(checkOrder({ effects: before })), ["unpublished"]);
+    assert.deepEqual(kinds(checkOrder({ effects, published: { k: 3 }, subscriptions: ["s", "t"] })), ["missing"]);
+    assert.deepEqual(checkOrder({ effects, published: { k: 3 }, subscriptions: [] }).doubts, [
+      "no subscription was named",
+    ]);
+    // @ts-expect-error: a subscription that saw nothing is not among the effects.
+    assert.throws(() => checkOrder({ effects, published: { k: 3 } }));
+    const odd = [{ subscription: "s", key: "constructor", sequence: 1 }];
+    assert.deepEqual(kinds(checkOrder({ effects: odd, published: { k: 0 }, subscriptions })), ["unpublished"]);
   });
 
   test("placement: twice, unexpected, phantom", () => {
@@ -126,6 +168,14 @@ describe("each checker sees", () => {
     assert.deepEqual([verdict.valid, verdict.counts.changes], [true, 1]);
   });
 
+  test("leader: effects under an epoch that nobody had", () => {
+    const terms = [{ owner: "a", epoch: 1, from: 0, until: 9 }];
+    assert.equal(checkLeader({ terms, effectEpochs: [1, 1] }).valid, true);
+    const verdict = checkLeader({ terms, effectEpochs: [1, 7, 9] });
+    assert.deepEqual([kinds(verdict), verdict.findingCount], [["epoch-unknown"], 2]);
+    assert.deepEqual(kinds(checkLeader({ terms: [], effectEpochs: [1] })), ["epoch-unknown"]);
+  });
+
   test("ticks: missed, unexpected", () => {
     const at = (dueAt: number) => ({ job: "j", dueAt });
     assert.deepEqual(kinds(checkTicks({ runs: [at(1), at(3)], expected: [at(1), at(2)] })), ["missed", "unexpected"]);
@@ -143,6 +193,17 @@ describe("each checker sees", () => {
     const call = (key: string, outcome: Outcome) => ({ key, body: "b", outcome, answer: "1" });
     const calls = [call("a", "ok"), call("b", "fail"), call("b", "fail")];
     assert.deepEqual(kinds(checkIdempotency({ calls, effects: ["b", "z"] })), ["lost", "phantom", "unexpected"]);
+  });
+
+  test("idempotency: repeats of which none was answered show nothing", () => {
+    const call = (key: string, outcome: Outcome) => ({ key, body: "b", outcome, answer: "1" });
+    const none = checkIdempotency({
+      calls: [call("a", "fail"), call("a", "unknown"), call("b", "ok")],
+      effects: ["b"],
+    });
+    assert.deepEqual([none.valid, none.doubts], ["unknown", ["nothing that was repeated was answered"]]);
+    const one = checkIdempotency({ calls: [call("a", "unknown"), call("a", "ok")], effects: ["a"] });
+    assert.deepEqual([one.valid, one.counts.answered], [true, 1]);
   });
 
   test("recovery: how long it took", () => {
@@ -219,12 +280,13 @@ describe("over generated histories", () => {
           effects.push({ subscription: "s", key: line.key, sequence: line.next++ });
         }
         const published = Object.fromEntries(left.map(({ key, length }) => [key, length]));
-        assert.equal(checkOrder({ effects, published }).valid, true);
+        const subscriptions = ["s"];
+        assert.equal(checkOrder({ effects, published, subscriptions }).valid, true);
         const [a, b] = effects.flatMap((each, i) => (each.key === "k0" ? [i] : []));
         const swapped = [...effects];
         [swapped[a as number], swapped[b as number]] = [first(effects.slice(b)), first(effects.slice(a))];
-        assert.equal(checkOrder({ effects: swapped, published }).valid, false);
-        assert.equal(checkOrder({ effects: effects.slice(0, -1), published }).valid, false);
+        assert.equal(checkOrder({ effects: swapped, published, subscriptions }).valid, false);
+        assert.equal(checkOrder({ effects: effects.slice(0, -1), published, subscriptions }).valid, false);
       }),
       params,
     );

@@ -17,6 +17,7 @@ export interface IdempotencyOptions {
 /**
  * One effect for each key, and the same answer each time. Findings: `doubled`; `lost`, answered and without effect;
  * `other-answer`; `reused`, answered for two bodies; `phantom`, every call failed and there is an effect; `unexpected`.
+ * `answered` counts the keys that were repeated and got an answer: without one nothing was shown.
  */
 export function checkIdempotency({ calls, effects }: IdempotencyOptions): Verdict {
   const verdict = createVerdict("idempotency");
@@ -24,9 +25,11 @@ export function checkIdempotency({ calls, effects }: IdempotencyOptions): Verdic
   const keys = new Map<string, IdempotencyOptions["calls"][number][]>();
   for (const call of calls) keys.set(call.key, [...(keys.get(call.key) ?? []), call]);
   let repeats = 0;
+  let answered = 0;
   for (const [key, own] of keys) {
     const ok = own.filter(({ outcome }) => outcome === "ok");
     repeats += own.length - 1;
+    if (ok.length > 0 && own.length > 1) answered++;
     const times = found.get(key) ?? 0;
     if (times > 1) verdict.find("doubled", key, `it took effect ${times} times`);
     if (times === 0 && ok.length > 0) verdict.find("lost", key, "it was answered, and has no effect");
@@ -39,6 +42,8 @@ export function checkIdempotency({ calls, effects }: IdempotencyOptions): Verdic
   for (const key of found.keys()) if (!keys.has(key)) verdict.find("unexpected", key, "nobody asked for it");
   verdict.count("keys", keys.size);
   verdict.count("repeats", repeats);
+  verdict.count("answered", answered);
   if (repeats === 0) verdict.doubt("nothing was repeated");
+  else if (answered === 0) verdict.doubt("nothing that was repeated was answered");
   return verdict.end();
 }

@@ -17,7 +17,8 @@ export interface LeaderOptions {
 
 /**
  * There is one leader at a time, and none acts under an epoch that is over. Findings: `overlap`, `shared-epoch`,
- * `epoch-back` (a later term has a lower epoch), `stale-effect` (committed after one of a higher epoch).
+ * `epoch-back` (a later term has a lower epoch), `stale-effect` (committed after one of a higher epoch), `epoch-unknown`
+ * (committed under an epoch of no term).
  */
 export function checkLeader({ terms, effectEpochs = [] }: LeaderOptions): Verdict {
   const verdict = createVerdict("leader");
@@ -37,6 +38,7 @@ export function checkLeader({ terms, effectEpochs = [] }: LeaderOptions): Verdic
   }
   let highest = Number.NEGATIVE_INFINITY;
   for (const [i, epoch] of effectEpochs.entries()) {
+    if (!owners.has(epoch)) verdict.find("epoch-unknown", `effect ${i}`, `nobody led under epoch ${epoch}`);
     if (epoch < highest) verdict.find("stale-effect", `effect ${i}`, `epoch ${epoch} took effect after ${highest}`);
     highest = Math.max(highest, epoch);
   }

@@ -24,22 +24,30 @@ export interface SetOptions {
 }
 
 /**
- * Everything that was acknowledged is there (Jepsen's set-full). Findings: `lost`, not in the final read; `stale`, missing
- * for too long and there again; `duplicated`, there twice; `unexpected`, nobody added it; `phantom`, there although its
- * add certainly failed. Elements acknowledged after the final read began are never-read, and a doubt.
+ * Everything that was acknowledged is there (Jepsen's set-full). Findings: `lost`, not in the final read though it was
+ * acknowledged or had been read; `stale`, missing for too long and there again. And in whichever read: `duplicated`, there
+ * twice; `unexpected`, nobody added it; `phantom`, there although its add certainly failed. Elements acknowledged after the
+ * final read began are never-read, and a doubt.
  */
 export function checkSet({ adds, reads, staleMsMax = 0 }: SetOptions): Verdict {
   const verdict = createVerdict("set");
   const ordered = [...reads].sort((a, b) => a.beganAt - b.beganAt);
   const final = ordered.at(-1);
-  const found = tally(final?.elements ?? []);
+  const tallies = ordered.map(({ elements }) => tally(elements));
+  const found = tallies.at(-1) ?? tally([]);
+  // Of all reads: how often each was there at most.
+  const seen = new Map<string, number>();
+  for (const each of tallies)
+    for (const [element, times] of each) seen.set(element, Math.max(times, seen.get(element) ?? 0));
   const contents = ordered.map(({ beganAt, elements }) => ({ beganAt, elements: new Set(elements) }));
   let neverRead = 0;
   let recovered = 0;
   for (const { element, outcome, endedAt } of adds) {
     const isThere = found.has(element);
     if (outcome === "unknown" && isThere) recovered++;
-    if (outcome === "fail" && isThere) verdict.find("phantom", element, "its add failed, and it is there");
+    if (outcome === "unknown" && !isThere && seen.has(element))
+      verdict.find("lost", element, "it was read, and is not in the final read");
+    if (outcome === "fail" && seen.has(element)) verdict.find("phantom", element, "its add failed, and it was read");
     if (outcome !== "ok") continue;
     if (!final || (endedAt !== undefined && endedAt > final.beganAt)) {
       neverRead++;
@@ -54,9 +62,9 @@ export function checkSet({ adds, reads, staleMsMax = 0 }: SetOptions): Verdict {
     }
   }
   const known = new Set(adds.map(({ element }) => element));
-  for (const [element, times] of found) {
+  for (const [element, times] of seen) {
     if (!known.has(element)) verdict.find("unexpected", element, "nobody added it");
-    if (times > 1) verdict.find("duplicated", element, `it is there ${times} times`);
+    if (times > 1) verdict.find("duplicated", element, `it was there ${times} times`);
   }
   if (!final) verdict.doubt("nothing was read");
   if (neverRead > 0) verdict.doubt(`${neverRead} acknowledged elements were never read`);

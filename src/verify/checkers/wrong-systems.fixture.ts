@@ -50,7 +50,7 @@ export function runShop(
 }
 
 /** Writers whose transactions commit in another order than they drew their numbers in, and a relay that reads them. */
-export function runRelay(seed: number, defect?: "id cursor") {
+export function runRelay(seed: number, defect?: "id cursor" | "dirty read") {
   const random = createSeededRandom(seed);
   const open: { id: number; commitsAt: number }[] = [];
   const table: { id: number; isPublished: boolean }[] = [];
@@ -89,7 +89,7 @@ export function runConsumer(seed: number, defect?: "keys run at once" | "skips w
     line.splice(at, 1);
     if (!fails) effects.push({ subscription: "mail", key, sequence });
   }
-  return { effects, published: Object.fromEntries(keys.map((key) => [key, 20])) };
+  return { effects, published: Object.fromEntries(keys.map((key) => [key, 20])), subscriptions: ["mail"] };
 }
 
 /** Transfers between accounts, and a reader in between. */
