@@ -1,5 +1,6 @@
 import type { Database } from "../database/index.ts";
 import { constraintOf } from "../database/index.ts";
+import { throughAll } from "./attempts.ts";
 import { bucketOf } from "./bucket.ts";
 import { readBuckets } from "./bucket-map.ts";
 import { fenceConstraint } from "./errors.ts";
@@ -51,17 +52,21 @@ export async function sweepClaims({ directory, shards, service }: ClaimSweepOpti
     order by expires_at limit ${pieceSize}::int`;
   let swept = 0;
   const places = old.length > 0 ? await readBuckets(directory, service) : [];
-  for (const row of old) {
-    const home = shards.get(places[bucketOf(row.key)]?.shard ?? "");
-    if (home && (await sweepReservation(directory, home, service, row))) swept++;
-  }
-  for (const shard of shards.values()) {
+  const reservations = async (): Promise<void> => {
+    for (const row of old) {
+      const home = shards.get(places[bucketOf(row.key)]?.shard ?? "");
+      if (home && (await sweepReservation(directory, home, service, row))) swept++;
+    }
+  };
+  const voids = async (shard: Database): Promise<void> => {
     const rows = await shard.sql`
       delete from plinth_claims where token in (
         select token from plinth_claims where state = 'void' and at < clock_timestamp() - interval '7 days'
         limit ${pieceSize}::int for update skip locked) returning 1 as one`;
     swept += rows.length;
-  }
+  };
+  const tasks = [reservations, ...[...shards.values()].map((shard) => () => voids(shard))];
+  await throughAll(tasks, (task) => task());
   return swept;
 }
 

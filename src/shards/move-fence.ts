@@ -1,8 +1,9 @@
 import type { Database, Transaction } from "../database/index.ts";
 import { sql } from "../database/index.ts";
 import { bucketOfColumn } from "./guard.ts";
+import type { Move } from "./move-store.ts";
 import type { MoveWork } from "./move-work.ts";
-import { asMover, columnList, rowText, stageOf } from "./move-work.ts";
+import { asMover, asMoverForLong, columnList, fenceLost, rowText, stageOf } from "./move-work.ts";
 import { outboxTable, platformColumn, qualified } from "./sharded-table.ts";
 
 export interface FencedRow {
@@ -39,8 +40,13 @@ export async function withDoorsClosed<R>(
       return run(tx, await lockFence(tx, move.buckets));
     });
   } finally {
-    await source.sql`delete from plinth_closing where bucket = any(${move.buckets}::int[])`;
+    // When that does not go any more, the doors open by themselves.
+    await openDoors(source, move).catch(() => {});
   }
+}
+
+async function openDoors(source: Database, { buckets }: Move): Promise<void> {
+  await source.sql`delete from plinth_closing where bucket = any(${buckets}::int[])`;
 }
 
 /** Notes every change from now on: whoever writes after this commits knows of it, whoever wrote before has ended. */
@@ -65,6 +71,7 @@ export function fenceOff(work: MoveWork, lockTimeoutMs: number): Promise<void> {
 }
 
 export async function reopen({ source, move }: MoveWork, keepsCapture: boolean): Promise<void> {
+  await openDoors(source, move);
   await asMover(source, move, async (tx) => {
     await tx.sql`
       update plinth_fence set state = 'open', capture = capture and ${keepsCapture}, changed_at = clock_timestamp()
@@ -72,7 +79,7 @@ export async function reopen({ source, move }: MoveWork, keepsCapture: boolean):
   });
 }
 
-/** Events of these buckets that the source has yet to publish. */
+/** Events of these buckets that the source has yet to publish; one that was written for no key counts by its own. */
 export async function pendingEvents(source: Database, buckets: readonly number[]): Promise<number> {
   const [found] = await source.sql<{ there: boolean }>`
     select exists (select 1 from pg_attribute where attrelid = to_regclass(${qualified(source.schema, outboxTable)})
@@ -80,7 +87,7 @@ export async function pendingEvents(source: Database, buckets: readonly number[]
   if (!found?.there) return 0;
   const [row] = await source.sql<{ count: number }>`
     select count(*) as count from plinth_outbox
-    where published_at is null and plinth_bucket(shard_key) = any(${buckets}::int[])`;
+    where published_at is null and plinth_bucket(coalesce(shard_key, key)) = any(${buckets}::int[])`;
   return row?.count ?? 0;
 }
 
@@ -121,7 +128,7 @@ export async function verifyCopy(work: MoveWork): Promise<string | undefined> {
 /** The source lets go: its rows into the archive, its fence to "away", in one transaction. Answers the new epochs. */
 export function leaveSource(work: MoveWork, archive: (table: string) => string): Promise<ReadonlyMap<number, number>> {
   const { source, move, tables } = work;
-  return asMover(source, move, async (tx) => {
+  return asMoverForLong(source, move, async (tx) => {
     const rows = await lockFence(tx, move.buckets);
     if (rows.every(({ state, moved_to }) => state === "away" && moved_to === move.target)) {
       return new Map(rows.map(({ bucket, epoch }) => [bucket, epoch]));
@@ -141,8 +148,7 @@ export function leaveSource(work: MoveWork, archive: (table: string) => string):
       update plinth_fence set state = 'away', epoch = epoch + 1, moved_to = ${move.target}, capture = false,
         changed_at = clock_timestamp()
       where bucket = any(${move.buckets}::int[]) and state = 'fenced' and move = ${move.id} returning bucket, epoch`;
-    if (left.length !== move.buckets.length)
-      throw new Error(`assertion failed: move ${move.id} left a fence that was not its own`);
+    if (left.length !== move.buckets.length) throw fenceLost(move, move.source);
     return new Map(left.map(({ bucket, epoch }) => [bucket, epoch]));
   });
 }
@@ -152,21 +158,44 @@ export function leaveSource(work: MoveWork, archive: (table: string) => string):
  * say that something was done, two that say the same are one.
  */
 export async function enterTarget(work: MoveWork, epochs: ReadonlyMap<number, number>): Promise<void> {
-  const { target, move, tables } = work;
-  await asMover(target, move, async (tx) => {
+  const { target, move } = work;
+  await asMoverForLong(target, move, async (tx) => {
     const rows = await lockFence(tx, move.buckets);
     if (rows.every(({ state, move: by }) => state === "open" && by === move.id)) return;
-    for (const table of tables) {
-      const columns = columnList(table.columns.filter(({ isGenerated }) => !isGenerated));
-      await tx.execute(sql`
-        insert into ${sql.unsafe(qualified(target.schema, table.name))} (${columns}) overriding system value
-        select ${columns} from ${sql.unsafe(stageOf(work, table))}
-        ${table.isPlatform ? sql`on conflict do nothing` : sql``}`);
-    }
-    await tx.sql`
+    await makeLive(tx, work);
+    const opened = await tx.sql`
       update plinth_fence f set state = 'open', epoch = e.epoch, moved_to = null, capture = false,
         changed_at = clock_timestamp()
       from unnest(${[...epochs.keys()]}::int[], ${[...epochs.values()]}::bigint[]) e(bucket, epoch)
-      where f.bucket = e.bucket and f.state = 'incoming' and f.move = ${move.id}`;
+      where f.bucket = e.bucket and f.state = 'incoming' and f.move = ${move.id} returning 1 as one`;
+    if (opened.length !== move.buckets.length) throw fenceLost(move, move.target);
   });
+}
+
+async function makeLive(tx: Transaction, work: MoveWork): Promise<void> {
+  const { target, tables } = work;
+  for (const table of tables) {
+    const columns = columnList(table.columns.filter(({ isGenerated }) => !isGenerated));
+    await tx.execute(sql`
+      insert into ${sql.unsafe(qualified(target.schema, table.name))} (${columns}) overriding system value
+      select ${columns} from ${sql.unsafe(stageOf(work, table))}
+      ${table.isPlatform ? sql`on conflict do nothing` : sql``}`);
+  }
+}
+
+/**
+ * What `enterTarget` will do, and then undone, while nobody waits: whatever the target refuses, it refuses here. The
+ * rows that change later are held by the same constraints on the source.
+ */
+export async function rehearse(work: MoveWork): Promise<void> {
+  const isWell = new Error("rolled back on purpose");
+  try {
+    await asMoverForLong(work.target, work.move, async (tx) => {
+      await makeLive(tx, work);
+      await tx.sql`set constraints all immediate`;
+      throw isWell;
+    });
+  } catch (thrown) {
+    if (thrown !== isWell) throw thrown;
+  }
 }

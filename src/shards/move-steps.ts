@@ -1,4 +1,4 @@
-import { isError } from "../base/index.ts";
+import { CallScope, error, isError, servicePrincipal } from "../base/index.ts";
 import type { Database, Transaction } from "../database/index.ts";
 import { sql } from "../database/index.ts";
 import { applyChanges } from "./move-copy.ts";
@@ -59,40 +59,58 @@ export interface FenceLimits {
 export type Fenced = { readonly then: "switch" } | { readonly then: "again" | "abort"; readonly why: string };
 
 /** FENCE: no more writes, drain, verify. Whatever goes wrong, the source is open again afterwards. */
-export async function fence(
+export async function fence(work: MoveWork, limits: FenceLimits): Promise<Fenced> {
+  const { clock, source, target } = work;
+  const { pauseMsMax } = limits;
+  const pause = new CallScope({
+    principal: servicePrincipal("mover"),
+    deadline: Number.POSITIVE_INFINITY,
+    caller: "mover",
+  });
+  const over = error("deadline_exceeded", `Writers waited for ${pauseMsMax} ms.`, { executed: "no" });
+  const stop = clock.after(pauseMsMax, () => pause.cancel(over));
+  const doing = { what: "writers stayed inside" };
+  let outcome: Fenced;
+  try {
+    // Whatever still runs then is cancelled: a statement that hangs must not keep writers out.
+    const limited = { ...work, source: source.bind(pause), target: target.bind(pause) };
+    outcome = await close(limited, limits, doing);
+  } catch (thrown) {
+    if (!pause.cancelled && !isError(thrown, "LOCK_NOT_AVAILABLE")) throw thrown;
+    outcome = { then: "again", why: `${doing.what} for more than ${pauseMsMax} ms` };
+  } finally {
+    stop();
+    pause.finish();
+  }
+  if (outcome.then === "switch") work.crashPoint("move.verified");
+  else await reopen(work, true);
+  return outcome;
+}
+
+/** `doing` says what to blame when this is cut off. */
+async function close(
   work: MoveWork,
   { lockTimeoutMs, pauseMsMax, pendingEvents }: FenceLimits,
+  doing: { what: string },
 ): Promise<Fenced> {
   const { clock, source, move } = work;
   const endsAt = clock.now() + pauseMsMax;
-  const over = (): boolean => clock.now() > endsAt;
-  const again = async (why: string): Promise<Fenced> => {
-    await reopen(work, true);
-    return { then: "again", why };
-  };
-  try {
-    await fenceOff(work, Math.min(lockTimeoutMs, pauseMsMax));
-  } catch (thrown) {
-    if (!isError(thrown, "LOCK_NOT_AVAILABLE")) throw thrown;
-    return again(`writers stayed inside for more than ${lockTimeoutMs} ms`);
-  }
+  const again = (): Fenced => ({ then: "again", why: `${doing.what} for more than ${pauseMsMax} ms` });
+  await fenceOff(work, Math.min(lockTimeoutMs, pauseMsMax));
   work.crashPoint("move.fenced");
-  while ((await applyChanges(work)) > 0) if (over()) return again(`draining took more than ${pauseMsMax} ms`);
+  doing.what = "draining went on";
+  while ((await applyChanges(work)) > 0) if (clock.now() > endsAt) return again();
   for (;;) {
     const events = await pendingEvents(source, move.buckets);
     if (events === 0) break;
-    if (over())
-      return again(`${events} events of the outbox were not published within ${pauseMsMax} ms: is a relay running?`);
+    doing.what = `${events} events of the outbox were not published (is a relay running?)`;
+    if (clock.now() > endsAt) return again();
     await clock.sleep(20);
   }
+  doing.what = "verifying went on (move fewer buckets at a time)";
   const wrong = await verifyCopy(work);
-  if (wrong) {
-    await reopen(work, true);
-    return { then: "abort", why: wrong };
-  }
-  if (over()) return again(`verifying took more than ${pauseMsMax} ms: move fewer buckets at a time`);
-  work.crashPoint("move.verified");
-  return { then: "switch" };
+  if (wrong) return { then: "abort", why: wrong };
+  return clock.now() > endsAt ? again() : { then: "switch" };
 }
 
 /** SWITCH: the source lets go, then the target takes over. Between the two nobody has the buckets, never both. */
@@ -117,17 +135,12 @@ export async function clean({ target, source, move }: MoveWork): Promise<void> {
 
 const moversKept = 10_000;
 
-/** ABORT: the source is as it was. Only before SWITCH. */
+/** ABORT, once the target has withdrawn: the source is as it was. */
 export async function undo(work: MoveWork): Promise<void> {
-  const { source, target, move } = work;
+  const { source, move } = work;
   work.crashPoint("move.aborting");
   await reopen(work, false);
   await source.sql`delete from plinth_changes where bucket = any(${move.buckets}::int[])`;
-  await asMover(target, move, async (tx) => {
-    await tx.sql`
-      update plinth_fence set state = 'away', move = null
-      where bucket = any(${move.buckets}::int[]) and state = 'incoming' and move = ${move.id}`;
-  });
   await clean(work);
   await dropArchive(source, move);
 }

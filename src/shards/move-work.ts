@@ -1,4 +1,5 @@
-import type { Clock } from "../base/index.ts";
+import type { Clock, PlinthError } from "../base/index.ts";
+import { error } from "../base/index.ts";
 import type { Database, Fragment, Transaction } from "../database/index.ts";
 import { quoteName, sql } from "../database/index.ts";
 import type { MoveCrashPoint } from "./move-crash-points.ts";
@@ -40,7 +41,11 @@ export async function claimShard(database: Database, move: Move): Promise<void> 
 }
 
 /** A transaction of the mover: past the guard, and only while nobody took the move over. */
-export function asMover<R>(database: Database, move: Move, run: (tx: Transaction) => Promise<R>): Promise<R> {
+export function asMover<R>(
+  database: Pick<Database, "transaction">,
+  move: Move,
+  run: (tx: Transaction) => Promise<R>,
+): Promise<R> {
   return database.transaction(async (tx) => {
     const rows = await tx.sql`
       with m as materialized (
@@ -50,6 +55,28 @@ export function asMover<R>(database: Database, move: Move, run: (tx: Transaction
     return run(tx);
   });
 }
+
+/**
+ * The same, for as long as it takes: what all rows of a move pass through at once must not fail for being many. Neither
+ * the ordinary limit of a statement holds, nor those of the server's own settings.
+ */
+export function asMoverForLong<R>(database: Database, move: Move, run: (tx: Transaction) => Promise<R>): Promise<R> {
+  const work = (tx: Transaction): Promise<R> =>
+    tx.sql`select set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true)`.then(() =>
+      run(tx),
+    );
+  return database.session((session) => asMover(session, move, work), { statementTimeoutMs: longTimeoutMs });
+}
+
+/** A fence was not as this move had left it. Nothing was written. */
+export function fenceLost({ id }: Move, shard: string): PlinthError {
+  return error("failed_precondition", `Move ${id} met a fence on ${shard} that was not its own.`, {
+    reason: "SHARD_FENCE_LOST",
+    executed: "no",
+  });
+}
+
+const longTimeoutMs = 3_600_000;
 
 /** Column names for SQL, each behind `alias` ("t."), or alone. */
 export function columnList(columns: readonly Column[], alias = ""): Fragment {

@@ -168,6 +168,45 @@ describe("moves between Postgres databases, with writers running", { skip: postg
     assert.equal(move?.state, "DONE", move?.note ?? "");
   });
 
+  it("lets writers in again after the pause, whatever hangs on the way", async () => {
+    const bucket = bucketOf("hung");
+    await bank.db.at("hung").sql`insert into accounts (id) values ('hung')`;
+    const [{ shard } = { shard: "" }] = await bank.directory.sql<{
+      shard: string;
+    }>`select shard from buckets where bucket = ${bucket}`;
+    const to = shard === "main" ? "b" : "main";
+    let holding: Promise<unknown> | undefined;
+    const lockTarget = async (): Promise<number> => {
+      if (holding) return 0;
+      await new Promise<void>((locked) => {
+        holding = bank.on(to).transaction(async (tx) => {
+          await tx.sql`lock table accounts in access exclusive mode`;
+          locked();
+          await new Promise((resolve) => setTimeout(resolve, 6_000));
+        });
+      });
+      return 0;
+    };
+    const moving = mover({ pauseMsMax: 1_000, fenceAttempts: 1, pendingEvents: lockTarget }).move({
+      buckets: [bucket],
+      to,
+    });
+    while (!holding) await new Promise((resolve) => setTimeout(resolve, 5));
+    const startedAt = performance.now();
+    for (let isIn = false; !isIn; ) {
+      isIn = await bank.db.at("hung").sql`update accounts set version = version + 1 where id = 'hung'`.then(
+        () => true,
+        () => false,
+      );
+    }
+    const waitedMs = performance.now() - startedAt;
+    const [move] = await moving;
+    await holding;
+    assert.equal(move?.state, "ABORTED");
+    assert.match(move?.note ?? "", /verifying went on .* for more than 1000 ms/);
+    assert.ok(waitedMs < 4_000, `${waitedMs} ms`);
+  });
+
   it("tells a session that its data moved, and runs a read-only transaction again that a move overtook", async () => {
     const db = bank.router({ refreshMs: 1e9 });
     await db.at("hal").sql`insert into accounts (id) values ('hal')`;

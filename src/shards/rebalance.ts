@@ -1,3 +1,4 @@
+import { StartError } from "../base/index.ts";
 import type { BucketRow } from "./bucket-map.ts";
 
 /** Buckets that would go from shard to shard. */
@@ -9,9 +10,22 @@ export interface PlannedMove {
 
 /**
  * The fewest moves after which no two of `shards` differ by more than one bucket: who has too many gives the last ones to
- * who has too few. Shards that are not named give away all they have.
+ * who has too few. Shards that are `leaving` give away all they have; one that has buckets and is named nowhere is
+ * SHARD_MISSING: a forgotten address must not empty a shard.
  */
-export function planRebalance(rows: readonly BucketRow[], shards: readonly string[]): readonly PlannedMove[] {
+export function planRebalance(
+  rows: readonly BucketRow[],
+  shards: readonly string[],
+  leaving: readonly string[] = [],
+): readonly PlannedMove[] {
+  const missing = new Set(rows.map(({ shard }) => shard).filter((name) => ![...shards, ...leaving].includes(name)));
+  if (missing.size > 0) {
+    const list = [...missing].join(", ");
+    throw new StartError(
+      "SHARD_MISSING",
+      `there are buckets on ${list}, and no address for it: name it in DATABASE_SHARDS`,
+    );
+  }
   const held = new Map<string, number[]>(shards.map((shard) => [shard, []]));
   for (const { shard, bucket } of rows) held.set(shard, [...(held.get(shard) ?? []), bucket]);
   // Who has most keeps the odd ones, so that nothing moves without need.
@@ -26,8 +40,8 @@ export function planRebalance(rows: readonly BucketRow[], shards: readonly strin
   }
   const moves = new Map<string, { from: string; to: string; buckets: number[] }>();
   for (const to of shards) {
-    const missing = (share.get(to) as number) - (held.get(to) as number[]).length;
-    for (const { from, bucket } of spare.splice(0, Math.max(0, missing))) {
+    const lacking = (share.get(to) as number) - (held.get(to) as number[]).length;
+    for (const { from, bucket } of spare.splice(0, Math.max(0, lacking))) {
       const known = moves.get(`${from} ${to}`) ?? { from, to, buckets: [] };
       known.buckets.push(bucket);
       moves.set(`${from} ${to}`, known);

@@ -103,7 +103,7 @@ describe("migrateShards", () => {
     const migrations = [{ name: "0001-t", sql: "create table if not exists t (k text primary key)" }];
     const directory = createDatabase({ driver: main, schema: `${schema}_dir` });
     const refused = migrateShards({ directory, shards, service: "x", shardBy: { t: "k" }, migrations });
-    await assert.rejects(refused, /tables of b have other columns than those of main/);
+    await assert.rejects(refused, /tables of b have other columns, constraints or unique indexes than those of main/);
   });
 
   it("refuses tables that could not move, and says what to do about each", async () => {
@@ -314,8 +314,9 @@ describe("a plan to rebalance", () => {
       ],
     );
   });
-  it("empties a shard that is not named", () => {
-    assert.deepEqual(planRebalance(rows(["a", "b", "old", "old"]), ["a", "b"]), [
+  it("refuses to empty a shard that was forgotten, and empties one that leaves", () => {
+    assert.throws(() => planRebalance(rows(["a", "b", "old", "old"]), ["a", "b"]), { reason: "SHARD_MISSING" });
+    assert.deepEqual(planRebalance(rows(["a", "b", "old", "old"]), ["a", "b"], ["old"]), [
       { from: "old", to: "a", buckets: [2] },
       { from: "old", to: "b", buckets: [3] },
     ]);

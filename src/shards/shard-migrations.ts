@@ -123,7 +123,7 @@ function compareShapes(shapes: ReadonlyMap<string, string>, service: string): vo
   if (different.length === 0) return;
   throw new StartError(
     "SHARD_SHAPE",
-    `service ${service}: the sharded tables of ${different.join(", ")} have other columns than those of ${first[0]}: ` +
+    `service ${service}: the sharded tables of ${different.join(", ")} have other columns, constraints or unique indexes than those of ${first[0]}: ` +
       "rows could not move between them. Make the same migrations make the same tables, columns in the same order",
   );
 }

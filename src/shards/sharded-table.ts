@@ -15,6 +15,10 @@ export interface ShardedTable {
   readonly primaryKey: readonly Column[];
   /** Sharded tables that this one refers to. */
   readonly parents: readonly string[];
+  /** Checks, references and unique indexes as SQL, without their names: what could refuse a row. In order. */
+  readonly constraints: readonly string[];
+  /** Names of those that rows which were there before need not keep. */
+  readonly unvalidated: readonly string[];
   /** A table of the platform: its key may be NULL, and such rows stay where they are. */
   readonly isPlatform: boolean;
 }
@@ -62,7 +66,8 @@ export async function readShardedTables(
     );
     const primaryKey = entry.primaryKey.flatMap((key) => entry.columns.filter((each) => each.name === key));
     const parents = entry.references.map(({ table }) => table).filter((parent) => parent !== name);
-    tables.push({ name, column, columns: entry.columns, primaryKey, parents, isPlatform });
+    const { columns, constraints, unvalidated } = entry;
+    tables.push({ name, column, columns, primaryKey, parents, constraints, unvalidated, isPlatform });
   }
   for (const [name, entry] of found) {
     if (wanted.has(name)) continue;
@@ -92,6 +97,8 @@ interface Entry {
     readonly pairs: readonly (readonly [own: string, theirs: string])[];
   }[];
   readonly triggers: readonly string[];
+  readonly constraints: readonly string[];
+  readonly unvalidated: readonly string[];
 }
 
 const keyTypes = /^(?:text|character varying(?:\(\d+\))?|uuid|smallint|integer|bigint)$/;
@@ -185,6 +192,21 @@ async function readCatalogue(database: Database): Promise<ReadonlyMap<string, En
           join pg_attribute theirs on theirs.attrelid = f.confrelid and theirs.attnum = k.theirs)))
         from pg_constraint f join pg_class p on p.oid = f.confrelid
         where f.conrelid = c.oid and f.contype = 'f'), '[]'::json),
+      'constraints', coalesce((
+        select json_agg(rule.text order by rule.text collate "C") from (
+          select pg_get_constraintdef(r.oid) as text from pg_constraint r
+          where r.conrelid = c.oid and r.contype in ('c', 'f')
+          union all
+          select 'UNIQUE' || substring(pg_get_indexdef(i.indexrelid) from ' USING .*') from pg_index i
+          where i.indrelid = c.oid and (i.indisunique or i.indisexclusion)
+        ) rule), '[]'::json),
+      'unvalidated', coalesce((
+        select json_agg(rule.name order by rule.name) from (
+          select r.conname as name from pg_constraint r where r.conrelid = c.oid and not r.convalidated
+          union all
+          select x.relname from pg_index i join pg_class x on x.oid = i.indexrelid
+          where i.indrelid = c.oid and i.indisunique and not i.indisvalid
+        ) rule), '[]'::json),
       'triggers', coalesce((
         select json_agg(t.tgname) from pg_trigger t
         where t.tgrelid = c.oid and not t.tgisinternal and t.tgname not like 'plinth\\_%' and t.tgtype & (4 | 8) <> 0
@@ -196,12 +218,12 @@ async function readCatalogue(database: Database): Promise<ReadonlyMap<string, En
   return new Map(rows.map(({ name, entry }) => [name, entry]));
 }
 
-/** What two copies of a table must agree on, as text: rows travel as a whole, column by column. */
+/** What two copies of a table must agree on, as text: rows travel as a whole, column by column, and none may be refused. */
 export function shapeOf(tables: readonly ShardedTable[]): string {
   return tables
     .map(
-      ({ name, columns, primaryKey }) =>
-        `${name}(${columns.map((each) => `${each.name} ${each.type}`).join(", ")}; ${primaryKey.map((each) => each.name).join(", ")})`,
+      ({ name, columns, primaryKey, constraints }) =>
+        `${name}(${columns.map((each) => `${each.name} ${each.type}`).join(", ")}; ${primaryKey.map((each) => each.name).join(", ")}; ${constraints.join(", ")})`,
     )
     .join("\n");
 }
