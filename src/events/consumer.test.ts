@@ -204,6 +204,32 @@ describe("consumer", () => {
     await consumer.drain();
   });
 
+  it("drain cancels what still runs when its signal aborts, and the event is another's at once", async () => {
+    const { database, broker, consumer, stats } = await setUp({
+      retries: [],
+      deadline: "10m",
+      async handle(_, { scope }) {
+        await new Promise((_resolve, reject) => scope.onCancel(reject));
+      },
+    });
+    const redelivered: unknown[] = [];
+    const abort = new AbortController();
+    await broker.publish([sale("a", 1)]);
+    await until("it waits", 5000, async () => (await broker.stats())[0]?.pendingCount === 1);
+    await systemClock.sleep(100);
+    const draining = [consumer.drain(), consumer.drain(abort.signal)];
+    await systemClock.sleep(50);
+    abort.abort();
+    await Promise.all(draining);
+    await broker.subscribe({ subscription: "books.enter", types: [Sold.name], concurrency: 1 }, async ({ attempt }) => {
+      redelivered.push(attempt);
+    });
+    await until("another has it", 5000, () => redelivered.length === 1);
+    assert.deepEqual(redelivered, [1], "the attempt was not the event's fault");
+    assert.deepEqual(await effects(database), []);
+    assert.equal(stats().deadCount, 0);
+  });
+
   it("drain waits for what runs, and the rest is left to others", async () => {
     const gate = createGate();
     const { database, broker, consumer } = await setUp({

@@ -15,6 +15,7 @@ import type { InboxEntry } from "./inbox.ts";
 import { createInbox } from "./inbox.ts";
 import { createReplayer } from "./replay.ts";
 import { rememberedMsMin } from "./replay-request.ts";
+import { createRunningCalls } from "./running-calls.ts";
 import type { Subscription, SubscriptionPlan } from "./subscription.ts";
 import { planSubscription } from "./subscription.ts";
 import { createSweeper } from "./sweeper.ts";
@@ -41,8 +42,11 @@ import { createSweeper } from "./sweeper.ts";
 export interface Consumer {
   /** Makes the subscriptions known, then takes deliveries. */
   start(): Promise<void>;
-  /** Takes nothing new; resolves when what runs is over, which the deadlines bound. */
-  drain(): Promise<void>;
+  /**
+   * Takes nothing new; resolves when what runs is over, which the deadlines bound. When the signal aborts, handlers that
+   * still run are cancelled, and their events come again elsewhere at once, without an attempt counted. May be called again.
+   */
+  drain(signal?: AbortSignal): Promise<void>;
   stats(): readonly ConsumerStats[];
 }
 
@@ -89,6 +93,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   }
   const inbox = database && createInbox(database.schema);
   const store = createDeadLetterStore(storeDatabase);
+  const calls = createRunningCalls();
   const parts: HandlingParts = {
     service,
     database,
@@ -105,6 +110,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     random,
     log,
     crashPoint: options.crashPoint ?? noCrashPoint,
+    calls,
   };
   const workers = plans.map((plan) => createWorker(plan, parts));
   const handlings = new Map(workers.map((worker) => [worker.plan.name, worker]));
@@ -144,9 +150,8 @@ export function createConsumer(options: ConsumerOptions): Consumer {
       if (plans.length > 0) replayer.start();
       sweeper.start();
     },
-    async drain() {
-      await Promise.all([...subscribed.map((each) => each.stop()), replayer.stop(), sweeper.stop()]);
-    },
+    drain: (signal) =>
+      calls.finish(Promise.all([...subscribed.map((each) => each.stop()), replayer.stop(), sweeper.stop()]), signal),
     stats: () => workers.map(({ plan, counts }) => ({ subscription: plan.name, ...counts })),
   };
 }

@@ -14,6 +14,7 @@ import type { Gathering } from "./gathering.ts";
 import type { Found, Inbox, InboxEntry } from "./inbox.ts";
 import { Redeliver } from "./redeliver.ts";
 import { isTerminal, waitAfter } from "./retry.ts";
+import type { RunningCalls } from "./running-calls.ts";
 import type { HandlerDelivery, SubscriptionPlan } from "./subscription.ts";
 
 /**
@@ -43,6 +44,7 @@ export interface HandlingParts {
   readonly random: Random;
   readonly log: EventLog;
   readonly crashPoint: CrashPoint;
+  readonly calls: RunningCalls;
 }
 
 export interface HandlingCounts {
@@ -60,7 +62,7 @@ const conflictAttempts = 5;
 const conflictWaitMs = 25;
 
 export function createHandling(plan: SubscriptionPlan, parts: HandlingParts, counts: HandlingCounts): Handling {
-  const { log, crashPoint, clock } = parts;
+  const { log, crashPoint, clock, calls } = parts;
   const principal = servicePrincipal(parts.service);
 
   const bury = async (delivery: Delivery, failure: PlinthError): Promise<"done" | "dead"> => {
@@ -121,6 +123,7 @@ export function createHandling(plan: SubscriptionPlan, parts: HandlingParts, cou
       attempt,
       deadlines: parts.deadlines,
     });
+    calls.add(scope);
     // A replica may be behind the event: reads ask the primary first how far it is.
     scope.position.demandCurrent();
     const run: Run = {
@@ -139,12 +142,15 @@ export function createHandling(plan: SubscriptionPlan, parts: HandlingParts, cou
     } catch (thrown) {
       // The handler itself asked to be called later.
       if (thrown instanceof Redeliver) throw thrown;
+      // Somebody else takes it at once.
+      if (calls.wasEnded(scope)) throw new Redeliver(0, { counted: false, cause: thrown });
       const failure = toPlinthError(thrown);
       if (!run.started || (attempt < plan.retries.attemptsMax && !isTerminal(failure))) {
         throw refuse(delivery, failure, run.started);
       }
       return bury(delivery, failure);
     } finally {
+      calls.delete(scope);
       scope.finish();
     }
     return bury(delivery, collision(message));

@@ -6,6 +6,7 @@ import type { CrashPoint } from "./crash-points.ts";
 import type { EventLog } from "./event-log.ts";
 import type { Lease } from "./lease.ts";
 import { isTerminal, waitAfter } from "./retry.ts";
+import type { RunningCalls } from "./running-calls.ts";
 import type { SchedulePlan } from "./schedule.ts";
 import type { ClaimedTick, ScheduleStore } from "./schedule-store.ts";
 
@@ -30,8 +31,8 @@ export interface RunTickParts {
   readonly random: Random;
   readonly log: EventLog;
   readonly crashPoint: CrashPoint;
-  /** Runs that are under way, to be cancelled when the lease is lost. */
-  readonly scopes: Set<CallScope>;
+  /** To be cancelled when the lease is lost, or the time to finish is over. */
+  readonly calls: RunningCalls;
   /** False leaves the tick's row out of the transaction: for the tests that show what it is for. */
   readonly atomic: boolean;
 }
@@ -42,7 +43,7 @@ const conflictAttempts = 5;
 const conflictWaitMs = 25;
 
 export function createRunTick(parts: RunTickParts): RunTick {
-  const { clock, scopes, log } = parts;
+  const { clock, calls, log } = parts;
   const deadlines = createDeadlines(clock);
   return async (plan, tick) => {
     const about = { schedule: tick.schedule, scheduledAt: new Date(tick.tickMs).toISOString(), attempt: tick.attempt };
@@ -55,7 +56,7 @@ export function createRunTick(parts: RunTickParts): RunTick {
       attempt: tick.attempt,
       deadlines,
     });
-    scopes.add(scope);
+    calls.add(scope);
     const run: Run = { plan, tick, scope, began: "whole" };
     try {
       await takeEffect(run, parts);
@@ -71,7 +72,7 @@ export function createRunTick(parts: RunTickParts): RunTick {
         return "lost";
       }
     } finally {
-      scopes.delete(scope);
+      calls.delete(scope);
       scope.finish();
     }
   };
@@ -141,13 +142,17 @@ async function leaveAtDeadline(scope: CallScope, work: () => Promise<void>): Pro
 
 /** A commit whose answer was lost looks like a failure: the tick's row knows better, and nothing is written over it. */
 async function writeDown(
-  { plan, tick, began }: Run,
+  { plan, tick, scope, began }: Run,
   failure: PlinthError,
-  { store, random, log }: RunTickParts,
+  { store, random, log, calls }: RunTickParts,
   about: object,
 ): Promise<TickOutcome> {
   // It stays open for the next leader. The attempt counts: perhaps it is this tick that keeps leaders from leading.
   if (failure.reason === takenOverReason || failure.reason === "LEASE_LOST") return "lost";
+  if (calls.wasEnded(scope)) {
+    await store.postpone(tick, 0, false, failure);
+    return "lost";
+  }
   if (began === "nothing") {
     await store.postpone(tick, unreadyMs, false, failure);
     return "lost";

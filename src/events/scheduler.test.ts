@@ -308,6 +308,38 @@ for (const [engine, driverOf] of Object.entries({ pglite: embeddedDriver, postgr
       await scheduler.drain();
     });
 
+    it("cancel what still runs when the signal of a drain aborts, and leave it to the next leader", async () => {
+      const database = await stage.service();
+      let began = 0;
+      const first = schedulerOf(database, {
+        deadline: "10m",
+        async handle({ scope }) {
+          began++;
+          await new Promise((_resolve, reject) => scope.onCancel(reject));
+        },
+      });
+      await first.scheduler.start();
+      void first.scheduler.runNow("tick", 0);
+      await until("it runs", 10_000, () => began === 1);
+      const abort = new AbortController();
+      const draining = [first.scheduler.drain(), first.scheduler.drain(abort.signal)];
+      abort.abort();
+      await Promise.all(draining);
+      const [open] = await database.sql`select attempts from plinth_ticks where state = 'open'`;
+      assert.equal(open?.attempts, 0, "it was not the tick's fault");
+      const attempts: number[] = [];
+      const next = schedulerOf(database, {
+        async handle(tick) {
+          attempts.push(tick.attempt);
+          await note(tick);
+        },
+      });
+      await next.scheduler.start();
+      await until("it ran", 10_000, () => attempts.length > 0);
+      await next.scheduler.drain();
+      assert.equal(attempts[0], 1);
+    });
+
     it("give up on a tick whose every attempt ended without an answer, and go on", async () => {
       const database = await stage.service();
       await database.sql`insert into plinth_ticks (schedule, scheduled_at, attempts) values ('tick', date_trunc('second', now()) - interval '1 h', 3)`;

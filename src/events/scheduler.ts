@@ -1,4 +1,4 @@
-import type { CallScope, Clock, PlinthError, Random } from "../base/index.ts";
+import type { Clock, PlinthError, Random } from "../base/index.ts";
 import { assert, error, StartError, servicePrincipal, systemClock, systemRandom } from "../base/index.ts";
 import type { Database } from "../database/index.ts";
 import type { CrashPoint } from "./crash-points.ts";
@@ -7,6 +7,7 @@ import type { EventLog } from "./event-log.ts";
 import { silentLog } from "./event-log.ts";
 import type { Lease, LeaseOptions } from "./lease.ts";
 import { createLease } from "./lease.ts";
+import { createRunningCalls } from "./running-calls.ts";
 import type { Schedule, SchedulePlan } from "./schedule.ts";
 import { planSchedules } from "./schedule.ts";
 import { dueOf } from "./schedule-due.ts";
@@ -39,8 +40,11 @@ import { createSweeper } from "./sweeper.ts";
 export interface Scheduler {
   /** Makes the schedules known, and leads when nobody else does. */
   start(): Promise<void>;
-  /** Begins no tick any more, waits for those that run, which their deadlines bound, and lets another lead. */
-  drain(): Promise<void>;
+  /**
+   * Begins no tick any more, waits for those that run, which their deadlines bound, and lets another lead. When the signal
+   * aborts, those that still run are cancelled, and whoever leads next runs them again. May be called again.
+   */
+  drain(signal?: AbortSignal): Promise<void>;
   /**
    * Asks for a tick out of turn, which whoever leads runs like any other, and waits until it is over, or for `waitMs`:
    * then it is still "open". Default: deadline and 10 s.
@@ -112,7 +116,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   const database = options.database ?? homeless(service);
   const store = createScheduleStore(database, internal.shiftMs);
   const tallies = new Map(plans.map(({ name }) => [name, newTally()]));
-  const scopes = new Set<CallScope>();
+  const calls = createRunningCalls();
   const running = new Map<string, Promise<void>>();
   let state: "new" | "running" | "draining" = "new";
   let looking: Promise<void> | undefined;
@@ -123,7 +127,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     onTaken: () => wake(),
     onLost(why) {
       log.warn({ service, why }, "another process runs the schedules now");
-      if (internal.fenced !== false) for (const scope of [...scopes]) scope.cancel(notLeading());
+      if (internal.fenced !== false) calls.cancel(notLeading());
     },
   });
   const runTick = createRunTick({
@@ -135,7 +139,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     random,
     log,
     crashPoint: options.crashPoint ?? noCrashPoint,
-    scopes,
+    calls,
     atomic: internal.atomic ?? true,
   });
   const sweeper = sweeperOf(options, async (pieceSize) => {
@@ -228,6 +232,15 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     if (state === "running") looking ??= turn();
   };
 
+  let draining: Promise<void> | undefined;
+  const end = async (): Promise<void> => {
+    state = "draining";
+    cancelWait();
+    await looking;
+    await Promise.all([...running.values(), sweeper.stop()]);
+    await lease.release();
+  };
+
   return {
     async start() {
       assert(state === "new", "a scheduler starts once");
@@ -237,12 +250,9 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       lease.start();
       sweeper.start();
     },
-    async drain() {
-      state = "draining";
-      cancelWait();
-      await looking;
-      await Promise.all([...running.values(), sweeper.stop()]);
-      await lease.release();
+    drain(signal) {
+      draining ??= end();
+      return calls.finish(draining, signal);
     },
     async runNow(name, waitMs) {
       const plan = plans.find((each) => each.name === name) ?? unknownSchedule(service, name, plans);
