@@ -57,16 +57,26 @@ const readers: Readonly<Record<string, (body: Tree) => readonly Act[]>> = {
     body.objtype === "OBJECT_TABLE"
       ? body.cmds.flatMap(({ AlterTableCmd }: Tree) => alteration(nameOf(body.relation), AlterTableCmd))
       : [],
+  ViewStmt: (body) => [{ kind: "new view", name: nameOf(body.view) }],
+  CreateEnumStmt: (body) => [{ kind: "new type", name: dotted(body.typeName) }],
+  CreateRangeStmt: (body) => [{ kind: "new type", name: dotted(body.typeName) }],
+  CompositeTypeStmt: (body) => [{ kind: "new type", name: nameOf(body.typevar) }],
+  CreateDomainStmt: (body) => [{ kind: "new type", name: dotted(body.domainname) }],
+  CreateFunctionStmt: (body) => [{ kind: "new function", name: `${dotted(body.funcname)}()` }],
   RenameStmt: (body) => {
     const renamed = { OBJECT_TABLE: "rename table", OBJECT_COLUMN: "rename column" }[body.renameType as string];
     return renamed
       ? [{ kind: renamed, table: nameOf(body.relation), name: body.subname, lock: "ACCESS EXCLUSIVE" }]
-      : [];
+      : renamedObject(body.renameType, body);
   },
   AlterObjectSchemaStmt: (body) =>
     body.objectType === "OBJECT_TABLE"
       ? [{ kind: "rename table", table: nameOf(body.relation), lock: "ACCESS EXCLUSIVE" }]
-      : [],
+      : renamedObject(body.objectType, body),
+  AlterDomainStmt: (body) => {
+    const checks = body.subtype === "O" || (body.subtype === "C" && !body.def?.Constraint?.skip_validation);
+    return checks ? [{ kind: "domain check", name: dotted(body.typeName) }] : [];
+  },
   DropStmt: (body) => dropped(body),
   VacuumStmt: (body) =>
     (body.rels ?? [{}]).map(({ VacuumRelation }: Tree) => {
@@ -115,10 +125,11 @@ const readers: Readonly<Record<string, (body: Tree) => readonly Act[]>> = {
       table: nameOf(RangeVar),
       lock: "ACCESS EXCLUSIVE",
     })),
-  AlterEnumStmt: (body) =>
-    body.newVal === undefined || body.oldVal !== undefined
-      ? []
-      : [{ kind: "add enum value", name: dotted(body.typeName), is: flags({ repeatable: body.skipIfNewValExists }) }],
+  AlterEnumStmt: (body) => {
+    const name = dotted(body.typeName);
+    if (body.oldVal !== undefined) return [{ kind: "rename enum value", name }];
+    return [{ kind: "add enum value", name, is: flags({ repeatable: body.skipIfNewValExists }) }];
+  },
   CreateTrigStmt: (body) => [{ kind: "create trigger", table: nameOf(body.relation), lock: "SHARE ROW EXCLUSIVE" }],
 };
 
@@ -146,8 +157,23 @@ function createdTable(body: Tree): readonly Act[] {
   return [made, ...parents, ...references];
 }
 
+/** What a running version names in its queries; of indexes, constraints and the like it knows nothing. */
+const namedInQueries = /^OBJECT_(?:VIEW|MATVIEW|TYPE|DOMAIN|ATTRIBUTE|FUNCTION|PROCEDURE|ROUTINE|AGGREGATE|SEQUENCE)$/;
+const callable = /^OBJECT_(?:FUNCTION|PROCEDURE|ROUTINE|AGGREGATE)$/;
+
+function renamedObject(type: string, body: Tree): readonly Act[] {
+  if (!namedInQueries.test(type)) return [];
+  return [{ kind: "rename object", name: body.relation ? nameOf(body.relation) : objectName(type, body.object) }];
+}
+
+/** A function has its brackets, as its name may be that of a table too. */
+function objectName(type: string, object: Tree): string {
+  const names = object.List?.items ?? object.TypeName?.names ?? object.ObjectWithArgs?.objname ?? [object];
+  return `${dotted(names)}${callable.test(type) ? "()" : ""}`;
+}
+
 function dropped(body: Tree): readonly Act[] {
-  const names: string[] = body.objects.map((each: Tree) => dotted(each.List?.items ?? [each]));
+  const names: string[] = body.objects.map((each: Tree) => objectName(body.removeType, each));
   const is = flags({ concurrent: body.concurrent, repeatable: body.missing_ok });
   switch (body.removeType) {
     case "OBJECT_TABLE":
@@ -161,6 +187,14 @@ function dropped(body: Tree): readonly Act[] {
       return names.map((name) => ({ kind: "drop view", name, is }));
     case "OBJECT_SCHEMA":
       return names.map((name) => ({ kind: "drop schema", name, is }));
+    case "OBJECT_TYPE":
+    case "OBJECT_DOMAIN":
+      return names.map((name) => ({ kind: "drop type", name, is }));
+    case "OBJECT_FUNCTION":
+    case "OBJECT_PROCEDURE":
+    case "OBJECT_ROUTINE":
+    case "OBJECT_AGGREGATE":
+      return names.map((name) => ({ kind: "drop function", name, is }));
     default:
       return [];
   }

@@ -12,7 +12,7 @@ export interface LintRule {
 /** Where an act stands. */
 export interface LintPlace {
   readonly transactional: boolean;
-  /** The table, or index, was there before the steps that are pending. */
+  /** The table, or whatever it is about, was there before the steps that are pending. */
   readonly existing: boolean;
   /** A validated check says that the column holds no null. */
   readonly knownNotNull: boolean;
@@ -153,7 +153,21 @@ export const lintRules: readonly LintRule[] = [
     level: "warning",
     why: "The running version may still read it.",
     remedy: "Use create or replace view, or release a version that does not read it first.",
-    when: (act) => act.kind === "drop view",
+    when: (act, { existing }) => act.kind === "drop view" && existing,
+  },
+  {
+    id: "drop-type",
+    level: "error",
+    why: "The running version may still name it, and with `cascade` every column of it goes, with its data.",
+    remedy: "Release a version that does not use it first, then allow this rule with that release as the reason.",
+    when: (act, { existing }) => act.kind === "drop type" && existing,
+  },
+  {
+    id: "drop-function",
+    level: "warning",
+    why: "The running version may still call it.",
+    remedy: "Use create or replace function, or release a version that does not call it first.",
+    when: (act, { existing }) => act.kind === "drop function" && existing,
   },
   {
     id: "rename-column",
@@ -169,6 +183,27 @@ export const lintRules: readonly LintRule[] = [
     remedy:
       "Rename it and make a view with the old name in the same step, and allow this rule with that as the reason; drop the view in a later release.",
     when: (act, { existing }) => act.kind === "rename table" && existing,
+  },
+  {
+    id: "rename-object",
+    level: "error",
+    why: "The running version uses the old name of the view, type, function or sequence.",
+    remedy: expandContract,
+    when: (act, { existing }) => act.kind === "rename object" && existing,
+  },
+  {
+    id: "rename-enum-value",
+    level: "error",
+    why: "The running version writes and compares the old value, and PostgreSQL refuses it from then on.",
+    remedy: expandContract,
+    when: (act, { existing }) => act.kind === "rename enum value" && existing,
+  },
+  {
+    id: "domain-check",
+    level: "error",
+    why: "Checking the rows of each table with a column of this domain stops the writes to all of them until it is done.",
+    remedy: "Add the constraint with `not valid`, and validate it in a later step, when writes may wait.",
+    when: (act, { existing }) => act.kind === "domain check" && existing,
   },
   {
     id: "rewrite",
@@ -232,12 +267,12 @@ export const lintRules: readonly LintRule[] = [
     id: "allow-without-reason",
     level: "error",
     why: "An exception that nobody can explain cannot be reviewed.",
-    remedy: "Write: -- plinth-lint: allow RULE because REASON",
+    remedy: "Write, before the statement: -- plinth-lint: allow RULE because REASON",
   },
   {
     id: "allow-unused",
     level: "warning",
-    why: "Nothing in this step needs the exception.",
-    remedy: "Take the comment out.",
+    why: "Nothing in the statement that follows needs the exception.",
+    remedy: "Take the comment out, or put it on a line before the statement that it is for.",
   },
 ];

@@ -105,13 +105,52 @@ const cases: Readonly<Record<string, { bad: string[]; good: string[] }>> = {
   "drop-column": { bad: ["alter table t drop column a"], good: ["alter table t drop constraint k"] },
   "drop-table": {
     bad: ["drop table t", "drop schema shop cascade"],
-    good: ["create table n (); drop table n", "drop function f"],
+    good: ["create table n (); drop table n", "drop index i"],
   },
-  "drop-view": { bad: ["drop view v"], good: ["create or replace view v as select 1"] },
+  "drop-view": {
+    bad: ["drop view v", "drop materialized view v"],
+    good: ["create or replace view v as select 1", "create view n as select 1; drop view n"],
+  },
+  "drop-type": {
+    bad: ["drop type m", "drop domain shop.d cascade"],
+    good: ["create type n as enum ('a'); drop type n", "create domain n as int; drop domain n"],
+  },
+  "drop-function": {
+    bad: ["drop function f", "drop procedure p(int)", "create table f (); drop function f"],
+    good: [
+      "create or replace function f() returns int language sql as 'select 1'",
+      "create function n() returns int language sql as 'select 1'; drop function n()",
+    ],
+  },
   "rename-column": { bad: ["alter table t rename a to c"], good: ["alter table t rename constraint a to c"] },
   "rename-table": {
     bad: ["alter table t rename to v", "alter table t set schema other"],
     good: ["alter index i rename to j"],
+  },
+  "rename-object": {
+    bad: [
+      "alter view v rename to w",
+      "alter view v set schema other",
+      "alter materialized view v rename to w",
+      "alter type m rename to n",
+      "alter type m rename attribute a to b",
+      "alter domain d rename to e",
+      "alter function f(int) rename to g",
+      "alter sequence s rename to z",
+    ],
+    good: ["alter index i rename to j", "create view n as select 1; alter view n rename to m"],
+  },
+  "rename-enum-value": {
+    bad: ["alter type m rename value 'x' to 'y'"],
+    good: ["create type n as enum ('a'); alter type n rename value 'a' to 'b'", "alter type m add value 'y'"],
+  },
+  "domain-check": {
+    bad: ["alter domain d add check (value > 0)", "alter domain d set not null"],
+    good: [
+      "alter domain d add constraint c check (value > 0) not valid",
+      "alter domain d validate constraint c",
+      "create domain n as int; alter domain n add check (value > 0)",
+    ],
   },
   rewrite: {
     bad: ["cluster t", "cluster", alone("vacuum full t"), "alter table t set unlogged", "refresh materialized view v"],
@@ -130,7 +169,7 @@ const cases: Readonly<Record<string, { bad: string[]; good: string[] }>> = {
   },
   "enum-value": {
     bad: ["alter type m add value 'x'"],
-    good: [alone("alter type m add value if not exists 'x'"), "alter type m rename value 'x' to 'y'"],
+    good: [alone("alter type m add value if not exists 'x'")],
   },
   "several-tables": {
     bad: ["alter table t add c int; alter table u add c int"],
@@ -139,13 +178,14 @@ const cases: Readonly<Record<string, { bad: string[]; good: string[] }>> = {
       "create table n (a int references u); alter table t add c int",
     ],
   },
-  "allow-without-reason": { bad: ["truncate t; -- plinth-lint: allow truncate", "-- plinth-lint: allow"], good: [] },
+  "allow-without-reason": { bad: ["-- plinth-lint: allow truncate\ntruncate t", "-- plinth-lint: allow"], good: [] },
   "allow-unused": {
     bad: [
-      "select 1 -- plinth-lint: allow truncate because it is empty",
+      "-- plinth-lint: allow truncate because it is empty\nselect 1",
+      "truncate t -- plinth-lint: allow truncate because it is empty",
       "-- plinth-lint: allow everything because I say so",
     ],
-    good: ["truncate t -- plinth-lint: allow truncate because it is empty"],
+    good: ["select 1; -- plinth-lint: allow truncate because it is empty\n\n/* so */ truncate t"],
   },
 };
 
@@ -195,15 +235,49 @@ describe("the lint of migrations", () => {
     assert.deepEqual(steps[1]?.locks, []);
   });
 
+  test("a table that an applied step made stays big when a pending one makes it if it is not there", async () => {
+    const again = "create table if not exists shop.t (id int); create index if not exists i on t (a)";
+    const index = "create index i on t (a)";
+    assert.deepEqual(await rulesOf(`${again}; alter table t drop column b; drop index i`, index), [
+      "create-index",
+      "drop-column",
+      "drop-index",
+    ]);
+    assert.deepEqual(await rulesOf("create table if not exists n (a int); alter table n drop column a"), []);
+    assert.deepEqual(await rulesOf("create table t (a int); alter table t drop column a", "drop table t"), []);
+    assert.deepEqual(await rulesOf("create or replace view v as select 1; drop view v", "create view v as select 2"), [
+      "drop-view",
+    ]);
+  });
+
+  test("an exception is for the statement that follows it, and for no other", async () => {
+    const allow = (column: string) => `-- plinth-lint: allow drop-column because nobody reads ${column}`;
+    const drop = (column: string) => `alter table t drop column ${column};`;
+    const found = async (...lines: string[]) =>
+      (await lint([lines.join("\n")])).flatMap(({ findings }) => findings.map(({ rule, line }) => `${rule} ${line}`));
+    assert.deepEqual(await found(allow("a"), drop("a"), drop("b")), ["drop-column 3"]);
+    assert.deepEqual(await found(allow("a"), drop("a"), allow("b"), drop("b")), []);
+    assert.deepEqual(await found(allow("a"), `${drop("a")} ${drop("b")}`), ["drop-column 2"]);
+    assert.deepEqual(await found(drop("a"), allow("a")), ["drop-column 1", "allow-unused 2"]);
+    const several = "-- plinth-lint: allow several-tables because both are small";
+    const rows = "-- plinth-lint: allow truncate because its rows may go";
+    assert.deepEqual(await found(rows, "truncate t;", several, rows, "truncate u"), []);
+    assert.deepEqual(await found(several, rows, "truncate t;", rows, "truncate u"), [
+      "allow-unused 1",
+      "several-tables 5",
+    ]);
+    assert.deepEqual(await found(allow("a"), "-- and b", "alter table t drop column a, drop column b"), []);
+  });
+
   test("a finding says where: the line of the statement, after its comments, in any language", async () => {
     const text = "-- ключ → ü\nselect 'ä→𝄞';\n\n/* a\n b */\n-- why\ntruncate t;\ntruncate u";
     const [step] = await lint([text]);
     assert.deepEqual(
       step?.findings.map(({ line, table }) => [line, table]),
       [
-        [1, "t, u"],
         [7, "t"],
         [8, "u"],
+        [8, "t, u"],
       ],
     );
     const [broken] = await lint(["select 1;\n\nselect from from"]);

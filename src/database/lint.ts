@@ -13,9 +13,11 @@ import { withoutLeadingComments } from "./statements.ts";
  * held against `lintRules`.
  *
  * A table that pending steps themselves create is not big and nobody uses it: it is exempt. Whatever an applied step
- * created is taken to be big. An exception is a comment in the step's file, and needs its reason:
+ * created is taken to be big, and stays so when a pending one creates it `if not exists`. An exception is a comment before
+ * the statement that it is for, and for no other; it needs its reason:
  *
  *     -- plinth-lint: allow drop-column because release 41 no longer reads it
+ *     alter table item drop column colour;
  *
  * **Not seen**: what a `do` block, a function or a `run` step does, and how many rows a table has.
  */
@@ -42,6 +44,8 @@ export interface LintedStep {
 
 interface Known {
   readonly schema: string;
+  /** Made by applied steps, and still there: tables, indexes, views, types, and functions with their brackets. */
+  readonly there: Set<string>;
   /** Made by pending steps. */
   readonly made: Set<string>;
   /** `table.column` that a validated check keeps from null. */
@@ -55,7 +59,7 @@ export async function lintSteps(
   steps: readonly Step[],
   { schema, isPending }: { schema: string; isPending: (step: Step) => boolean },
 ): Promise<ReadonlyMap<number, LintedStep>> {
-  const known: Known = { schema, made: new Set(), notNull: new Set(), unproven: new Map() };
+  const known: Known = { schema, there: new Set(), made: new Set(), notNull: new Set(), unproven: new Map() };
   const answers = new Map<number, LintedStep>();
   for (const step of steps) {
     if (step.run) {
@@ -75,22 +79,37 @@ async function lintStep(step: Step, known: Known, pending: boolean): Promise<Lin
   const statements = step.statements.length === 0 ? [] : await parse(text);
   if ("line" in statements)
     return { findings: [finding("syntax", statements.line, undefined, statements.message)], locks: [] };
-  const found: LintFinding[] = [];
+  const found: Found[] = [];
   const locks = new Map<string, LockMode>();
   const addedHere = new Set<string>();
-  for (const { node, line } of statements) {
+  let several: Pick<Found, "index" | "line"> | undefined;
+  for (const [index, { node, line }] of statements.entries()) {
     for (const act of actsOf(node)) {
       const place = placeOf(act, step, known, addedHere);
       for (const rule of lintRules)
-        if (rule.when?.(act, place)) found.push(finding(rule.id, line, act.table ?? act.name));
+        if (rule.when?.(act, place)) found.push({ index, ...finding(rule.id, line, act.table ?? act.name) });
       if (act.table && act.lock && place.existing) locks.set(act.table, strongest(locks.get(act.table), act.lock));
       learn(act, known, addedHere, pending);
     }
+    if (several === undefined && heldAgainstAll(locks).length > 1) several = { index, line };
   }
-  const held = [...locks].filter(([, lock]) => lock === "ACCESS EXCLUSIVE").map(([table]) => table);
-  if (step.transactional && held.length > 1) found.push(finding("several-tables", 1, held.join(", ")));
-  return { findings: settle(found, allowed), locks: [...locks].map(([table, lock]) => ({ table, lock })) };
+  if (step.transactional && several) {
+    const { index, line } = several;
+    found.push({ index, ...finding("several-tables", line, heldAgainstAll(locks).join(", ")) });
+  }
+  return {
+    findings: settle(found, allowed, statements),
+    locks: [...locks].map(([table, lock]) => ({ table, lock })),
+  };
 }
+
+/** Of a statement of the step, by its place. */
+interface Found extends LintFinding {
+  readonly index: number;
+}
+
+const heldAgainstAll = (locks: ReadonlyMap<string, LockMode>): string[] =>
+  [...locks].filter(([, lock]) => lock === "ACCESS EXCLUSIVE").map(([table]) => table);
 
 const bare = (name: string, { schema }: Known): string =>
   name.startsWith(`${schema}.`) ? name.slice(schema.length + 1) : name;
@@ -109,9 +128,17 @@ function placeOf(act: Act, step: Step, known: Known, addedHere: ReadonlySet<stri
 /** What later statements may count on. */
 function learn(act: Act, known: Known, addedHere: Set<string>, pending: boolean): void {
   const table = bare(act.table ?? "", known);
-  if (act.kind === "create table" && pending) known.made.add(table);
-  if (act.kind === "create index" && pending && act.name) known.made.add(bare(act.name, known));
-  if (act.kind === "drop table") known.made.delete(table);
+  const made = madeBy(act);
+  if (made !== undefined) {
+    const name = bare(made, known);
+    if (!pending) known.there.add(name);
+    else if (!known.there.has(name)) known.made.add(name);
+  }
+  if (/^(?:drop (?:table|index|view|type|function)|rename (?:table|object))$/.test(act.kind)) {
+    const name = bare(act.table ?? act.name ?? "", known);
+    known.made.delete(name);
+    known.there.delete(name);
+  }
   if (act.kind === "add check" || act.kind === "add foreign key") addedHere.add(`${table}.${act.name}`);
   if (act.kind === "check not null") {
     const [column, constraint] = (act.name as string).split(" ");
@@ -122,6 +149,11 @@ function learn(act: Act, known: Known, addedHere: Set<string>, pending: boolean)
     const proven = known.unproven.get(`${table}.${act.name}`);
     if (proven) known.notNull.add(proven);
   }
+}
+
+function madeBy(act: Act): string | undefined {
+  if (act.kind === "create table") return act.table;
+  return /^(?:create index|new )/.test(act.kind) ? act.name : undefined;
 }
 
 interface Allowance {
@@ -138,14 +170,26 @@ function allowancesOf(text: string): readonly Allowance[] {
   });
 }
 
-/** Takes out what is allowed, and adds what is wrong with the allowing. In order of lines. */
-function settle(found: readonly LintFinding[], allowed: readonly Allowance[]): readonly LintFinding[] {
-  const good = allowed.filter(({ rule, reason }) => reason !== undefined && byId.has(rule));
-  const left = found.filter(({ rule }) => !good.some((each) => each.rule === rule));
-  for (const { rule, reason, line } of allowed) {
+/**
+ * Takes out what is allowed, and adds what is wrong with the allowing. In order of lines. An exception is for the first
+ * statement that begins below it.
+ */
+function settle(
+  found: readonly Found[],
+  allowed: readonly Allowance[],
+  statements: readonly Parsed[],
+): readonly LintFinding[] {
+  const isFor = ({ rule, line }: Allowance, each: Found): boolean =>
+    each.rule === rule && each.index === statements.findIndex((statement) => statement.line > line);
+  const good = allowed.filter(({ reason }) => reason !== undefined);
+  const left: LintFinding[] = found
+    .filter((each) => !good.some((allowance) => isFor(allowance, each)))
+    .map(({ index, ...each }) => each);
+  for (const allowance of allowed) {
+    const { rule, reason, line } = allowance;
     if (reason === undefined) left.push(finding("allow-without-reason", line, undefined));
     else if (!byId.has(rule)) left.push(finding("allow-unused", line, undefined, `There is no rule ${rule}.`));
-    else if (!found.some((each) => each.rule === rule)) left.push(finding("allow-unused", line, undefined));
+    else if (!found.some((each) => isFor(allowance, each))) left.push(finding("allow-unused", line, undefined));
   }
   return left.sort((one, other) => one.line - other.line);
 }

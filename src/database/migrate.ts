@@ -94,7 +94,7 @@ async function refuseUnsafe(steps: readonly Step[], pending: readonly Step[], sc
       .map(({ rule, line, why, remedy }) => `migration ${step.where}:${line} [${rule}] ${why} ${remedy}`),
   );
   if (problems.length === 0) return;
-  const how = "An exception is a comment in the file: -- plinth-lint: allow RULE because REASON";
+  const how = "An exception is a comment before the statement: -- plinth-lint: allow RULE because REASON";
   throw new StartError("MIGRATION_UNSAFE", [...problems, how]);
 }
 

@@ -144,7 +144,7 @@ export const migrationCases: readonly DatabaseClaim[] = [
       );
       const allowed = {
         ...index,
-        sql: `${"sql" in index ? index.sql : ""}; -- plinth-lint: allow create-index because it is small`,
+        sql: `-- plinth-lint: allow create-index because it is small\n${"sql" in index ? index.sql : ""}`,
       };
       assert.equal((await migrate(db, [items, more, allowed], { lint: "refuse" })).length, 2);
     },

@@ -5,7 +5,7 @@ export default defineCommand({
   details:
     "Starting an app does it too, unless PLINTH_MIGRATE=false. The embedded database is open in one process: stop the app first. " +
     "--plan also tells which locks the steps take, and what in them would stop a big table or break the version that runs; " +
-    "it ends with 1 when that is an error. In production such a step is refused, unless its file says: " +
+    "it ends with 1 when that is an error. In production such a step is refused, unless a comment before the statement says: " +
     "-- plinth-lint: allow RULE because REASON",
   args: [],
   flags: {
