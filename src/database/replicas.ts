@@ -15,20 +15,22 @@ import { Replica } from "./replica.ts";
  * error: the primary answers instead. No write is possible through such a read.
  *
  * **Not promised.** Two reads of one call may run on different replicas, and the second may see less than the first beyond
- * what the call itself wrote: read in one `session` or `transaction` what belongs together. A write through a function
- * with the name of one of PostgreSQL's own, called by a plain `select` outside of a transaction, is not noticed. **Take
- * no decision on such a read**: between two replicas commits can become visible in different orders, and between a read
- * and the write that follows from it the world goes on. Read in the transaction that writes, on the primary.
+ * what the call itself wrote: read in one `session` or `transaction` what belongs together. A write by a plain `select`
+ * outside of a transaction is not noticed where its text does not show it: in a view, a policy, an operator, a cast, or a
+ * function with the name of one of PostgreSQL's own. **Take no decision on such a read**: between two replicas commits can
+ * become visible in different orders, and between a read and the write that follows from it the world goes on. Read in the
+ * transaction that writes, on the primary.
  *
  * **How.** Each read becomes one number: the place in the primary's log that a replica must have reached. Replicas that
  * are known to be there come first, of these the least busy. One that is not there yet may take `waitMs` to get there, if
  * it usually is that near; then the primary answers. A place beyond all that is known is checked with the primary first: a
- * caller who made it up gets the primary at once, and no replica waits for it. A replica that fails is put aside for 250 ms, doubling up to 15 s,
- * and asked again by the probe. After a failover the replicas of the new primary serve again once they have passed a
- * restart point on its timeline.
+ * caller who made it up gets the primary at once, and no replica waits for it. A replica that fails is put aside for 250 ms,
+ * doubling up to 15 s, and asked again by the probe. After a failover the replicas of the new primary serve again once they
+ * have passed a restart point on its timeline.
  *
  * **Limits.** A probe of the primary and of each replica every 500 ms; a bound above 10 min counts as 10 min. Costs: two
- * statements for a read on a replica; one more on the primary for each commit of a call; none without replicas.
+ * statements for a read on a replica; one more on the primary for each commit of a call, and for each statement that might
+ * have written (write-check.ts); none without replicas.
  */
 export class Replicas {
   readonly log: PrimaryLog;
