@@ -122,7 +122,9 @@ export function eventComponents(parts: EventParts): Component[] {
     return unit ? [eventing.consumerOf(service, unit)] : [];
   });
   const drainRelays = once(async () => void (await Promise.all(relays.map((relay) => relay.drain()))));
-  const drainConsumers = once(async () => void (await Promise.all(consumers.map((consumer) => consumer.drain()))));
+  const drainConsumers = async (signal?: AbortSignal): Promise<void> => {
+    await Promise.all(consumers.map((consumer) => consumer.drain(signal)));
+  };
   return [
     {
       name: "relays",
@@ -146,7 +148,7 @@ export function eventComponents(parts: EventParts): Component[] {
       },
       quiesce: () => void drainConsumers(),
       drain: drainConsumers,
-      stop: drainConsumers,
+      stop: () => drainConsumers(),
     },
     eventMeasuresComponent(parts, { broker, relays, consumers }),
   ];

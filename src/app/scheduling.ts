@@ -51,10 +51,8 @@ export function createSchedulers(options: SchedulingOptions): ReadonlyMap<string
 
 /** Begins when all that a handler may need is there, and lets another process lead as soon as this one takes its leave. */
 export function scheduleComponent(schedulers: ReadonlyMap<string, Scheduler>, needs: readonly string[]): Component {
-  let draining: Promise<unknown> | undefined;
-  const drain = async (): Promise<void> => {
-    draining ??= Promise.all([...schedulers.values()].map((scheduler) => scheduler.drain()));
-    await draining;
+  const drain = async (signal?: AbortSignal): Promise<void> => {
+    await Promise.all([...schedulers.values()].map((scheduler) => scheduler.drain(signal)));
   };
   return {
     name: "schedules",
@@ -64,6 +62,6 @@ export function scheduleComponent(schedulers: ReadonlyMap<string, Scheduler>, ne
     },
     quiesce: () => void drain(),
     drain,
-    stop: drain,
+    stop: () => drain(),
   };
 }
