@@ -1,5 +1,5 @@
 import { error, newId } from "../base/index.ts";
-import type { Database } from "../database/index.ts";
+import type { Database, Fragment } from "../database/index.ts";
 import { sql } from "../database/index.ts";
 import type { ReplayPlan, ReplayProgress, ReplayRequest } from "./driver.ts";
 import { isoText } from "./iso-text.ts";
@@ -18,7 +18,7 @@ import { checkTimes, forgotten, rememberedMsMin } from "./replay-request.ts";
 export interface BrokerReplay {
   plan(request: ReplayRequest): Promise<ReplayPlan>;
   step(request: ReplayRequest): Promise<ReplayProgress>;
-  retire(subscription: string): Promise<number>;
+  retire(subscription: string, types?: readonly string[]): Promise<number>;
   /** Deletes up to `limit` replays that ended more than a day ago: only one that is broken off has a place to keep. */
   deleteDone(limit: number): Promise<number>;
 }
@@ -125,12 +125,17 @@ export function createBrokerReplay(database: Database, { retentionMs = 0 } = {})
       if (done) known.delete(name);
       return { id, deliveredCount: row?.delivered ?? 0, resumed: replay.resumed, done };
     },
-    async retire(subscription) {
+    async retire(subscription, types) {
+      const isOf = (column: Fragment) => (types ? sql`${column} = any(${types}::text[])` : sql`true`);
       // First it gets nothing new; what is published meanwhile by a statement that began before is in the next piece.
-      await database.sql`delete from ${subscriptions} where subscription = ${subscription}`;
+      await database.sql`delete from ${subscriptions} where subscription = ${subscription} and ${isOf(sql`type`)}`;
+      const ofType = types
+        ? sql`exists (select 1 from ${messages} m where m.seq = coalesce(d.message, d.seq) and ${isOf(sql`m.type`)})`
+        : sql`true`;
       const rows = await database.sql`
         delete from ${deliveries} d using (
-          select seq from ${deliveries} where subscription = ${subscription} order by seq limit ${stepMax}::int for update
+          select d.seq from ${deliveries} d where d.subscription = ${subscription} and ${ofType}
+          order by d.seq limit ${stepMax}::int for update of d
         ) old
         where d.subscription = ${subscription} and d.seq = old.seq returning 1 as one`;
       return rows.length;

@@ -245,11 +245,16 @@ export function createBrokerTables(database: Database, { epochCheck = true } = {
       return own !== undefined && own.id === others?.id && (await seesWhatIsWritten(other));
     },
     async stats() {
-      const rows = await database.sql<{ name: string; count: string; parked: string; age: string }>`
-        select s.subscription as name, waiting.count::text as count, waiting.parked::text as parked, coalesce(
+      const rows = await database.sql<{ name: string; count: string; parked: string; age: string; types: string }>`
+        select s.subscription as name, s.types::text as types, waiting.count::text as count, waiting.parked::text as parked, coalesce(
             extract(epoch from clock_timestamp() - (select m.published_at from ${messages} m where m.seq = waiting.oldest)) * 1000, 0
           )::float8::text as age
-        from (select distinct subscription from ${subscriptions}) s
+        from (
+          select subscription, json_agg(
+            json_build_object('type', type, 'ensuredAt', ${isoText(sql`ensured_at`)}) order by type
+          ) as types
+          from ${subscriptions} group by subscription
+        ) s
         cross join lateral (
           select count(*) as count, min(message) as oldest,
             count(*) filter (where claimed_until is null and attempts > 0 and ready_at > clock_timestamp()) as parked
@@ -259,11 +264,12 @@ export function createBrokerTables(database: Database, { epochCheck = true } = {
           ) d
         ) waiting
         order by 1`;
-      return rows.map(({ name, count, parked, age }) => ({
+      return rows.map(({ name, count, parked, age, types }) => ({
         subscription: name,
         pendingCount: Number(count),
         oldestAgeMs: Math.max(0, Number(age)),
         parkedCount: Number(parked),
+        types: JSON.parse(types),
       }));
     },
     async deleteOld(retentionMs, limit) {

@@ -156,7 +156,7 @@ export function createDatabaseBroker(options: DatabaseBrokerOptions): Broker {
       return progress;
     },
     planReplay: (request) => replay.plan(request),
-    retire: (subscription) => replay.retire(subscription),
+    retire: (subscription, types) => replay.retire(subscription, types),
     async close() {
       await withinGrace(clock, Promise.all([...members].map((member) => member.stop())));
       members.clear();

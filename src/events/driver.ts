@@ -18,7 +18,8 @@ export interface Broker {
   open(): Promise<void>;
   /**
    * Makes sure that messages published from now on are kept for these subscriptions, until they are consumed. Called
-   * in every process that publishes, with every subscription of the app, before the first publish. It only ever adds.
+   * in every process that publishes, with every subscription of the app, before the first publish. It only ever adds, since
+   * another version may run beside this one; `retire` takes away.
    */
   ensure(subscriptions: readonly SubscriptionSpec[]): Promise<void>;
   /** Resolves once the messages are as safe as the driver makes them, in the given order. At most 100 at a time. */
@@ -43,10 +44,11 @@ export interface Broker {
   /** What `replay` would do. */
   planReplay?(request: ReplayRequest): Promise<ReplayPlan>;
   /**
-   * Forgets a subscription: it gets nothing new, and up to 1,000 of its deliveries are deleted, undelivered. Answers how
-   * many; call it until that is 0. Present where deliveries can be deleted.
+   * Forgets a subscription, or these types of it: it gets nothing new of them, and up to 1,000 deliveries are deleted,
+   * undelivered. Answers how many; call it until that is 0. Whoever ensures them again has them again. Present where
+   * deliveries can be deleted.
    */
-  retire?(subscription: string): Promise<number>;
+  retire?(subscription: string, types?: readonly string[]): Promise<number>;
   /** Stops every subscription as `stop` does, then disconnects. Waits at most 10 s for what runs. */
   close(): Promise<void>;
 }
@@ -146,4 +148,12 @@ export interface SubscriptionStats {
   readonly oldestAgeMs: number;
   /** Keys whose oldest message was refused and waits to come again; what came after it waits as well. */
   readonly parkedCount: number;
+  /** What is kept for it, by name: also what versions of it listened to that are gone. */
+  readonly types: readonly SubscribedType[];
+}
+
+export interface SubscribedType {
+  readonly type: string;
+  /** When a process last asked for it, which it does as it starts. ISO 8601, by the broker's clock. */
+  readonly ensuredAt: string;
 }

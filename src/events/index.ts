@@ -40,6 +40,7 @@ export type {
   ReplayProgress,
   ReplayRequest,
   Subscribed,
+  SubscribedType,
   Subscriber,
   SubscriptionSpec,
   SubscriptionStats,

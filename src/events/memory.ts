@@ -52,7 +52,8 @@ export function createMemoryBroker(options: MemoryBrokerOptions = {}): Broker {
       .filter(({ type }) => group.types.has(type) && (types?.includes(type) ?? true));
   };
   const ensure = (specs: readonly SubscriptionSpec[]): void => {
-    for (const { subscription, types } of specs) for (const type of types) groupOf(subscription).types.add(type);
+    for (const { subscription, types } of specs)
+      for (const type of types) groupOf(subscription).types.set(type, clock.wallNow());
   };
 
   return {
@@ -87,6 +88,7 @@ export function createMemoryBroker(options: MemoryBrokerOptions = {}): Broker {
         pendingCount: group.pendingCount(),
         oldestAgeMs: group.oldestAgeMs(),
         parkedCount: group.parkedCount(),
+        types: [...group.types].sort().map(([type, at]) => ({ type, ensuredAt: new Date(at).toISOString() })),
       }));
     },
     async planReplay(request) {
@@ -102,10 +104,12 @@ export function createMemoryBroker(options: MemoryBrokerOptions = {}): Broker {
       group?.add(messages, { id, again: request.again });
       return { id, deliveredCount: messages.length, resumed: false, done: true };
     },
-    async retire(subscription) {
-      const count = groups.get(subscription)?.clear() ?? 0;
-      groups.delete(subscription);
-      return count;
+    async retire(subscription, types) {
+      const group = groups.get(subscription);
+      if (!group) return 0;
+      for (const type of types ?? [...group.types.keys()]) group.types.delete(type);
+      if (group.types.size === 0) groups.delete(subscription);
+      return group.clear(types);
     },
     async close() {
       await withinGrace(clock, Promise.all([...groups.values()].map((group) => group.stop())));
@@ -124,6 +128,8 @@ interface Entry {
   readonly replay: Delivery["replay"];
   attempt: number;
   firstFailedAt: string | undefined;
+  /** Retired while a handler had it, or while it was parked. */
+  isGone: boolean;
 }
 
 interface Member {
@@ -135,11 +141,12 @@ interface Member {
 
 /** One subscription: a line of messages for each key, and those who take from the head of the lines. */
 interface Group {
-  readonly types: Set<string>;
+  /** Each with when it was last asked for. */
+  readonly types: Map<string, number>;
   add(messages: readonly EventMessage[], replay?: Delivery["replay"]): void;
   has(messageId: string): boolean;
-  /** Forgets all that waits. */
-  clear(): number;
+  /** Forgets all that waits, or all of these types. */
+  clear(types?: readonly string[]): number;
   join(subscriber: Subscriber, deliver: Deliver): Subscribed;
   stop(): Promise<void>;
   pendingCount(): number;
@@ -148,7 +155,7 @@ interface Group {
 }
 
 function createGroup(clock: Clock, crashPoint: CrashPoint): Group {
-  const types = new Set<string>();
+  const types = new Map<string, number>();
   const lines = new Map<string, Entry[]>();
   /** Keys whose head may run now. A key is in here, or running, or parked until its wait is over. */
   const ready: string[] = [];
@@ -190,8 +197,9 @@ function createGroup(clock: Clock, crashPoint: CrashPoint): Group {
       else entry.attempt--;
       if (entry.attempt > 0) parked.add(key);
       clock.after(delayMs, () => {
+        if (lines.get(key) !== line) return;
         parked.delete(key);
-        if (!lines.has(key)) return;
+        if (entry.isGone) return goOn(key, line);
         ready.push(key);
         dispatch();
       });
@@ -200,10 +208,26 @@ function createGroup(clock: Clock, crashPoint: CrashPoint): Group {
     crashPoint("delivery.acked");
     // It was retired meanwhile.
     if (lines.get(key) !== line) return;
-    pendingCount--;
+    if (!entry.isGone) pendingCount--;
+    goOn(key, line);
+  };
+  const goOn = (key: string, line: Entry[]): void => {
     line.shift();
     if (line.length > 0) ready.push(key);
     else lines.delete(key);
+    dispatch();
+  };
+  /** Forgets those of a line; the head stays for whoever has it, and is gone when that is over. */
+  const clearLine = (key: string, line: Entry[], goes: (entry: Entry) => boolean): void => {
+    const gone = line.filter((entry) => goes(entry) && !entry.isGone);
+    for (const entry of gone) entry.isGone = true;
+    pendingCount -= gone.length;
+    const isIdle = ready.includes(key);
+    const rest = line.filter((entry, i) => !entry.isGone || (i === 0 && !isIdle));
+    line.splice(0, line.length, ...rest);
+    if (rest.length > 0) return;
+    lines.delete(key);
+    ready.splice(ready.indexOf(key), 1);
   };
   const stopMember = async (member: Member): Promise<void> => {
     member.stopped = true;
@@ -220,7 +244,7 @@ function createGroup(clock: Clock, crashPoint: CrashPoint): Group {
         const key = orderKeyOf(message);
         const line = lines.get(key);
         pendingCount++;
-        const entry: Entry = { message, at: clock.now(), replay, attempt: 0, firstFailedAt: undefined };
+        const entry: Entry = { message, at: clock.now(), replay, attempt: 0, firstFailedAt: undefined, isGone: false };
         if (line) line.push(entry);
         else {
           lines.set(key, [entry]);
@@ -238,13 +262,12 @@ function createGroup(clock: Clock, crashPoint: CrashPoint): Group {
     async stop() {
       await Promise.all(members.map(stopMember));
     },
-    has: (messageId) => [...lines.values()].some((line) => line.some(({ message }) => message.id === messageId)),
-    clear() {
-      const count = pendingCount;
-      lines.clear();
-      ready.length = 0;
-      pendingCount = 0;
-      return count;
+    has: (messageId) =>
+      [...lines.values()].some((line) => line.some(({ message, isGone }) => !isGone && message.id === messageId)),
+    clear(gone) {
+      const before = pendingCount;
+      for (const [key, line] of [...lines]) clearLine(key, line, ({ message }) => gone?.includes(message.type) ?? true);
+      return before - pendingCount;
     },
     pendingCount: () => pendingCount,
     parkedCount: () => parked.size,

@@ -157,6 +157,34 @@ export const replayCases: readonly BrokerClaim[] = [
       );
     },
   },
+  {
+    name: "forgets one type of a subscription, with what waited of it, and says what is left and since when",
+    needs: ["replays"],
+    async run(world, waitMsMax) {
+      const broker = await world.connect();
+      const from = systemClock.wallNow() - 60_000;
+      await broker.ensure([{ subscription: mail.subscription, types: ["shop.Sold", "shop.Closed"] }]);
+      const sold = numbered("a", 2);
+      await broker.publish([messageOf({ type: "shop.Closed", key: "a" }), ...sold, messageOf({ type: "shop.Closed" })]);
+      assert.equal(await broker.retire?.(mail.subscription, ["shop.Closed"]), 2);
+      assert.equal(await broker.retire?.(mail.subscription, ["shop.Closed"]), 0);
+      const [stats] = await broker.stats();
+      assert.equal(stats?.pendingCount, 2);
+      assert.deepEqual(
+        stats?.types.map(({ type }) => type),
+        ["shop.Sold"],
+      );
+      assert.ok(Date.parse(stats?.types[0]?.ensuredAt ?? "") > from);
+      await broker.publish([messageOf({ type: "shop.Closed" })]);
+      const recorder = await record(broker);
+      await until("the others have come", waitMsMax, () => recorder.seen.length === 2);
+      await settled(broker, waitMsMax);
+      assert.deepEqual(
+        recorder.ids(),
+        sold.map(({ id }) => id),
+      );
+    },
+  },
 ];
 
 const everything: ReplayRequest = { subscription: mail.subscription, from: daysAgo(6), again: false };
