@@ -6,8 +6,13 @@ import type { Database } from "./database.ts";
  * it shows as `DATABASE_EXHAUSTED` in whichever process grows last.
  *
  * The sum is of limits, not of what is open: `poolSize` of a process times how many of its kind run. It is compared with
- * `max_connections` minus what the server keeps for superusers and reserved roles. Other programs on the same server are
- * not known here: subtract them with `others`.
+ * `max_connections` minus what the server keeps for superusers and reserved roles. A rolling deploy runs one more process of
+ * each group for a moment: where there is no room for that, it warns.
+ *
+ * **Not counted**: other programs on the same server, which is what `others` is for; replicas and further shards. Each of
+ * these is a server with connections of its own, of which every process that uses it may open the `pool_size` in its
+ * address: they are sized like the primary, and nobody checks it. Where two shards, or a shard and a replica, are databases
+ * of one server, their pools add up there.
  */
 export interface PoolBudget {
   /** Who has it: a placement group, "orders". */
@@ -22,7 +27,7 @@ export interface BudgetOptions {
   readonly pools: readonly PoolBudget[];
   /** Connections that other programs need, people with psql among them. Default 0. */
   readonly others?: number;
-  /** Called when 80 % or more are planned for. Default: a process warning. */
+  /** Called when 80 % or more are planned for, or a rolling deploy has no room. Default: a process warning. */
   readonly onWarning?: (text: string) => void;
 }
 
@@ -52,7 +57,13 @@ export async function checkConnectionBudget(options: BudgetOptions): Promise<Con
   const remedy =
     "Lower pool_size in DATABASE_URL, run fewer processes, raise max_connections (and restart the server), or put PgBouncer between: ?pooler=transaction";
   if (needed > available) throw new StartError("CONNECTION_BUDGET", `connections to the database: ${sum}. ${remedy}`);
-  if (needed >= available * warnShare) onWarning(`connections to the database: ${sum}, which leaves little. ${remedy}`);
+  const surge = pools.reduce((more, { poolSize }) => more + poolSize, 0);
+  if (needed + surge > available) {
+    const more = `one more process of each group, as in a rolling deploy, may open ${surge} more`;
+    onWarning(`connections to the database: ${sum}; ${more}, which is too many. ${remedy}`);
+  } else if (needed >= available * warnShare) {
+    onWarning(`connections to the database: ${sum}, which leaves little. ${remedy}`);
+  }
   return { checked: true, needed, available };
 }
 

@@ -64,8 +64,15 @@ export const operationCases: readonly DatabaseClaim[] = [
         return true;
       });
       assert.deepEqual(warnings, []);
-      await check(1, found.available - 6);
+      await check(1, found.available - 8);
       assert.match(warnings[0] ?? "", /\+ others \d+ = \d+ connections.*leaves little/);
+      await check(1, found.available - 6);
+      assert.match(
+        warnings[1] ?? "",
+        /one more process of each group, as in a rolling deploy, may open 2 more, which is too/,
+      );
+      await check(1, Math.floor(found.available * 0.5));
+      assert.equal(warnings.length, 2);
       await assert.rejects(check(1, found.available - 5));
     },
   },
