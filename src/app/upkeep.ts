@@ -141,11 +141,12 @@ export function moverComponent({ services, databases, clock, random, log }: Move
     }),
   );
   if (movers.length === 0) return undefined;
+  const leaving = new AbortController();
   const resume = async (): Promise<void> => {
     // One service's trouble is not another's.
     const outcomes = await Promise.allSettled(
       movers.map(async (mover) => {
-        const moves = await mover.resume();
+        const moves = await mover.resume({ signal: leaving.signal });
         if (moves.length > 0) log.info({ moves: moves.length }, "moves of buckets that were left behind were ended");
         await mover.expire();
       }),
@@ -156,7 +157,17 @@ export function moverComponent({ services, databases, clock, random, log }: Move
   const tries = repeated(clock, resumeEveryMs, resume, (thrown) =>
     log.warn({ err: thrown }, "moves of buckets that were left behind could not be looked for; it is tried again"),
   );
-  return { name: "bucket moves", needs: ["migrations"], start: () => tries.start(), stop: () => tries.stop() };
+  return {
+    name: "bucket moves",
+    needs: ["migrations"],
+    start: () => tries.start(),
+    // A long copy is left to the next process at once; a fence that is closed is seen through.
+    quiesce: () => leaving.abort(),
+    async stop() {
+      leaving.abort();
+      await tries.stop();
+    },
+  };
 }
 
 /** Work that is done again and again, one at a time. */
