@@ -45,6 +45,11 @@ async function replay(work: EventWork) {
   const { flags, terminal } = work;
   const boxes = boxesOf(work);
   const letters = await chosen("replay", boxes, work.names, flags);
+  const asks = flags.all && letters.length > 0;
+  if (asks && !(await confirm(`Have all ${letters.length} handled again?`, flags.yes, terminal))) {
+    terminal.err.write("nothing was replayed\n");
+    return;
+  }
   const count = await forEachService(letters, (service, those) => boxes.of(service).replay(those, auditBy(flags)));
   tellCount(
     { replayed: count },

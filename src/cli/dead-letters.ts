@@ -1,4 +1,5 @@
 import type { App, Stores } from "../app/index.ts";
+import { subscriptionsOf } from "../app/index.ts";
 import { StartError } from "../base/index.ts";
 import type { DeadLetterSummary, DeadLetters } from "../events/index.ts";
 import { deadLetters } from "../events/index.ts";
@@ -23,9 +24,11 @@ export const lettersMax = 10_000;
 
 /** Those of one service, or of all that subscribe to something. The database is open, and its tables are there. */
 export function openDeadLetters(app: App, stores: Stores, service: string | undefined): DeadLetterBoxes {
-  const services = app.services.flatMap((each) =>
-    each.kind === "service" && Object.keys(each.subscriptions).length > 0 ? [each.contract.name] : [],
-  );
+  // The platform's own subscriptions give up on events too.
+  const subscriptions = subscriptionsOf(app).map(({ subscription }) => subscription);
+  const services = app.services
+    .map(({ contract }) => contract.name)
+    .filter((name) => subscriptions.some((subscription) => subscription.startsWith(`${name}.`)));
   if (service !== undefined && !services.includes(service)) {
     const meant = nearest(service, services) ?? services.join(", ");
     throw new StartError(

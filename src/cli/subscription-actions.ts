@@ -1,6 +1,7 @@
 import type { App, Stores } from "../app/index.ts";
+import { subscriptionsOf } from "../app/index.ts";
 import { StartError, systemClock, systemRandom } from "../base/index.ts";
-import type { AuditAction, Broker, ReplayRequest } from "../events/index.ts";
+import type { AuditAction, Broker, ReplayRequest, SubscribedType } from "../events/index.ts";
 import { createAuditLog, createDatabaseBroker } from "../events/index.ts";
 import { confirm } from "./dead-letters.ts";
 import { auditBy } from "./event-audit.ts";
@@ -12,24 +13,37 @@ import { table } from "./table.ts";
 export const subscriptionActions = { list, retire };
 
 async function list({ app, stores, flags, terminal }: EventWork): Promise<void> {
-  const named = namedBy(app);
-  const found = (await brokerOf(stores).stats()).map((stats) => ({
-    ...stats,
-    retired: !named.has(stats.subscription),
-  }));
+  const declared = declaredBy(app);
+  const found = (await brokerOf(stores).stats()).map((stats) => {
+    const types = declared.get(stats.subscription);
+    return { ...stats, retired: !types, staleTypes: types ? stats.types.filter(({ type }) => !types.has(type)) : [] };
+  });
   const { out, err } = terminal;
   if (flags.json) out.write(`${JSON.stringify(found, null, 2)}\n`);
   else if (found.length === 0) err.write("there are no subscriptions; the app makes them when it starts\n");
   else {
-    const rows = found.map(({ subscription, pendingCount, oldestAgeMs, parkedCount, retired }) => [
+    const rows = found.map(({ subscription, pendingCount, oldestAgeMs, parkedCount, retired, staleTypes }) => [
       subscription,
       String(pendingCount),
       pendingCount === 0 ? "" : `${Math.round(oldestAgeMs / 1000)} s`,
       String(parkedCount),
-      retired ? `no service has it: plinth events subscriptions retire ${subscription}` : "",
+      retired
+        ? `no service has it: plinth events subscriptions retire ${subscription}`
+        : staleText(subscription, staleTypes),
     ]);
     out.write(table(["SUBSCRIPTION", "WAITING", "OLDEST", "PARKED KEYS", ""], rows, out));
   }
+}
+
+/** Each version adds what it listens to, and takes nothing from one that may run beside it. */
+function staleText(subscription: string, stale: readonly SubscribedType[]): string {
+  if (stale.length === 0) return "";
+  const types = stale.map(({ type }) => type).join(",");
+  const last = stale
+    .map(({ ensuredAt }) => ensuredAt)
+    .sort()
+    .at(-1);
+  return `listens no more to ${types}, last asked for ${last}: plinth events subscriptions retire ${subscription} --type ${types}`;
 }
 
 async function retire({ app, stores, names, flags, terminal }: EventWork): Promise<void> {
@@ -40,24 +54,52 @@ async function retire({ app, stores, names, flags, terminal }: EventWork): Promi
       "NAME: give the one subscription to retire; plinth events subscriptions shows them.",
     );
   }
-  if (namedBy(app).has(name)) {
+  const types = flags.type?.split(",").map((type) => type.trim());
+  refuseDeclared(app, name, types);
+  const broker = brokerOf(stores);
+  const stats = await requireSubscription(broker, name);
+  const strange = types?.find((type) => !stats.types.some((each) => each.type === type));
+  if (strange !== undefined) {
+    const known = stats.types.map(({ type }) => type);
+    throw new StartError(
+      "SUBSCRIPTION_ABSENT",
+      `--type ${strange}: ${name} gets no such event; it gets ${nearest(strange, known) ?? known.join(", ")}.`,
+    );
+  }
+  const question = types
+    ? `End ${types.join(", ")} for ${name}, with those events that it has not seen?`
+    : `Forget ${name}, with ${stats.pendingCount} events that it has not seen?`;
+  if (!(await confirm(question, flags.yes, terminal))) {
+    terminal.err.write("nothing was retired\n");
+    return;
+  }
+  const detail = { pendingCount: stats.pendingCount, ...(types && { types }) };
+  await writeAudit({ stores, flags }, "subscription retired", name, detail);
+  let deleted = 0;
+  for (let step = await broker.retire?.(name, types); step; step = await broker.retire?.(name, types)) deleted += step;
+  if (flags.json) terminal.out.write(`${JSON.stringify({ retired: name, ...(types && { types }), deleted })}\n`);
+  else {
+    const what = types ? `${types.join(", ")} of ${name}` : name;
+    terminal.err.write(`retired ${what}; ${deleted} events were never delivered to it\n`);
+  }
+}
+
+/** What the app declares would be there again at its next start. */
+function refuseDeclared(app: App, name: string, types: readonly string[] | undefined): void {
+  const declared = declaredBy(app).get(name);
+  if (!declared) return;
+  if (!types) {
     throw new StartError(
       "SUBSCRIPTION_IN_USE",
       `NAME: "${name}" belongs to a service of this app, and would be there again at its next start; take it out of the service first.`,
     );
   }
-  const broker = brokerOf(stores);
-  const stats = await requireSubscription(broker, name);
-  const question = `Forget ${name}, with ${stats.pendingCount} events that it has not seen?`;
-  if (!(await confirm(question, flags.yes, terminal))) {
-    terminal.err.write("nothing was retired\n");
-    return;
-  }
-  await writeAudit({ stores, flags }, "subscription retired", name, { pendingCount: stats.pendingCount });
-  let deleted = 0;
-  for (let step = await broker.retire?.(name); step; step = await broker.retire?.(name)) deleted += step;
-  if (flags.json) terminal.out.write(`${JSON.stringify({ retired: name, deleted })}\n`);
-  else terminal.err.write(`retired ${name}; ${deleted} events were never delivered to it\n`);
+  const used = types.find((type) => declared.has(type));
+  if (used === undefined) return;
+  throw new StartError(
+    "SUBSCRIPTION_IN_USE",
+    `--type ${used}: "${name}" listens to it in this app, and would again at its next start; take it out of the service first.`,
+  );
 }
 
 /** `events replay`. Broken off, the same command line goes on where it was. */
@@ -91,6 +133,11 @@ export async function replaySubscription({ app, stores, flags, terminal }: Event
         `would deliver ${(plan?.messageCount ?? 0) - (plan?.pendingCount ?? 0)}; ${plan?.pendingCount ?? 0} wait anyway; ${kept}\n`,
       );
     }
+    return;
+  }
+  const question = `Run again what ${subscription} has handled since ${from}?`;
+  if (again && !(await confirm(question, flags.yes, terminal))) {
+    err.write("nothing was replayed\n");
     return;
   }
   await writeAudit({ stores, flags }, "subscription replayed", subscription, request);
@@ -127,15 +174,9 @@ async function writeAudit(
   await createAuditLog(database).write(database, auditBy(flags), [entry]);
 }
 
-/** The subscriptions that some service of the app has. */
-function namedBy(app: App): ReadonlySet<string> {
-  return new Set<string>(
-    app.services.flatMap((service) =>
-      service.kind === "service"
-        ? Object.keys(service.subscriptions).map((name) => `${service.contract.name}.${name}`)
-        : [],
-    ),
-  );
+/** The subscriptions of the app, the platform's own included, and what each listens to. */
+function declaredBy(app: App): ReadonlyMap<string, ReadonlySet<string>> {
+  return new Map(subscriptionsOf(app).map(({ subscription, types }) => [subscription, new Set(types)]));
 }
 
 async function requireSubscription(broker: Broker, name: string) {

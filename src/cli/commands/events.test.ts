@@ -17,6 +17,7 @@ const url = `pglite:${folder}/database`;
 const environment = { NODE_ENV: "test", DATABASE_URL: url };
 after(() => rmSync(folder, { recursive: true, force: true }));
 
+const from = new Date(Date.now() - 3_600_000).toISOString();
 const dead = (line: readonly string[], options: RunOptions = {}) =>
   run(["events", "dead", ...line, "--app", workshop], { environment, ...options });
 const list = async (): Promise<{ id: string; service: string; error: { reason: string }; replaying: boolean }[]> =>
@@ -87,7 +88,10 @@ test("replay marks it for the service to take up", async () => {
     [true, false, false],
   );
   assert.match((await dead(["list"])).out, / replaying /);
-  assert.deepEqual(JSON.parse((await dead(["replay", "--all", "--json"])).out), { replayed: 2 });
+  const asked = await dead(["replay", "--all"], { answer: "n" });
+  assert.deepEqual(asked, { code: 0, out: "", err: "nothing was replayed\n" });
+  assert.match((await dead(["replay", "--all"])).err, /Have all 3 handled again\? There is nobody to ask/);
+  assert.deepEqual(JSON.parse((await dead(["replay", "--all", "--yes", "--json"])).out), { replayed: 2 });
 });
 
 test("edit gives one another payload that its schema takes, and the audit says who did it", async () => {
@@ -193,8 +197,31 @@ test("subscriptions shows what waits, and retires what no service has any more",
   assert.match((await events(["audit"])).out, /subscription retired +tools\.old/);
 });
 
+test("subscriptions shows an event that one listens to no more, and retires that alone", async () => {
+  await within("plinth_broker", async (database) => {
+    await database.sql`insert into subscriptions (subscription, type) values ('tools.mend', 'tools.ToolBent')`;
+  });
+  assert.match(
+    (await events(["subscriptions"])).out,
+    /tools\.mend .* listens no more to tools\.ToolBent, last asked for \d{4}-.*: plinth events subscriptions retire tools\.mend --type tools\.ToolBent\n/,
+  );
+  const [mend] = JSON.parse((await events(["subscriptions", "--json"])).out);
+  assert.deepEqual([mend.retired, mend.staleTypes.length], [false, 1]);
+  for (const [type, says] of [
+    ["tools.ToolBroken", /--type tools\.ToolBroken: "tools\.mend" listens to it in this app/],
+    ["tools.ToolBend", /gets no such event; it gets tools\.ToolBent/],
+  ] as const) {
+    const refused = await events(["subscriptions", "retire", "tools.mend", "--type", type, "--yes"]);
+    assert.equal(refused.code, 2);
+    assert.match(refused.err, says);
+  }
+  const done = await events(["subscriptions", "retire", "tools.mend", "--type", "tools.ToolBent", "--yes"]);
+  assert.equal(done.err, "retired tools.ToolBent of tools.mend; 0 events were never delivered to it\n");
+  assert.match((await events(["subscriptions"])).out, /tools\.mend +0 +0\n/);
+});
+
 test("replay plans, and then puts events before their subscription again", async () => {
-  const line = ["replay", "--subscription", "tools.mend", "--from", "2020-01-01T00:00:00Z"];
+  const line = ["replay", "--subscription", "tools.mend", "--from", from];
   const plan = await events([...line, "--plan"]);
   assert.match(plan.err, /^would deliver 3; 0 wait anyway; messages are kept since \d{4}-/);
   assert.equal(
@@ -208,11 +235,19 @@ test("replay plans, and then puts events before their subscription again", async
     (await events(["audit"])).out,
     /grace +subscription replayed +tools\.mend +after the repair; \{"subscription"/,
   );
+  const again = await events([...line, "--again"], { answer: "n" });
+  assert.deepEqual(again, { code: 0, out: "", err: "nothing was replayed\n" });
+  assert.match(
+    (await events([...line, "--again"])).err,
+    /Run again what tools\.mend has handled since .* nobody to ask/,
+  );
+  const early = await events([...line.slice(0, 4), "2020-01-01T00:00:00Z"]);
+  assert.match(early.err, /consumers remember what they handled since \d{4}-/);
   for (const [wrong, says] of [
     [["replay"], /--subscription is missing.*\n.*--from is missing/],
     [[...line.slice(0, 4), "yesterday"], /"yesterday" is no time/],
     [[...line, "--type", "tools.ToolBrokn"], /there is no such event; there is tools\.ToolBroken/],
-    [["replay", "--subscription", "tools.mnd", "--from", "2020-01-01T00:00:00Z"], /there is tools\.mend/],
+    [["replay", "--subscription", "tools.mnd", "--from", from], /there is tools\.mend/],
   ] as const) {
     const refused = await events(wrong);
     assert.notEqual(refused.code, 0);
