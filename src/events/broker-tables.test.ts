@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { newId, systemClock } from "../base/index.ts";
+import { newId } from "../base/index.ts";
 import { createDatabase } from "../database/index.ts";
 import postgres from "../engines/postgres/index.ts";
-import { skipWithoutPostgresBinaries, startPostgres } from "../engines/postgres/server.fixture.ts";
 import type { ClaimedDelivery } from "./broker-tables.ts";
 import { createBrokerTables } from "./broker-tables.ts";
 import type { Stage } from "./fixtures/stage.ts";
@@ -136,44 +135,6 @@ describe("the broker's tables on Postgres", { skip: url ? false : "PLINTH_TEST_P
       await database.session((session) => session.script(`drop schema ${database.schema} cascade`));
     } finally {
       await real.close();
-    }
-  });
-});
-
-describe("the broker's tables on a server that an event takes down", { skip: skipWithoutPostgresBinaries }, () => {
-  it("count the attempts of that event", async () => {
-    const server = await startPostgres();
-    const driver = postgres.ports.database?.(server.url);
-    assert.ok(driver);
-    try {
-      await driver.open();
-      const database = createDatabase({ driver, schema: "plinth_broker" });
-      await migrateBroker(database);
-      const tables = createBrokerTables(database);
-      await tables.ensure([mail]);
-      await tables.publish([messageOf()]);
-      const attempts: number[] = [];
-      const claimAny = async () => {
-        const request = { ...claim, leaseMs: 100 };
-        const [found] = [...(await tables.claim(request)), ...(await tables.claim({ ...request, suspects: true }))];
-        return found;
-      };
-      while (attempts.length < 4) {
-        const claimed = await claimAny().catch(() => undefined);
-        if (!claimed) {
-          await systemClock.sleep(50);
-          continue;
-        }
-        attempts.push(claimed.delivery.attempt);
-        // As the kernel does when memory runs out: the server starts over, and forgets what is not on the disk.
-        const backend = await database.sql<{ pid: number }>`select pg_backend_pid() as pid`.catch(() => []);
-        if (backend[0]) process.kill(backend[0].pid, "SIGKILL");
-        await systemClock.sleep(200);
-      }
-      assert.deepEqual(attempts, [1, 2, 3, 4]);
-    } finally {
-      await driver.close();
-      await server.dispose();
     }
   });
 });

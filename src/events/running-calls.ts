@@ -47,5 +47,8 @@ export function createRunningCalls(): RunningCalls {
 }
 
 function timeOver(): PlinthError {
-  return error("unavailable", "This process is shutting down.", { reason: "DRAIN_TIME_OVER", retry: "safe" });
+  return error("unavailable", "This process stops, and the time of its handlers is over: another one does it.", {
+    reason: "HANDLER_TIME_OVER",
+    retry: "safe",
+  });
 }

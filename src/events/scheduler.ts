@@ -11,7 +11,7 @@ import { createRunningCalls } from "./running-calls.ts";
 import type { Schedule, SchedulePlan } from "./schedule.ts";
 import { planSchedules } from "./schedule.ts";
 import { dueOf } from "./schedule-due.ts";
-import type { TickOutcome } from "./schedule-run.ts";
+import type { RunTick, RunTickParts, TickOutcome } from "./schedule-run.ts";
 import { createRunTick } from "./schedule-run.ts";
 import type { ClaimedTick, ScheduleRow, ScheduleStore, ScheduleView, TickState } from "./schedule-store.ts";
 import { createScheduleStore } from "./schedule-store.ts";
@@ -111,7 +111,7 @@ const nothingMs = 20;
 const sweepEveryMs = 600_000;
 
 export function createScheduler(options: SchedulerOptions): Scheduler {
-  const { service, clock = systemClock, random = systemRandom, log = silentLog, internal = {} } = options;
+  const { service, clock = systemClock, log = silentLog, internal = {} } = options;
   const plans = planSchedules(options.schedules, service);
   const database = options.database ?? homeless(service);
   const store = createScheduleStore(database, internal.shiftMs);
@@ -130,18 +130,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       if (internal.fenced !== false) calls.cancel(notLeading());
     },
   });
-  const runTick = createRunTick({
-    principal: servicePrincipal(service),
-    database,
-    store,
-    lease,
-    clock,
-    random,
-    log,
-    crashPoint: options.crashPoint ?? noCrashPoint,
-    calls,
-    atomic: internal.atomic ?? true,
-  });
+  const runTick = runTickOf(options, { database, store, lease, calls });
   const sweeper = sweeperOf(options, async (pieceSize) => {
     if (!lease.held()) return 0;
     await store.register(plans, "leave");
@@ -281,6 +270,22 @@ function leaseOf(
     random,
     ...hooks,
     onError: (thrown) => log.warn({ service, err: thrown }, "who runs the schedules is not known; it is tried again"),
+  });
+}
+
+function runTickOf(
+  options: SchedulerOptions,
+  parts: Pick<RunTickParts, "database" | "store" | "lease" | "calls">,
+): RunTick {
+  const { service, clock = systemClock, random = systemRandom, log = silentLog } = options;
+  return createRunTick({
+    ...parts,
+    principal: servicePrincipal(service),
+    clock,
+    random,
+    log,
+    crashPoint: options.crashPoint ?? noCrashPoint,
+    atomic: options.internal?.atomic ?? true,
   });
 }
 
