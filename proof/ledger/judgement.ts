@@ -4,7 +4,7 @@ import { checkLedger, combineVerdicts, type Operation, type Verdict } from "../.
 import type { Claim } from "../proof.ts";
 import { type Bank, checkMoney } from "./bank.ts";
 import { readEffects } from "./effects.ts";
-import { checkJournal, checkShopOrder } from "./order.ts";
+import { checkArrivals, checkJournal, checkShopOrder } from "./order.ts";
 import { comeToRest } from "./rest.ts";
 import type { Stage } from "./stage.ts";
 
@@ -25,9 +25,9 @@ export async function judgeShop(
   const violations = await audit(look, outcomesOf(operations));
   const stock = await bank.end();
   const money = await checkMoney(look);
-  const [journal, shop] = [await checkJournal(look), await checkShopOrder(look)];
+  const [journal, arrivals, shop] = [await checkJournal(look), await checkArrivals(look), await checkShopOrder(look)];
   for (const { rule, what } of violations.slice(0, 10)) say(`${rule}: ${what}`);
-  for (const verdict of [ledger, stock, ...money, journal, ...shop]) sayFindings(verdict, say);
+  for (const verdict of [ledger, stock, ...money, arrivals, journal, ...shop]) sayFindings(verdict, say);
   const { ok = 0, unknown = 0 } = ledger.counts;
   const count = (name: keyof typeof effects) => effects[name].length;
   const counts = `${count("placed")} placed, ${count("charged")} charged, ${count("reserved")} reserved, ${count("mailed")} mailed`;
@@ -45,6 +45,9 @@ export async function judgeShop(
       },
       claimOf("the stock adds up at every moment, and what was placed is what was charged", [stock, ...money], {
         good: `${stock.counts.reads} counts of the stock, ${money.length} currencies`,
+      }),
+      claimOf("every event that was published came to the broker, once and in the order of its key", [arrivals], {
+        good: `${arrivals.counts.effects} events of ${arrivals.counts.keys} keys`,
       }),
       claimOf("events of a key take effect in their order, each once: the shop's", shop, {
         good: `${sumOf(shop, "effects")} effects of ${sumOf(shop, "keys")} keys in ${shop.length} subscriptions`,

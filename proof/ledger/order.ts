@@ -41,6 +41,26 @@ export async function checkShopOrder(look: Look): Promise<readonly Verdict[]> {
   );
 }
 
+/** Whether every event that a service has numbered came to the broker, once and in its order. */
+export async function checkArrivals(look: Look): Promise<Verdict> {
+  const schemas = await schemasWith(look, "plinth_event_keys");
+  const numbered = await look(
+    "",
+    schemas
+      .map((schema) => `select '${schema} ' || key as key, seq::int as last from "${schema}".plinth_event_keys`)
+      .join(" union all "),
+  );
+  const arrived = await look(
+    "",
+    "select source || ' ' || key as key, sequence::int as sequence from plinth_broker.messages order by seq",
+  );
+  return checkOrder({
+    effects: arrived.map(({ key, sequence }) => ({ subscription: "broker", key, sequence })),
+    published: Object.fromEntries(numbered.map(({ key, last }) => [key, last])),
+    subscriptions: ["broker"],
+  });
+}
+
 export async function checkJournal(look: Look): Promise<Verdict> {
   const pages = await look("journal", "select page, last from journal.pages");
   const lines = await look("reader", "select page, line from reader.lines order by pg_xact_commit_timestamp(xmin), id");

@@ -28,15 +28,15 @@ interface Size {
   readonly cuts: number;
   /** From the end of a fault to the next. */
   readonly calmMs: number;
+  /** A request that begins so shortly before the next fault may run into that one: none takes longer than 10 s. */
+  readonly marginMs: number;
 }
 
-const real: Size = { rate: 16, users: 80, rounds: 3, readOnlyMs: 10_000, cuts: 10, calmMs: 15_000 };
-const short: Size = { rate: 10, users: 30, rounds: 1, readOnlyMs: 2_000, cuts: 3, calmMs: 10_000 };
+const real: Size = { rate: 16, users: 80, rounds: 3, readOnlyMs: 10_000, cuts: 10, calmMs: 18_000, marginMs: 10_000 };
+const short: Size = { rate: 10, users: 30, rounds: 1, readOnlyMs: 2_000, cuts: 3, calmMs: 10_000, marginMs: 3_000 };
 
 /** From the end of a fault on nothing may fail, after so long. */
 const healMsMax = 5_000;
-/** A request that begins so shortly before the next fault may run into that one. */
-const marginMs = 3_000;
 
 /** The shop's checkouts while Postgres itself fails. */
 export const postgres: Proof = {
@@ -76,10 +76,11 @@ export const postgres: Proof = {
       const good = Object.entries(bit.counts).map(([fault, bites]) => `${fault} ${bites}`);
       const requests = operations.filter(({ action }) => action === "request");
       const failed = requests.filter(({ outcome }) => outcome !== "ok").length;
+      sayReasons(operations, say);
       return {
         claims: [
           ...claims,
-          ...faults.map(({ name }) => claimHealed(name, made, requests, say)),
+          ...faults.map(({ name }) => claimHealed(name, made, requests, size.marginMs, say)),
           claimOf("each fault took effect", [bit], { good: good.join(", ") }),
         ],
         facts: { ...facts, requests: requests.length, "requests without a good answer": failed },
@@ -91,6 +92,17 @@ export const postgres: Proof = {
     }
   },
 };
+
+/** Why requests and checkouts did not end well, the most frequent first. */
+function sayReasons(operations: readonly Operation[], say: (text: string) => void): void {
+  const counts = new Map<string, number>();
+  for (const { action, outcome, reason } of operations) {
+    if (outcome === "ok") continue;
+    const what = `${action} ${outcome}: ${reason}`;
+    counts.set(what, (counts.get(what) ?? 0) + 1);
+  }
+  for (const [what, count] of [...counts].sort(([, one], [, other]) => other - one)) say(`${count} × ${what}`);
+}
 
 interface Made {
   readonly fault: DatabaseFault;
@@ -125,6 +137,7 @@ function claimHealed(
   name: string,
   made: readonly Made[],
   requests: readonly Operation[],
+  marginMs: number,
   say: (text: string) => void,
 ): Claim {
   const verdicts: Verdict[] = [];
