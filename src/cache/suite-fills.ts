@@ -255,9 +255,9 @@ const watching: readonly Claim[] = [
         await other.delete(namespace, ["own"]);
         const ours = () => told.filter((removed) => removed.namespace === namespace);
         await until(options, () => ours().some(({ kind }) => kind === "all"));
-        const texts = ours().map(toText);
-        const once = texts.filter((text, index) => text !== texts[index - 1]);
-        assert.deepEqual(once, ["keys a", "keys b \r\n\0é", "tags red", "all"]);
+        // An engine of several parts may tell of a removal once for each, and its parts not at the same time.
+        const first = new Set(ours().map(toText));
+        assert.deepEqual([...first], ["keys a", "keys b \r\n\0é", "tags red", "all"]);
         unwatch();
       } finally {
         await other.close();
