@@ -46,7 +46,7 @@ async function move(key: string, to: string): Promise<void> {
     shards: databases,
     service: "bank",
     shardBy,
-    pauseMsMax: 200,
+    pauseMsMax: 2_000,
     fenceAttempts: 1,
   });
   const [ended] = await mover.move({ buckets: [bucketOf(key)], to });
