@@ -104,6 +104,58 @@ describe("the pool", () => {
     assert.equal((await second).resource.id, 9);
   });
 
+  test("a caller for whom one is being made takes what is free first", async () => {
+    let finish = (_: Thing): void => {};
+    let makes = 0;
+    const slow = () =>
+      new Promise<Thing>((resolve) => {
+        finish = resolve;
+      });
+    const { acquire, pool } = setUp({
+      create: async (_tag) => (makes++ === 0 ? { id: 0, destroyed: false } : slow()),
+    });
+    const first = await acquire();
+    const second = acquire();
+    first.release(false);
+    assert.equal((await second).resource.id, 0);
+    assert.deepEqual([makes, pool.stats.open], [2, 2]);
+    finish({ id: 1, destroyed: false });
+    assert.equal((await acquire()).resource.id, 1);
+  });
+
+  test("a failure to make one more leaves callers to those that there are, and is not repeated without end", async () => {
+    let makes = 0;
+    const { acquire, clock } = setUp({
+      create: async () => {
+        if (makes++ > 0) throw new Error("no server");
+        return { id: 0, destroyed: false };
+      },
+    });
+    const held = await acquire();
+    const waiting = acquire();
+    await clock.advance(50);
+    assert.equal(makes, 2);
+    held.release(false);
+    const lease = await waiting;
+    assert.equal(lease.resource.id, 0);
+    const last = acquire();
+    await clock.advance(1);
+    lease.release(true);
+    await assert.rejects(last, /no server/, "there are none any more");
+    assert.equal(makes, 4);
+  });
+
+  test("waiting in vain for the server is told apart from waiting for each other", async () => {
+    const { acquire, clock } = setUp({ create: () => new Promise(() => {}) });
+    const late = assert.rejects(acquire(), (thrown) => {
+      assert.ok(isError(thrown, "DATABASE_UNAVAILABLE"));
+      assert.deepEqual([thrown.executed, thrown.detail], ["no", { message: "test: no connection within 100 ms." }]);
+      return true;
+    });
+    await clock.advance(100);
+    await late;
+  });
+
   test("refuses callers when it closes, and waits for leases as long as it was told", async () => {
     const { acquire, pool, clock, made } = setUp();
     const [returned, kept] = [await acquire(), await acquire()];

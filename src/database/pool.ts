@@ -8,7 +8,12 @@ import { databaseBusy } from "./errors.ts";
  *
  * A free resource that last served the same `tag` (SQL schema) is preferred, because it needs no `set search_path`.
  * Resources lying idle for `idleMs` are closed, and none is reused once it is `lifetimeMs` old, so that a moved server
- * is noticed; infinity switches either off. At `queueSizeMax` waiting callers, and after a caller's `timeoutMs`, the answer is `DATABASE_BUSY`.
+ * is noticed; infinity switches either off. At `queueSizeMax` waiting callers, and after a caller's `timeoutMs`, the answer is
+ * `DATABASE_BUSY`; `DATABASE_UNAVAILABLE` where not all are taken, and the server lets in no more.
+ *
+ * A caller for whom a resource is being made takes whatever is free first. Where making one fails, the caller goes on
+ * waiting for those that there are; only where there are none does it get the failure. So a server that is slow to let
+ * anybody in costs those nothing who are in.
  */
 export interface Pool<T> {
   readonly stats: DatabaseStats;
@@ -55,7 +60,7 @@ interface Entry<T> {
 interface Waiter<T> {
   readonly tag: string;
   readonly resolve: (lease: Lease<T>) => void;
-  readonly reject: (reason: unknown) => void;
+  readonly fail: (reason: unknown) => void;
   readonly stop: () => void;
 }
 
@@ -119,34 +124,34 @@ export function createPool<T>(options: PoolOptions<T>): Pool<T> {
     return same >= 0 ? idle.splice(same, 1)[0] : idle.pop();
   };
 
-  /** Serves the head of the queue with what is free, or makes one if there is room. */
+  /** Serves the head of the queue with what is free, and makes more for the rest if there is room. */
   const next = (): void => {
     if (closed) return void (used.size + making === 0 && drained?.());
     for (const waiter of waiting) {
       const entry = take(waiter.tag);
-      if (!entry && count() >= size) return;
+      if (!entry) break;
       waiting.delete(waiter);
       waiter.stop();
-      if (entry) waiter.resolve(lend(entry, waiter.tag));
-      else make(waiter.tag).then(waiter.resolve, waiter.reject);
+      waiter.resolve(lend(entry, waiter.tag));
     }
+    for (const { tag } of [...waiting].slice(making)) if (count() < size) void make(tag);
   };
 
-  const make = async (tag: string): Promise<Lease<T>> => {
+  const make = async (tag: string): Promise<void> => {
     making++;
-    let resource: T;
     try {
-      resource = await options.create(tag);
-    } finally {
+      const entry: Entry<T> = { resource: await options.create(tag), madeAt: clock.now(), tag, idleSince: 0 };
       making--;
-      queueMicrotask(next);
+      if (closed) destroy(entry);
+      else put(entry);
+    } catch (thrown) {
+      making--;
+      // Nobody tries again for those who wait until something moves: a server that refuses would be asked without end.
+      if (idle.length + used.size > 0 && !closed) return;
+      const [first] = waiting;
+      first?.fail(thrown);
     }
-    const entry: Entry<T> = { resource, madeAt: clock.now(), tag, idleSince: 0 };
-    if (closed) {
-      destroy(entry);
-      throw poolClosed(options.name);
-    }
-    return lend(entry, tag);
+    next();
   };
 
   const wait = ({ tag, timeoutMs, context }: LeaseOptions): Promise<Lease<T>> => {
@@ -157,15 +162,20 @@ export function createPool<T>(options: PoolOptions<T>): Pool<T> {
         waiter.stop();
         reject(reason);
       };
-      const busy = (): void => fail(databaseBusy(options.name, clock.now() - since, waiting.size, used.size));
-      const stopTimer = clock.after(timeoutMs, busy);
+      const late = (): void => {
+        const isBusy = used.size >= size;
+        const waitedMs = clock.now() - since;
+        fail(isBusy ? databaseBusy(options.name, waitedMs, waiting.size, used.size) : slow(options.name, waitedMs));
+      };
+      const stopTimer = clock.after(timeoutMs, late);
       const stopContext = context?.onCancel((reason) => fail(notStarted(reason)));
       const stop = (): void => {
         stopTimer();
         stopContext?.();
       };
-      const waiter: Waiter<T> = { tag, resolve, reject, stop };
+      const waiter: Waiter<T> = { tag, resolve, fail, stop };
       waiting.add(waiter);
+      if (making < waiting.size && count() < size) void make(tag);
     });
   };
 
@@ -189,9 +199,10 @@ export function createPool<T>(options: PoolOptions<T>): Pool<T> {
       if (waiting.size === 0) {
         const entry = take(lease.tag);
         if (entry) return lend(entry, lease.tag);
-        if (count() < size) return make(lease.tag);
       }
-      if (waiting.size >= queueSizeMax) throw databaseBusy(options.name, 0, waiting.size, used.size);
+      // Those for whom one is being made do not count: they wait for the server, not for each other.
+      if (count() >= size && waiting.size - making >= queueSizeMax)
+        throw databaseBusy(options.name, 0, waiting.size, used.size);
       return wait(lease);
     },
     remove(resource) {
@@ -202,11 +213,7 @@ export function createPool<T>(options: PoolOptions<T>): Pool<T> {
       if (closed) return;
       closed = true;
       stopSweep?.();
-      for (const waiter of waiting) {
-        waiter.stop();
-        waiter.reject(poolClosed(options.name));
-      }
-      waiting.clear();
+      for (const waiter of [...waiting]) waiter.fail(poolClosed(options.name));
       await Promise.all(idle.splice(0).map((entry) => options.destroy(entry.resource).catch(() => {})));
       if (used.size + making === 0) return;
       await new Promise<void>((resolve) => {
@@ -222,11 +229,16 @@ export function createPool<T>(options: PoolOptions<T>): Pool<T> {
 }
 
 function poolClosed(name: string): Error {
-  return error("unavailable", "The database is closed.", {
-    reason: "DATABASE_UNAVAILABLE",
-    executed: "no",
-    detail: { message: `${name}: the driver is closed, or was never opened.` },
-  });
+  return unavailable("The database is closed.", `${name}: the driver is closed, or was never opened.`);
+}
+
+/** Not all are taken: it was the server that did not let us in. */
+function slow(name: string, waitedMs: number): Error {
+  return unavailable("The database cannot be reached.", `${name}: no connection within ${Math.round(waitedMs)} ms.`);
+}
+
+function unavailable(text: string, message: string): Error {
+  return error("unavailable", text, { reason: "DATABASE_UNAVAILABLE", executed: "no", detail: { message } });
 }
 
 /** The reason of a cancelled call, for work that never began. */
