@@ -62,8 +62,6 @@ async function runFile(path: string, report: string, coverage: string, limits: F
   const startedAt = performance.now();
   const flags = [
     "--conditions=plinth:source",
-    // The embedded database is WebAssembly: what a test runs of it is too little to be worth optimizing.
-    "--liftoff-only",
     `--import=${loader}`,
     `--test-reporter=${reporter}`,
     `--test-reporter-destination=${report}`,
