@@ -98,7 +98,13 @@ export function migrationComponent(
 }
 
 export function peersComponent(peers: Peers): Component {
-  return { name: "peers", needs: ["telemetry"], quiesce: () => peers.quiesce(), stop: () => peers.close() };
+  return {
+    name: "peers",
+    needs: ["telemetry"],
+    start: () => peers.connectAhead(),
+    quiesce: () => peers.quiesce(),
+    stop: () => peers.close(),
+  };
 }
 
 export interface EventParts {

@@ -12,12 +12,14 @@ import { toRpcSignature } from "./wiring.ts";
 
 /**
  * The other processes that this one calls: the app's other groups over RPC, outside services over HTTP. Clients are made
- * with the first link that needs them and connect with the first call.
+ * with the first link that needs them. They connect at the start to those that are there, to the others with the first call.
  */
 export interface Peers {
   linkTo(operation: Operation): Link;
   /** How the connections are, by group. */
   states(): readonly (readonly [group: string, state: RpcClientState])[];
+  /** To those that are there. A process that was just restarted gets its share of the load at once, all of it new calls. */
+  connectAhead(): void;
   /** This process takes leave: it holds up none that leaves as well. */
   quiesce(): void;
   close(): Promise<void>;
@@ -87,6 +89,9 @@ export function createPeers(options: PeersOptions): Peers {
       };
     },
     states: () => [...groups].map(([group, client]) => [group, client.state]),
+    connectAhead() {
+      for (const client of groups.values()) client.connectAhead();
+    },
     quiesce() {
       for (const client of groups.values()) client.quiesce();
     },

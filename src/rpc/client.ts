@@ -45,6 +45,8 @@ export interface RpcClient {
   stream(id: string): StreamCall;
   /** Connects ahead of the first call. Resolves with the first connection, rejects when none comes in time. */
   connect(): Promise<void>;
+  /** Begins to connect to those that are there, so that the first calls need not. Where nobody is yet, nothing comes of it. */
+  connectAhead(): void;
   readonly state: RpcClientState;
   /** This process takes leave itself: from now on a server that leaves is left at once, though there may be no other. */
   quiesce(): void;
@@ -55,7 +57,7 @@ export interface RpcClient {
 /**
  * Calls methods of a service in other processes.
  *
- * Connects on first use, then keeps its connections. Each call goes to the less busy of two connections picked at random;
+ * Connects on first use, or ahead of it when told to, then keeps its connections. Each call goes to the less busy of two connections picked at random;
  * an address without a connection gets no calls until it has one again. A server that leaves gets no new ones, except
  * while there is no other, for 3 s at most. While there is none at all, calls wait a little (a server that restarts costs
  * time, not errors), but never for long and never many.
@@ -153,6 +155,10 @@ class TcpRpcClient implements RpcClient {
   connect(): Promise<void> {
     if (this.#ready.length > 0) return Promise.resolve();
     return new Promise((resolve, reject) => this.#enqueue({ method: -1, go: () => resolve(), fail: reject }));
+  }
+
+  connectAhead(): void {
+    for (const link of this.#links) link.openAhead();
   }
 
   quiesce(): void {

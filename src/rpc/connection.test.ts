@@ -300,6 +300,24 @@ describe("several addresses", () => {
   });
 });
 
+test("connecting ahead takes those that are there, and is as if nothing had been tried with the others", async () => {
+  const said: string[] = [];
+  const [there, port] = [await all.server([echo]), await freePort()];
+  const addresses = [there.address, `127.0.0.1:${port}`];
+  const states = (client: RpcClient) => client.state.connections.map(({ state }) => state).join();
+  const client = all.client(addresses, [echo], { log: (_, message) => said.push(message) });
+  client.connectAhead();
+  await until(() => states(client) === "ready,idle");
+  assert.deepEqual(said, ["rpc: connected"]);
+
+  const early = all.client([`127.0.0.1:${port}`], [echo], { limits: { queueMs: 2000, backoffMsMax: 20 } });
+  early.connectAhead();
+  const answer = early.call("echo")({ text: "x" }, scope());
+  await until(() => states(early) === "waiting");
+  await all.server([echo], { port });
+  assert.deepEqual(await answer, { text: "x" }, "a call that came meanwhile makes it a real attempt");
+});
+
 test("the log tells once that an address is away, and once that it is back", async () => {
   const said: string[] = [];
   const port = await freePort();

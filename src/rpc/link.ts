@@ -41,6 +41,8 @@ export class Link {
   /** Connections that are not ours to use: those we are leaving, and one that is to replace ours. */
   readonly #others = new Set<GiveUp>();
   #attempt = 0;
+  /** The attempt under way is one that nobody waits for. */
+  #isAhead = false;
   /** Why there is no connection, as the log has it already. */
   #toldReason: string | undefined = undefined;
   #giveUp: GiveUp | undefined = undefined;
@@ -54,7 +56,15 @@ export class Link {
   }
 
   open(): void {
+    this.#isAhead = false;
     if (this.state === "idle") this.#connect();
+  }
+
+  /** One attempt, before anybody wants it. Where nobody is there yet, it is as if nothing had been tried. */
+  openAhead(): void {
+    if (this.state !== "idle") return;
+    this.#isAhead = true;
+    this.#connect();
   }
 
   /** Nothing else is connected: does not wait out a long pause. One attempt; if it fails, the pauses are as before. */
@@ -95,6 +105,7 @@ export class Link {
 
   #use(channel: Channel, serverName: string): void {
     this.state = "ready";
+    this.#isAhead = false;
     this.#attempt = 0;
     this.failure = undefined;
     this.#toldReason = undefined;
@@ -116,6 +127,12 @@ export class Link {
   }
 
   #down(reason: PlinthError): void {
+    if (this.#isAhead) {
+      this.#isAhead = false;
+      this.#giveUp = undefined;
+      this.state = "idle";
+      return;
+    }
     this.failure = reason;
     this.#tell(reason);
     this.#retry();
