@@ -3,6 +3,8 @@ import type { Access } from "../service/index.ts";
 import { compileAccess } from "../service/index.ts";
 import { wrongGateway } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
+import type { Step } from "./step.ts";
+import { proceed } from "./step.ts";
 import type { TokenVerifier } from "./token-verifier.ts";
 
 /**
@@ -11,9 +13,7 @@ import type { TokenVerifier } from "./token-verifier.ts";
  * A request without `Authorization` is anonymous. One with it must hold a valid token also where none is needed: a client
  * that believes itself signed in learns at once that it is not.
  */
-export type Admission = (exchange: Exchange, next: (exchange: Exchange) => void) => void;
-
-export function compileAdmission(id: string, access: Access, verifier: TokenVerifier | undefined): Admission {
+export function compileAdmission(id: string, access: Access, verifier: TokenVerifier | undefined): Step | undefined {
   const check = compileAccess(access);
   if (!verifier) {
     if (check) {
@@ -22,7 +22,7 @@ export function compileAdmission(id: string, access: Access, verifier: TokenVeri
         `${id}: it needs a valid token, but the gateway has nothing to verify one with; give it a verifier, or declare access: "public".`,
       );
     }
-    return (exchange, next) => next(exchange);
+    return undefined;
   }
   const enter = (exchange: Exchange, principal: Principal, next: (exchange: Exchange) => void): void => {
     exchange.principal = principal;
@@ -42,14 +42,7 @@ export function compileAdmission(id: string, access: Access, verifier: TokenVeri
       return;
     }
     verifier.verify(authorization).then(
-      (principal) => {
-        if (exchange.isOver) return;
-        try {
-          enter(exchange, principal, next);
-        } catch (thrown) {
-          exchange.fail(thrown);
-        }
-      },
+      (principal) => proceed(exchange, () => enter(exchange, principal, next)),
       (thrown) => exchange.fail(thrown),
     );
   };

@@ -9,6 +9,7 @@ import { compilePage } from "./page.ts";
 import { compileRaw } from "./raw.ts";
 import type { Router, RouteVerb } from "./router.ts";
 import type { EdgeMetrics } from "./signals.ts";
+import { composeSteps } from "./step.ts";
 import type { StreamSettings } from "./streaming.ts";
 import { compileStreaming } from "./streaming.ts";
 import type { TokenVerifier } from "./token-verifier.ts";
@@ -26,7 +27,7 @@ export function addRoutes(routes: readonly GatewayRoute[], parts: EndpointParts)
   for (const { operation, call, stream, parsesAgain = false } of routes) {
     const { route, id, kind } = operation;
     if (!route) continue;
-    const admit = compileAdmission(id, operation.access, parts.verifier);
+    const admit = composeSteps([compileAdmission(id, operation.access, parts.verifier)]);
     const settings = parsesAgain ? { ...parts.settings, parsesAgain } : parts.settings;
     let serve: Endpoint["serve"];
     if (kind === "stream" && stream) serve = compileStreaming(operation, route, stream, admit, settings);
@@ -72,7 +73,8 @@ export interface MountedEndpoint {
 
 export function compileMounts(mounts: readonly Mount[], parts: EndpointParts): readonly MountedEndpoint[] {
   return mounts.map((mount) => {
-    const admit = compileAdmission(`mount "${mount.path}"`, mount.access ?? "authenticated", parts.verifier);
+    const access = mount.access ?? "authenticated";
+    const admit = composeSteps([compileAdmission(`mount "${mount.path}"`, access, parts.verifier)]);
     const serve = compileMount(mount, admit, parts.settings.deadlineMs);
     const route = mount.path === "/" ? "/*" : `${mount.path}/*`;
     const known = new Map<string, Endpoint>();

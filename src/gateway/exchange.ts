@@ -1,17 +1,20 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
-import type { Clock, Deadlines, PlinthError, Principal, ScopeFields } from "../base/index.ts";
-import { anonymous, CallScope, toPlinthError } from "../base/index.ts";
+import type { Clock, Deadlines, PlinthError, Principal } from "../base/index.ts";
+import { anonymous, toPlinthError } from "../base/index.ts";
 import type { AccessEntry, AccessLog, Logger, Span, Tracer } from "../telemetry/index.ts";
 import { HttpError, httpPhrase, httpStatusOf, retryAfterOf, stringifyProblem, toProblem } from "../wire/index.ts";
 import type { Connection, Connections, Guest } from "./connection.ts";
 import type { Cors } from "./cors.ts";
 import { clientGone } from "./errors.ts";
 import type { HeadTemplate } from "./head.ts";
+import { isRequestId } from "./head.ts";
 import { parseIdempotencyKey } from "./idempotency-key.ts";
 import type { ResolvedLimits } from "./limits.ts";
 import { hasPosition, takePosition, tellPosition } from "./position.ts";
 import type { Texts } from "./query.ts";
 import { challengeOf } from "./refusal.ts";
+import { RequestScope } from "./request-scope.ts";
+import { spanAttributes } from "./span-attributes.ts";
 import { pathOf } from "./target.ts";
 
 /** What all requests of one gateway share. */
@@ -99,6 +102,8 @@ export class Exchange implements Guest, AccessEntry {
   nextGuest: Guest | undefined = undefined;
   #phase = open;
   #isStreaming = false;
+  #headers: string[] | undefined = undefined;
+  #onEnd: ((exchange: Exchange) => void) | undefined = undefined;
   /** What followed on the connection is no HTTP: there is no body left to wait for. */
   #isBroken = false;
   readonly #connection: Connection;
@@ -180,13 +185,32 @@ export class Exchange implements Guest, AccessEntry {
   extend(head: string[]): void {
     const { headers } = this;
     if (headers.origin !== undefined && this.edge.cors) head.push(...this.edge.cors.pairsFor(headers.origin));
+    if (this.#headers) head.push(...this.#headers);
     const requestId = headers["x-request-id"];
     if (requestId !== undefined && isRequestId(requestId)) head.push("x-request-id", requestId as string);
     tellPosition(this.scope, head);
   }
 
+  /** A header of whatever this is answered with, such as what is left of a limit. */
+  addHeader(name: string, value: string): void {
+    this.#headers ??= [];
+    this.#headers.push(name, value);
+  }
+
+  /** Runs `listener` when this is over, with `status` and `durationMs` known. Several run in the order in which they came. */
+  atEnd(listener: (exchange: Exchange) => void): void {
+    const earlier = this.#onEnd;
+    this.#onEnd = earlier
+      ? (exchange) => {
+          earlier(exchange);
+          listener(exchange);
+        }
+      : listener;
+  }
+
   /** Whether `extend` would add anything. */
   get hasExtras(): boolean {
+    if (this.#headers) return true;
     if (hasPosition(this.scope) || this.headers["x-request-id"] !== undefined) return true;
     return this.headers.origin !== undefined && this.edge.cors !== undefined;
   }
@@ -250,8 +274,9 @@ export class Exchange implements Guest, AccessEntry {
     this.scope?.finish();
     this.durationMs = edge.clock.now() - this.startedAt;
     this.endpoint.observe(status, this.durationMs / 1000);
-    if (this.span) this.span.end(status >= 500 ? "error" : "ok", this.span.sampled ? this.#attributes() : undefined);
+    if (this.span) this.span.end(status >= 500 ? "error" : "ok", this.span.sampled ? spanAttributes(this) : undefined);
     edge.accessLog?.write(this);
+    this.#onEnd?.(this);
     edge.onFinish?.();
   }
 
@@ -367,34 +392,4 @@ export class Exchange implements Guest, AccessEntry {
     this.responseBytes = bodyBytes;
     this.finish(status);
   }
-
-  #attributes(): Record<string, string | number> {
-    const attributes: Record<string, string | number> = {
-      "http.request.method": this.method,
-      "http.response.status_code": this.status,
-      "url.path": this.path,
-    };
-    if (this.endpoint.route !== "") attributes["http.route"] = this.endpoint.route;
-    if (this.status >= 500) attributes["error.type"] = this.reason ?? String(this.status);
-    return attributes;
-  }
-}
-
-/** The root of the calls that one request makes. It answers for itself when its time is over. */
-export class RequestScope extends CallScope {
-  readonly #exchange: Exchange;
-
-  constructor(exchange: Exchange, fields: ScopeFields) {
-    super(fields);
-    this.#exchange = exchange;
-  }
-
-  override onDeadline(): void {
-    super.onDeadline();
-    if (this.cancelled) this.#exchange.onDeadline(this.cancelled);
-  }
-}
-
-function isRequestId(value: string | string[]): boolean {
-  return typeof value === "string" && /^[\w.:/+=-]{1,128}$/.test(value);
 }

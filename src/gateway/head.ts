@@ -87,3 +87,8 @@ export function headTemplate(
 export function withoutLength(template: HeadTemplate): HeadTemplate {
   return template.slice(2);
 }
+
+/** An id that a client gave to its request and that is safe to send back and to log. */
+export function isRequestId(value: string | string[]): boolean {
+  return typeof value === "string" && /^[\w.:/+=-]{1,128}$/.test(value);
+}

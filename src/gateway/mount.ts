@@ -2,9 +2,10 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duration, PlinthError, Principal } from "../base/index.ts";
 import { parseDuration } from "../base/index.ts";
 import type { Access } from "../service/index.ts";
-import type { Admission } from "./admission.ts";
 import { wrongGateway } from "./errors.ts";
-import type { Exchange, RequestScope } from "./exchange.ts";
+import type { Exchange } from "./exchange.ts";
+import type { RequestScope } from "./request-scope.ts";
+import type { Step } from "./step.ts";
 
 /** An existing Express, Fastify or plain `node:http` handler, served under a path of this app. */
 export interface Mount {
@@ -28,7 +29,7 @@ export interface MountedCall {
  * A mounted handler keeps its ways: bodies, headers, errors and CORS are its own. From the gateway it has access control,
  * a deadline until its answer begins, the trace (`traceparent` names our span), the access log and the metrics.
  */
-export function compileMount(mount: Mount, admit: Admission, deadlineMsDefault: number): (exchange: Exchange) => void {
+export function compileMount(mount: Mount, admit: Step, deadlineMsDefault: number): (exchange: Exchange) => void {
   const prefix = checkPath(mount.path);
   const deadlineMs = mount.deadline === undefined ? deadlineMsDefault : parseDuration(mount.deadline);
   if (!deadlineMs)

@@ -1,10 +1,10 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Call } from "../base/index.ts";
 import type { Operation, RawRequest, RawResponse } from "../service/index.ts";
-import type { Admission } from "./admission.ts";
 import { readBody } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
 import { isHeaderName, isHeaderValue, isReservedHeader } from "./head.ts";
+import type { Step } from "./step.ts";
 import type { EndpointSettings } from "./unary.ts";
 
 /**
@@ -17,7 +17,7 @@ import type { EndpointSettings } from "./unary.ts";
 export function compileRaw(
   operation: Operation,
   call: Call,
-  admit: Admission,
+  admit: Step,
   settings: EndpointSettings,
 ): (exchange: Exchange) => void {
   const deadlineMs = operation.deadlineMs ?? settings.deadlineMs;

@@ -2,13 +2,14 @@ import type { PlinthError, StreamCall } from "../base/index.ts";
 import { toPlinthError } from "../base/index.ts";
 import type { Operation, Route } from "../service/index.ts";
 import { stringifyProblem, toProblem } from "../wire/index.ts";
-import type { Admission } from "./admission.ts";
 import { readBody } from "./body.ts";
 import { notAcceptable, overloaded } from "./errors.ts";
-import type { Exchange, RequestScope } from "./exchange.ts";
+import type { Exchange } from "./exchange.ts";
 import { headTemplate, withoutLength } from "./head.ts";
 import { compileMessage } from "./message.ts";
 import { streamFormatOf } from "./negotiation.ts";
+import type { RequestScope } from "./request-scope.ts";
+import type { Step } from "./step.ts";
 import type { EndpointSettings } from "./unary.ts";
 
 export interface StreamSettings extends EndpointSettings {
@@ -31,7 +32,7 @@ export function compileStreaming(
   operation: Operation,
   route: Route,
   stream: StreamCall,
-  admit: Admission,
+  admit: Step,
   settings: StreamSettings,
 ): (exchange: Exchange) => void {
   const message = compileMessage(operation, route, settings);

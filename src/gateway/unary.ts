@@ -1,6 +1,5 @@
 import type { Call } from "../base/index.ts";
 import type { Operation, Route } from "../service/index.ts";
-import type { Admission } from "./admission.ts";
 import { readBody } from "./body.ts";
 import type { Compression } from "./compression.ts";
 import type { ContentSender } from "./content.ts";
@@ -10,6 +9,7 @@ import type { Exchange } from "./exchange.ts";
 import { headTemplate, withoutLength } from "./head.ts";
 import { compileMessage } from "./message.ts";
 import { acceptsJson } from "./negotiation.ts";
+import type { Step } from "./step.ts";
 
 /** What all endpoints are made with. */
 export interface EndpointSettings {
@@ -29,7 +29,7 @@ export function compileUnary(
   operation: Operation,
   route: Route,
   call: Call,
-  admit: Admission,
+  admit: Step,
   settings: EndpointSettings,
 ): (exchange: Exchange) => void {
   const message = compileMessage(operation, route, settings);
