@@ -47,9 +47,9 @@ test("migrate --plan shows locks and findings, and production refuses what is an
       const store = contract("store", { methods: {} });
       const need = database({ migrations: new URL("./migrations/", import.meta.url) });
       export default app({ name: "lint", services: [service(store, { needs: { db: need }, methods: {} })] });`;
-    writeFileSync(join(place, "app.ts"), text);
+    writeFileSync(join(place, "app.mts"), text);
     const act = (mode: string, ...line: string[]) =>
-      run(["migrate", ...line, "--app", join(place, "app.ts")], {
+      run(["migrate", ...line, "--app", join(place, "app.mts")], {
         environment: { NODE_ENV: mode, PLINTH_DATA: join(place, "data"), PLINTH_TOKEN_KEY: "k".repeat(64) },
       });
     assert.equal((await act("test")).code, 0);
