@@ -114,7 +114,8 @@ describe("connections to Postgres", { skip }, () => {
   test("that the server ended while idle are replaced unseen", async () => {
     const applicationName = `plinth-test-idle-${process.pid}`;
     await withDatabase({ applicationName }, async (db, driver) => {
-      await Promise.all(Array.from({ length: 4 }, () => db.sql`select pg_sleep(0.01)`));
+      // Long enough that no one of them ends before the last has its connection.
+      await Promise.all(Array.from({ length: 4 }, () => db.sql`select pg_sleep(0.5)`));
       assert.equal(driver.stats.idle, 4);
       await admin.sql`select pg_terminate_backend(pid) from pg_stat_activity where application_name = ${applicationName}`;
       await systemClock.sleep(100);
