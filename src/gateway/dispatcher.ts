@@ -12,8 +12,8 @@ import { Exchange } from "./exchange.ts";
 import type { Fallbacks } from "./fallback.ts";
 import { isUnder } from "./mount.ts";
 import { EmptyTexts } from "./query.ts";
-import type { Router } from "./router.ts";
-import { originForm, pathOf } from "./target.ts";
+import type { RouteTable } from "./route-table.ts";
+import { authorityOf, originForm, pathOf } from "./target.ts";
 
 /** Takes requests from the server: finds their endpoints and sets them going. Never throws. */
 export interface Dispatcher {
@@ -25,14 +25,15 @@ export interface Dispatcher {
 
 export interface DispatcherOptions {
   readonly edge: Edge;
-  readonly router: Router;
+  readonly table: RouteTable;
   readonly fallbacks: Fallbacks;
   readonly prefix: string;
 }
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
-  const { edge, router, fallbacks, prefix } = options;
+  const { edge, table, fallbacks, prefix } = options;
   const { clock, limits } = edge;
+  const { only } = table;
 
   const refuse = (
     req: IncomingMessage,
@@ -51,7 +52,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const method = req.method as string;
     let url = req.url as string;
     if (url.length > limits.urlLength) return refuse(req, res, expectsContinue, urlTooLong(limits.urlLength));
+    let host = req.headers.host;
     if ((url.charCodeAt(0) !== slash && url !== "*") || url.includes("#")) {
+      host = authorityOf(url) ?? host;
+      req.headers.host = host;
       url = originForm(url);
       req.url = url;
     }
@@ -67,11 +71,12 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const path = pathOf(url);
     const query = path.length === url.length ? "" : url.slice(path.length + 1);
 
+    const router = only ?? table.of(host);
     const found = router.find(method, path);
     let endpoint = found === null ? null : found.store;
     let params = found === null ? undefined : found.params;
     if (endpoint === null) {
-      const fallback = fallbacks.find(method, path);
+      const fallback = fallbacks.find(router, method, path);
       if (fallback.isForeign && next) return next();
       endpoint = fallback.endpoint;
       params = undefined;

@@ -8,6 +8,10 @@ import { HttpError } from "../wire/index.ts";
 export const routeNotFound = (): HttpError =>
   new HttpError(404, "not_found", "There is nothing at this path.", { reason: "ROUTE_NOT_FOUND" });
 
+/** HOST_UNKNOWN: the request is for a host that is not served here. */
+export const hostUnknown = (): HttpError =>
+  new HttpError(421, "not_found", "This host is not served here.", { reason: "HOST_UNKNOWN" });
+
 /** METHOD_NOT_ALLOWED: the path exists with other methods, named in `Allow`. */
 export const methodNotAllowed = (allow: string): HttpError =>
   new HttpError(405, "unimplemented", `This path takes ${allow}.`, {

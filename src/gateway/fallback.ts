@@ -11,13 +11,12 @@ import { methodLabel } from "./signals.ts";
 /** Finds who answers what no route took: a mount, or the edge itself (OPTIONS, 404, 405, 501). Never on the fast path. */
 export interface Fallbacks {
   /** `isForeign`: nothing here knows the path, so an outer app may have it. */
-  find(method: string, path: string): { readonly endpoint: Endpoint; readonly isForeign: boolean };
+  find(router: Router, method: string, path: string): { readonly endpoint: Endpoint; readonly isForeign: boolean };
   /** An endpoint that answers with what `refuse` throws. */
   refusal(method: string, refuse: () => Error): Endpoint;
 }
 
 export interface FallbackOptions {
-  readonly router: Router;
   readonly mounts: readonly MountedEndpoint[];
   readonly metrics: EdgeMetrics;
   readonly headers: ReadonlyMap<string, string>;
@@ -25,7 +24,7 @@ export interface FallbackOptions {
 }
 
 export function createFallbacks(options: FallbackOptions): Fallbacks {
-  const { router, metrics, cors } = options;
+  const { metrics, cors } = options;
   // The longest path first: "/legacy/new" before "/legacy".
   const mounts = [...options.mounts].sort((a, b) => b.path.length - a.path.length);
   const optionsHead = withoutLength(headTemplate(options.headers, {}));
@@ -62,15 +61,15 @@ export function createFallbacks(options: FallbackOptions): Fallbacks {
   };
 
   /** `OPTIONS *` asks what the server as a whole can do; no other method takes the asterisk. */
-  const asterisk = (method: string): Endpoint =>
+  const asterisk = (router: Router, method: string): Endpoint =>
     method === "OPTIONS"
       ? endpointOf(method, answerOptions(router.methods))
       : refusal(method, () => urlMalformed("only OPTIONS takes the asterisk"));
 
   return {
     refusal,
-    find(method, path) {
-      if (path === "*") return { endpoint: asterisk(method), isForeign: false };
+    find(router, method, path) {
+      if (path === "*") return { endpoint: asterisk(router, method), isForeign: false };
       const mount = mounts.find((candidate) => isUnder(candidate.path, path));
       if (mount) return { endpoint: mount.endpointOf(methodLabel(method)), isForeign: false };
       if (!isDecodable(path)) {

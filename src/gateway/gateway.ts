@@ -20,7 +20,7 @@ import type { GatewayLimits } from "./limits.ts";
 import { resolveLimits } from "./limits.ts";
 import type { Mount } from "./mount.ts";
 import type { Page } from "./page.ts";
-import { createRouter } from "./router.ts";
+import { createRouteTable } from "./route-table.ts";
 import type { GatewayServer } from "./server.ts";
 import { createGatewayServer } from "./server.ts";
 import { createEdgeMetrics } from "./signals.ts";
@@ -67,6 +67,8 @@ export interface GatewayOptions {
   readonly compression?: CompressionOptions | false;
   readonly mounts?: readonly Mount[];
   readonly pages?: readonly Page[];
+  /** Where all routes but those with a `host` of their own are served; requests for other hosts are 421. Default: any. */
+  readonly hosts?: readonly string[];
   /** Taken off the path of each request, for mounting under a path that the outer app leaves on. */
   readonly prefix?: string;
 }
@@ -108,15 +110,20 @@ export function createGateway(options: GatewayOptions): Gateway {
   };
   const metrics = createEdgeMetrics(options.metrics, () => edge.inFlight + edge.streams);
   const brokenObserver = metrics.observe("_OTHER", "");
-  const router = createRouter(limits.urlLength);
-  const parts = { router, metrics, settings: { ...limits, headers, compression }, verifier: options.verifier };
+  const table = createRouteTable(limits.urlLength, options.hosts);
+  const parts = {
+    router: table.at(undefined),
+    metrics,
+    settings: { ...limits, headers, compression },
+    verifier: options.verifier,
+  };
   addRoutes(options.routes, parts);
   addPages(options.pages ?? [], parts);
-  router.compile();
+  table.compile();
 
   const mounts = compileMounts(options.mounts ?? [], parts);
-  const fallbacks = createFallbacks({ router, mounts, metrics, headers, cors });
-  const dispatcher = createDispatcher({ edge, router, fallbacks, prefix: checkPrefix(options.prefix ?? "") });
+  const fallbacks = createFallbacks({ mounts, metrics, headers, cors });
+  const dispatcher = createDispatcher({ edge, table, fallbacks, prefix: checkPrefix(options.prefix ?? "") });
   const { host, port, random = systemRandom } = options;
   const server = createGatewayServer({ edge, dispatcher, host, port, random });
   return Object.assign(server, {

@@ -9,8 +9,8 @@ export interface Match {
   readonly params: Texts;
 }
 
-/** The methods that a route may have. HEAD is served wherever GET is. */
-export type RouteVerb = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
+/** The methods that a route may have. HEAD is served wherever GET is; OPTIONS by the edge, unless a route has it. */
+export type RouteVerb = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS";
 
 const verbs: readonly RouteVerb[] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
@@ -23,6 +23,8 @@ export interface Router {
   add(verb: RouteVerb, path: string, endpoint: Endpoint, owner: string): void;
   /** The endpoint for HEAD of a path that has GET, unless one is added for itself. */
   addHead(path: string, endpoint: Endpoint): void;
+  /** An endpoint that gives way to one that is added for itself, and says nothing when it does. */
+  addSpare(verb: RouteVerb, path: string, endpoint: Endpoint): void;
   /** Call once, after the last `add`. */
   compile(): void;
   find(method: string, path: string): Match | null;
@@ -43,7 +45,7 @@ export function createRouter(urlLengthMax: number): Router {
     onBadUrl: () => {},
   });
   const owners = new Map<Endpoint, string>();
-  const heads: { readonly path: string; readonly endpoint: Endpoint }[] = [];
+  const spares: { readonly verb: RouteVerb; readonly path: string; readonly endpoint: Endpoint }[] = [];
   const used = new Set<string>();
 
   const find = (verb: RouteVerb, path: string): Endpoint | undefined => {
@@ -80,10 +82,11 @@ export function createRouter(urlLengthMax: number): Router {
       register(verb, path, endpoint, owner);
       owners.set(endpoint, owner);
     },
-    addHead: (path, endpoint) => void heads.push({ path, endpoint }),
+    addHead: (path, endpoint) => void spares.push({ verb: "HEAD", path, endpoint }),
+    addSpare: (verb, path, endpoint) => void spares.push({ verb, path, endpoint }),
     compile() {
-      for (const { path, endpoint } of heads) {
-        if (!router.hasRoute("HEAD", path)) register("HEAD", path, endpoint, path);
+      for (const { verb, path, endpoint } of spares) {
+        if (!router.hasRoute(verb, path)) register(verb, path, endpoint, path);
       }
       router.compile();
     },
@@ -94,7 +97,7 @@ export function createRouter(urlLengthMax: number): Router {
       return found;
     },
     get methods() {
-      return [...used, "OPTIONS"];
+      return [...new Set([...used, "OPTIONS"])];
     },
   };
 }

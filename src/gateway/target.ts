@@ -21,3 +21,8 @@ export function pathOf(target: string): string {
   const end = target.indexOf("?");
   return end === -1 ? target : target.slice(0, end);
 }
+
+/** The host and port of a target in absolute form, which count instead of `Host` (RFC 9112, 3.2.2). */
+export function authorityOf(target: string): string | undefined {
+  return /^https?:\/\/([^/?#]+)/i.exec(target)?.[1];
+}

@@ -1,0 +1,145 @@
+import type { Principal, Trace } from "../base/index.ts";
+import type { HeaderPairs } from "./transform.ts";
+
+/**
+ * The headers that pass between a client and an outside system, in both directions.
+ *
+ * Nothing passes that belongs to one connection alone (RFC 9110, 7.6.1): those names, and whatever `Connection` lists. And
+ * nothing passes inwards that only the gateway may say: who calls (`X-Plinth-*`), from where (`Forwarded`,
+ * `X-Forwarded-*`), and which path or method is meant (`X-Original-URL`, `X-HTTP-Method-Override`). What the gateway says
+ * itself is added after everything else, so that no `Connection: X-Forwarded-For` takes it away.
+ */
+const ofConnection: ReadonlySet<string> = new Set([
+  "connection",
+  "http2-settings",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authentication-info",
+  "proxy-authorization",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+/** Beside those: what the gateway decides anew or answers itself. */
+const neverInwards: ReadonlySet<string> = new Set([
+  "expect",
+  "forwarded",
+  "host",
+  "plinth-position",
+  "traceparent",
+  "tracestate",
+  "x-client-ip",
+  "x-cluster-client-ip",
+  "x-forwarded",
+  "x-forwarded-for",
+  "x-http-method",
+  "x-http-method-override",
+  "x-method-override",
+  "x-original-host",
+  "x-original-url",
+  "x-real-ip",
+  "x-request-id",
+  "x-rewrite-url",
+  "true-client-ip",
+]);
+
+export interface InwardFacts {
+  readonly rawHeaders: readonly string[];
+  /** The client's own `Authorization`, where the outside system verifies it. */
+  readonly passesAuthorization: boolean;
+  readonly principal: Principal;
+  readonly trace: Trace | undefined;
+  readonly requestId: string;
+  /** The client's address. */
+  readonly remote: string;
+  readonly protocol: "http" | "https";
+  /** The host that was asked for, where the gateway knows its hosts; a made-up one is not passed on. */
+  readonly host: string | undefined;
+}
+
+/** The end-to-end headers of a request, and what the gateway vouches for. */
+export function inwardHeaders(facts: InwardFacts): HeaderPairs {
+  const { rawHeaders } = facts;
+  const listed = namesInConnection(rawHeaders);
+  const pairs: string[] = [];
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = (rawHeaders[i] as string).toLowerCase();
+    if (ofConnection.has(name) || listed?.has(name)) continue;
+    // A server that hands headers to programs as variables cannot tell "-" from "_".
+    const plain = name.includes("_") ? name.replaceAll("_", "-") : name;
+    if (neverInwards.has(plain) || plain.startsWith("x-plinth-") || plain.startsWith("x-forwarded-")) continue;
+    if (name === "authorization" && !facts.passesAuthorization) continue;
+    pairs.push(name, rawHeaders[i + 1] as string);
+  }
+  return pairs;
+}
+
+/** What the gateway says of a request. Added last. */
+export function vouchedHeaders(facts: InwardFacts): HeaderPairs {
+  const { principal, trace } = facts;
+  const pairs = ["x-request-id", facts.requestId, "x-forwarded-for", facts.remote, "x-forwarded-proto", facts.protocol];
+  if (facts.host !== undefined) pairs.push("x-forwarded-host", facts.host);
+  if (trace) {
+    pairs.push("traceparent", trace.traceparent());
+    if (trace.tracestate !== undefined) pairs.push("tracestate", trace.tracestate);
+  }
+  if (principal.kind !== "anonymous") {
+    pairs.push("x-plinth-kind", principal.kind, "x-plinth-subject", encodeURIComponent(principal.subject));
+    if (principal.scopes.length > 0) pairs.push("x-plinth-scopes", principal.scopes.map(encodeScope).join(" "));
+    for (const [claim, header] of claimHeaders) {
+      const value = principal.claims[claim];
+      if (typeof value === "string") pairs.push(header, encodeURIComponent(value));
+    }
+  }
+  return pairs;
+}
+
+const claimHeaders = [
+  ["client_id", "x-plinth-client"],
+  ["tenant", "x-plinth-tenant"],
+] as const;
+
+/** A scope is visible ASCII already (RFC 6749, 3.3). */
+function encodeScope(scope: string): string {
+  return /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope) ? scope : encodeURIComponent(scope);
+}
+
+/** What an answer of an outside system may not say through the gateway: whom a browser lets read it is declared here. */
+function isEdgeOwn(name: string): boolean {
+  return name.startsWith("access-control-") || name === "plinth-position" || name === "x-request-id";
+}
+
+/** The end-to-end headers of an outside system's answer. `headers` are flat names and values. */
+export function outwardHeaders(headers: readonly string[]): HeaderPairs {
+  const listed = namesInConnection(headers);
+  const pairs: string[] = [];
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = (headers[i] as string).toLowerCase();
+    if (ofConnection.has(name) || listed?.has(name) || isEdgeOwn(name)) continue;
+    pairs.push(name, headers[i + 1] as string);
+  }
+  return pairs;
+}
+
+/** The names that `Connection` lists; undefined in the usual case, where it lists none of the end-to-end ones. */
+function namesInConnection(headers: readonly string[]): ReadonlySet<string> | undefined {
+  let names: Set<string> | undefined;
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string;
+    if (name.length !== 10 || name.toLowerCase() !== "connection") continue;
+    for (const part of (headers[i + 1] as string).split(",")) {
+      const listed = part.trim().toLowerCase();
+      if (listed !== "" && listed !== "close" && listed !== "keep-alive") {
+        names ??= new Set();
+        names.add(listed);
+      }
+    }
+  }
+  // What frames the message is never the connection's alone: without it the body would be cut elsewhere.
+  names?.delete("content-length");
+  names?.delete("host");
+  return names;
+}
