@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Clock, PlinthError } from "../base/index.ts";
+import { answerUnreadable } from "../http/index.ts";
 import { fromProblem } from "../wire/index.ts";
-import { answerUnreadable } from "./http-items.ts";
 
 /** Of an answer that says what went wrong; the rest is not read. */
 const problemBytesMax = 64 * 1024;

@@ -242,7 +242,7 @@ describe("a call", () => {
     const last = client.call(read, asIs)({}, scope());
     await systemClock.sleep(20);
     await Promise.all([client.close(), assert.rejects(last, (thrown) => isError(thrown, "unavailable"))]);
-    await assert.rejects(client.call(read, asIs)({}, scope()), reasonIs("RPC_CLOSED", "no"));
+    await assert.rejects(client.call(read, asIs)({}, scope()), reasonIs("HTTP_CLOSED", "no"));
   });
 
   test("with a header that HTTP does not allow fails before it is sent", async () => {

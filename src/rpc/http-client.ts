@@ -1,12 +1,11 @@
-import type { Dispatcher } from "undici";
-import { Pool } from "undici";
 import type { Call, CallContext, Clock, PlinthError, StreamCall } from "../base/index.ts";
 import { deadlineExceeded, error, isError, StartError, systemClock, toPlinthError } from "../base/index.ts";
+import type { ExchangeEvents, HttpPool, HttpRequest } from "../http/index.ts";
+import { createHttpPool } from "../http/index.ts";
 import { HttpAnswer } from "./http-answer.ts";
-import type { ExchangeControl, ExchangeEvents } from "./http-exchange.ts";
-import { HttpExchange } from "./http-exchange.ts";
 import type { HttpMessage, HttpTarget } from "./http-message.ts";
 import { compileHttpMessage } from "./http-message.ts";
+import type { ExchangeControl } from "./http-stream.ts";
 import { HttpStream } from "./http-stream.ts";
 
 export interface HttpClientLimits {
@@ -51,7 +50,7 @@ export interface HttpClient {
   call(target: HttpTarget, parse: (value: unknown) => unknown): Call;
   /** Reads NDJSON or server-sent events; `parse` is for each item. */
   stream(target: HttpTarget, parse: (value: unknown) => unknown): StreamCall;
-  /** Ends all connections; calls in flight fail with RPC_CLOSED. */
+  /** Ends all connections; calls in flight fail with HTTP_CLOSED. */
   close(): Promise<void>;
 }
 
@@ -71,11 +70,11 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
       `http client: ${given} is no address: write "https://host" or "http://host"`,
     );
   }
-  return new UndiciClient(options);
+  return new PooledClient(options);
 }
 
-class UndiciClient implements HttpClient {
-  readonly #pool: Pool;
+class PooledClient implements HttpClient {
+  readonly #pool: HttpPool;
   readonly #prefix: string;
   readonly #clock: Clock;
   readonly #limits: HttpClientLimits;
@@ -88,12 +87,8 @@ class UndiciClient implements HttpClient {
     this.#clock = options.clock ?? systemClock;
     this.#headers = options.headers;
     this.#prefix = url.pathname.replace(/\/$/, "");
-    this.#pool = new Pool(url.origin, {
-      connections: this.#limits.connections,
-      pipelining: 1,
-      connect: { timeout: this.#limits.connectMs },
-      clientTtl: this.#limits.connectionMs,
-    });
+    const { connections, connectMs, connectionMs } = this.#limits;
+    this.#pool = createHttpPool(url.origin, { limits: { connections, connectMs, connectionMs } });
   }
 
   call(target: HttpTarget, parse: (value: unknown) => unknown): Call {
@@ -134,7 +129,7 @@ class UndiciClient implements HttpClient {
   }
 
   async close(): Promise<void> {
-    await this.#pool.destroy();
+    await this.#pool.close();
   }
 
   /** Sends a request. What is returned ends it without a further word. */
@@ -146,18 +141,19 @@ class UndiciClient implements HttpClient {
     events: ExchangeEvents,
   ): ExchangeControl {
     const refusal = this.#refusal(context);
-    let options: Dispatcher.DispatchOptions | undefined;
+    let outgoing: HttpRequest | undefined;
     try {
-      if (!refusal) options = this.#optionsFor(verb, toMessage(), accept, context);
+      if (!refusal) outgoing = this.#requestFor(verb, toMessage(), accept, context);
     } catch (thrown) {
       events.onFailure(toPlinthError(thrown));
       return ended;
     }
-    if (!options) {
+    if (!outgoing) {
       events.onFailure(refusal ?? deadlineExceeded("no"));
       return ended;
     }
     let isOver = false;
+    let forget = (): void => {};
     this.#inFlight++;
     const release = (): boolean => {
       if (isOver) return false;
@@ -166,19 +162,19 @@ class UndiciClient implements HttpClient {
       forget();
       return true;
     };
-    const exchange = new HttpExchange({
+    const exchange = this.#pool.send(outgoing, {
       onHead: events.onHead.bind(events),
       onChunk: events.onChunk.bind(events),
       onEnd: () => release() && events.onEnd(),
       onFailure: (reason) => release() && events.onFailure(reason),
     });
-    const forget = context.onCancel((reason) => {
+    if (isOver) return ended;
+    forget = context.onCancel((reason) => {
       if (!release()) return;
       const isUnsent = isError(reason, "deadline_exceeded") && !exchange.wasSent;
       exchange.cancel(reason);
       events.onFailure(isUnsent ? deadlineExceeded("no") : reason);
     });
-    this.#pool.dispatch(options, exchange);
     const stop = () => {
       if (release()) exchange.cancel(error("cancelled", "Nobody wants the rest."));
     };
@@ -191,7 +187,7 @@ class UndiciClient implements HttpClient {
     return this.#inFlight >= this.#limits.calls ? httpClientBusy() : undefined;
   }
 
-  #optionsFor(verb: string, message: HttpMessage, accept: string, context: CallContext): Dispatcher.DispatchOptions {
+  #requestFor(verb: string, message: HttpMessage, accept: string, context: CallContext): HttpRequest {
     const { trace, idempotencyKey } = context;
     const headers: Record<string, string> = { accept };
     if (message.body !== undefined) headers["content-type"] = "application/json";
@@ -207,9 +203,9 @@ class UndiciClient implements HttpClient {
       method: verb,
       path: this.#prefix + message.path,
       headers: Object.assign(headers, this.#headers?.(context)),
-      body: message.body ?? null,
-      headersTimeout: timeoutMs,
-      bodyTimeout: timeoutMs,
+      body: message.body,
+      headTimeoutMs: timeoutMs,
+      bodyTimeoutMs: timeoutMs,
     };
   }
 }

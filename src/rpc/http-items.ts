@@ -1,6 +1,6 @@
 import { StringDecoder } from "node:string_decoder";
 import type { PlinthError } from "../base/index.ts";
-import { error } from "../base/index.ts";
+import { answerUnreadable } from "../http/index.ts";
 import { fromProblem } from "../wire/index.ts";
 
 /** What a streaming body brings: items, and at last perhaps an error or an end. */
@@ -117,16 +117,6 @@ class Lines {
     this.#rest = "";
     return last === "" ? [] : [last];
   }
-}
-
-/** HTTP_ANSWER_UNREADABLE: the outside service's answer is not what its contract says. It was executed. */
-export function answerUnreadable(detail: string, cause?: unknown): PlinthError {
-  return error("internal", "The called service's answer could not be read.", {
-    reason: "HTTP_ANSWER_UNREADABLE",
-    executed: "yes",
-    detail,
-    cause,
-  });
 }
 
 function itemTooLarge(charCountMax: number): PlinthError {

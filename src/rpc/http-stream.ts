@@ -1,12 +1,20 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { PlinthError } from "../base/index.ts";
 import { toPlinthError } from "../base/index.ts";
+import type { ExchangeEvents } from "../http/index.ts";
+import { answerUnreadable } from "../http/index.ts";
 import { ClientStream } from "./client-stream.ts";
 import type { HttpAnswer } from "./http-answer.ts";
-import type { ExchangeControl, ExchangeEvents } from "./http-exchange.ts";
 import type { HttpItem, ItemDecoder } from "./http-items.ts";
-import { answerUnreadable, itemDecoderOf } from "./http-items.ts";
+import { itemDecoderOf } from "./http-items.ts";
 import type { StreamWindow } from "./protocol.ts";
+
+/** Ends the exchange when called; holds the answer's body back in between. */
+export interface ExchangeControl {
+  (): void;
+  pause(): void;
+  resume(): void;
+}
 
 export interface HttpStreamOptions {
   readonly parse: (value: unknown) => unknown;

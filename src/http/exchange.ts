@@ -1,30 +1,43 @@
 import type { IncomingHttpHeaders } from "node:http";
+import type { Duplex } from "node:stream";
 import type { Dispatcher } from "undici";
 import { errors } from "undici";
 import type { PlinthError } from "../base/index.ts";
-import { deadlineExceeded, error } from "../base/index.ts";
-import { clientClosed } from "./errors.ts";
+import { deadlineExceeded } from "../base/index.ts";
+import { EgressRefusal } from "./egress.ts";
+import {
+  egressDenied,
+  httpClosed,
+  httpConnectionLost,
+  httpConnectTimeout,
+  httpUnreachable,
+  requestUnsendable,
+} from "./errors.ts";
 
+/** What becomes of a request. After `onEnd`, `onFailure` or `onUpgrade` nothing more comes. */
 export interface ExchangeEvents {
+  /** Names in lower case; a list where a header came more than once. */
   onHead(status: number, headers: IncomingHttpHeaders): void;
   onChunk(chunk: Buffer): void;
   onEnd(): void;
   /** Once, instead of `onEnd`. */
   onFailure(reason: PlinthError): void;
+  /** The other side changed to the protocol that was asked for: the connection is the caller's now. */
+  onUpgrade?(headers: IncomingHttpHeaders, socket: Duplex): void;
 }
 
-/** Ends the exchange when called; holds the answer's body back in between. */
-export interface ExchangeControl {
-  (): void;
+/** One request on its way: holds the answer's body back, and ends it all. */
+export interface HttpExchange {
+  /** Whether the request began to leave this process, which decides whether it may have been executed. */
+  readonly wasSent: boolean;
+  /** Ends the exchange, wherever it is. Nothing is reported after it. */
+  cancel(reason: PlinthError): void;
   pause(): void;
   resume(): void;
 }
 
-/**
- * One request and its answer, as undici reports them. Knows whether the request began to leave this process, which decides
- * whether it may have been executed. After `cancel` it reports nothing more.
- */
-export class HttpExchange implements Dispatcher.DispatchHandler {
+/** An exchange as undici reports it. */
+export class DispatchedExchange implements HttpExchange, Dispatcher.DispatchHandler {
   readonly #events: ExchangeEvents;
   #controller: Dispatcher.DispatchController | undefined = undefined;
   #cancelled: PlinthError | undefined = undefined;
@@ -56,6 +69,11 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     else this.#controller = controller;
   }
 
+  onRequestUpgrade(_: Dispatcher.DispatchController, __: number, headers: IncomingHttpHeaders, socket: Duplex): void {
+    if (this.#cancelled || !this.#events.onUpgrade) socket.destroy();
+    else this.#events.onUpgrade(headers, socket);
+  }
+
   onResponseStart(_: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
     if (!this.#cancelled && status >= 200) this.#events.onHead(status, headers);
   }
@@ -74,26 +92,13 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
 }
 
 function failureOf(cause: Error, wasSent: boolean): PlinthError {
-  if (cause instanceof errors.InvalidArgumentError) return requestUnsendable(cause);
-  if (cause instanceof errors.ClientDestroyedError || cause instanceof errors.ClientClosedError) {
-    return clientClosed(wasSent ? "maybe" : "no");
-  }
+  if (cause instanceof errors.InvalidArgumentError || cause instanceof errors.NotSupportedError)
+    return requestUnsendable(cause);
+  if (cause instanceof errors.ClientDestroyedError || cause instanceof errors.ClientClosedError)
+    return httpClosed(wasSent ? "maybe" : "no");
   if (cause instanceof errors.HeadersTimeoutError || cause instanceof errors.BodyTimeoutError)
     return deadlineExceeded();
-  return wasSent ? httpConnectionLost(cause) : httpUnreachable(cause);
-}
-
-/** HTTP_REQUEST_UNSENDABLE: a header or path that HTTP does not allow. Look at `headers` of the external service. */
-function requestUnsendable(cause: Error): PlinthError {
-  return error("internal", "The call could not be sent.", { reason: "HTTP_REQUEST_UNSENDABLE", executed: "no", cause });
-}
-
-/** HTTP_UNREACHABLE: no connection to the outside service: name, port, certificate or network. */
-function httpUnreachable(cause: Error): PlinthError {
-  return error("unavailable", "The service cannot be reached.", { reason: "HTTP_UNREACHABLE", executed: "no", cause });
-}
-
-/** HTTP_CONNECTION_LOST: the connection ended, or what came was no HTTP, after the request was sent. */
-function httpConnectionLost(cause: Error): PlinthError {
-  return error("unavailable", "The connection to the service was lost.", { reason: "HTTP_CONNECTION_LOST", cause });
+  if (wasSent) return httpConnectionLost(cause);
+  if (cause instanceof EgressRefusal) return egressDenied(cause.message);
+  return cause instanceof errors.ConnectTimeoutError ? httpConnectTimeout(cause) : httpUnreachable(cause);
 }

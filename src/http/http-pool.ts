@@ -1,0 +1,152 @@
+import type { Readable } from "node:stream";
+import type { Dispatcher } from "undici";
+import { buildConnector, Pool } from "undici";
+import type { Egress } from "./egress.ts";
+import { createEgressGuard } from "./egress.ts";
+import type { ExchangeEvents, HttpExchange } from "./exchange.ts";
+import { DispatchedExchange } from "./exchange.ts";
+import type { HttpTls } from "./tls.ts";
+import { tlsOptionsOf } from "./tls.ts";
+
+/**
+ * Connections to one origin, kept alive and used again, one request on each at a time.
+ *
+ * Promises: an exchange is reported as it comes, and holds the sender back in both directions when the other side is slow.
+ * A redirect is an answer like any other and is never followed. Whatever fails says whether the request had begun to leave
+ * this process. A connection that the other side closed while it was idle is noticed before a request is put on it, if
+ * the news has arrived; a request that crosses it on the way is HTTP_CONNECTION_LOST, and the caller decides about
+ * another try. Informational answers (1xx) and trailers are not reported.
+ *
+ * Not promised: HTTP/2. Requests above the connections wait without a bound: whoever calls bounds them.
+ */
+export interface HttpPool {
+  /** Sends a request. Failures of any kind are told to `events`, also at once. */
+  send(request: HttpRequest, events: ExchangeEvents): HttpExchange;
+  readonly connectionCount: number;
+  /** Resolves when what is under way has ended; takes nothing new. */
+  drain(): Promise<void>;
+  /** Ends all connections; exchanges in flight fail with HTTP_CLOSED. */
+  close(): Promise<void>;
+}
+
+export interface HttpRequest {
+  readonly method: string;
+  /** With the query. */
+  readonly path: string;
+  /** Names and values in turn, or by name. Without those that belong to the connection. */
+  readonly headers: readonly string[] | Readonly<Record<string, string>>;
+  readonly body?: string | Buffer | Readable | undefined;
+  /** Until the answer's head, from when the request was sent. Within about a second. 0: not limited here. */
+  readonly headTimeoutMs: number;
+  /** Between two pieces of the answer's body, while it is not held back. 0: not limited here. */
+  readonly bodyTimeoutMs: number;
+  /** The protocol to change to, such as "websocket". */
+  readonly upgrade?: string | undefined;
+}
+
+export interface HttpPoolLimits {
+  /** 64. */
+  readonly connections: number;
+  /** 1 s. */
+  readonly connectMs: number;
+  /** How long a connection is kept without work; the other side's `Keep-Alive` goes before. 4 s. */
+  readonly idleMs: number;
+  /** After so long a connection is replaced, so that a service that moved is noticed. 5 min. */
+  readonly connectionMs: number;
+  /** Of an answer's head. 16 KiB. */
+  readonly headerBytes: number;
+}
+
+const defaultLimits: HttpPoolLimits = {
+  connections: 64,
+  connectMs: 1000,
+  idleMs: 4000,
+  connectionMs: 300_000,
+  headerBytes: 16 * 1024,
+};
+
+export interface HttpPoolOptions {
+  readonly limits?: Partial<HttpPoolLimits>;
+  /** Default: anywhere. */
+  readonly egress?: Egress | undefined;
+  readonly tls?: HttpTls | undefined;
+  /** The IP address to connect to, instead of those that the name resolves to. */
+  readonly address?: string | undefined;
+}
+
+/** `origin`: "https://host" or "http://host:8080". Throws StartError HTTP_EGRESS_WRONG and HTTP_TLS_UNUSABLE. */
+export function createHttpPool(origin: string, options: HttpPoolOptions = {}): HttpPool {
+  return new UndiciPool(origin, options);
+}
+
+/** `servername` is taken by undici, and missing in its types. */
+type DispatchOptions = Dispatcher.DispatchOptions & { readonly servername?: string };
+
+class UndiciPool implements HttpPool {
+  readonly #pool: Pool;
+  /** What the certificate must say, whatever `Host` a request names. */
+  readonly #serverName: string | undefined;
+
+  constructor(origin: string, options: HttpPoolOptions) {
+    const limits = { ...defaultLimits, ...options.limits };
+    const url = new URL(origin);
+    this.#serverName = url.protocol === "https:" ? (options.tls?.serverName ?? serverNameOf(url.hostname)) : undefined;
+    this.#pool = new Pool(url.origin, {
+      connections: limits.connections,
+      pipelining: 1,
+      connect: connectorOf(options, limits.connectMs),
+      keepAliveTimeout: limits.idleMs,
+      clientTtl: limits.connectionMs,
+      maxHeaderSize: limits.headerBytes,
+    });
+  }
+
+  get connectionCount(): number {
+    return this.#pool.stats.connected;
+  }
+
+  send(request: HttpRequest, events: ExchangeEvents): HttpExchange {
+    const exchange = new DispatchedExchange(events);
+    const options: DispatchOptions = {
+      method: request.method,
+      path: request.path,
+      headers: request.headers as string[] | Record<string, string>,
+      body: request.body ?? null,
+      headersTimeout: request.headTimeoutMs,
+      bodyTimeout: request.bodyTimeoutMs,
+      ...(request.upgrade !== undefined && { upgrade: request.upgrade }),
+      ...(this.#serverName !== undefined && { servername: this.#serverName }),
+    };
+    this.#pool.dispatch(options, exchange);
+    return exchange;
+  }
+
+  drain(): Promise<void> {
+    return this.#pool.closed ? Promise.resolve() : this.#pool.close();
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.destroy();
+  }
+}
+
+/** TLS knows names only: an IP address has no server name, and is checked against the certificate's addresses. */
+function serverNameOf(host: string): string {
+  return /^[\d.]+$|:/.test(host) ? "" : host;
+}
+
+function connectorOf({ egress, tls, address }: HttpPoolOptions, connectMs: number): ReturnType<typeof buildConnector> {
+  const guard = egress && createEgressGuard(egress);
+  const connect = buildConnector({
+    timeout: connectMs,
+    ...(tls && tlsOptionsOf(tls)),
+    ...(guard && { lookup: guard.lookup }),
+  });
+  if (!guard && address === undefined) return connect;
+  return (target, callback) => {
+    const host = address ?? target.hostname;
+    const refusal = guard?.refusalOf(host);
+    if (refusal) queueMicrotask(() => callback(refusal, null));
+    else connect({ ...target, hostname: host }, callback);
+  };
+}
