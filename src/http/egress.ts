@@ -1,5 +1,6 @@
 import { lookup as lookUp } from "node:dns";
 import type { LookupFunction } from "node:net";
+import { isIP } from "node:net";
 import { StartError } from "../base/index.ts";
 import type { AddressKind } from "./address-kind.ts";
 import { addressKindOf } from "./address-kind.ts";
@@ -30,7 +31,9 @@ export class EgressRefusal extends Error {}
 /** Throws StartError HTTP_EGRESS_WRONG. */
 export function createEgressGuard(egress: Egress, resolve: typeof lookUp = lookUp): EgressGuard {
   const { addresses = ["public"], allow = [], allowOnly = false } = egress;
-  const wrong = allow.filter((host) => !/^(?:\*\.)?[A-Za-z0-9_.-]+$|^[0-9A-Fa-f:.]+$/.test(host));
+  const wrong = allow.filter(
+    (host) => isIP(host) === 0 && !/^(?:\*\.)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?$/.test(host),
+  );
   if (wrong.length > 0) {
     throw new StartError(
       "HTTP_EGRESS_WRONG",
