@@ -4,8 +4,10 @@ import { StartError } from "../base/index.ts";
 import type { Environment } from "../config/index.ts";
 import type { Broker, Scheduler } from "../events/index.ts";
 import { crashPointsFromEnvironment, createDatabaseBroker } from "../events/index.ts";
-import type { Gateway, Page, TokenKeys } from "../gateway/index.ts";
-import { createGateway, createTokenIssuer, createTokenKeys, createTokenVerifier } from "../gateway/index.ts";
+import type { Gateway, Page } from "../gateway/index.ts";
+import { createGateway } from "../gateway/index.ts";
+import type { TokenKeys } from "../identity/index.ts";
+import { createTokenIssuer } from "../identity/index.ts";
 import type { Component, Lifecycle, ManagementServer } from "../lifecycle/index.ts";
 import { createLifecycle, createManagementServer } from "../lifecycle/index.ts";
 import type { RpcServer, RpcTls } from "../rpc/index.ts";
@@ -30,6 +32,8 @@ import {
 import type { Databases } from "./databases.ts";
 import type { Eventing } from "./eventing.ts";
 import { createEventing } from "./eventing.ts";
+import { createKeeper, keySweepComponent } from "./idempotency.ts";
+import { createProcessIdentity, ownKeysFor, ownNameOf } from "./identity.ts";
 import { measureProcess } from "./measures.ts";
 import { createNeeds, requireSecrets, resolveHeaders } from "./needs.ts";
 import type { Peers } from "./peers.ts";
@@ -41,7 +45,6 @@ import { createSignals } from "./signals.ts";
 import type { Stores, StoresOptions } from "./stores.ts";
 import { createStores } from "./stores.ts";
 import { publishes, subscribes } from "./subscriptions.ts";
-import { tokenSecretOf } from "./token-key.ts";
 import { budgetComponent, createStatementWatch, moverComponent, partitionComponent } from "./upkeep.ts";
 import type { Wiring } from "./wiring.ts";
 import { wire } from "./wiring.ts";
@@ -96,7 +99,7 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
     onInvalidateIn: async (...invalidation) => events?.eventing.invalidateIn(...invalidation),
     onQuery: createStatementWatch({ settings, clock, log: signals.log, databases: () => databases }),
   });
-  const keys = await tokenKeysFor(checked, services, members, settings);
+  const keys = await ownKeysFor(checked, services, members, settings);
   databases = stores;
   const process: ProcessParts = { ...options, definition, checked, members, name, services, signals, stores, keys };
   const events = createEvents(process);
@@ -235,7 +238,8 @@ function databaseComponents(parts: ProcessParts, broker: Broker | undefined): re
   const { definition, group, settings, stores, services, clock, random } = parts;
   const { log } = parts.signals;
   const kept = { services, databases: stores, clock, random, log };
-  const upkeep = [partitionComponent(kept), moverComponent(kept)].filter((each) => each !== undefined);
+  const keys = keySweepComponent({ ...kept, operations: parts.checked.operations });
+  const upkeep = [partitionComponent(kept), moverComponent(kept), keys].filter((each) => each !== undefined);
   return [
     budgetComponent({ definition, group, settings, databases: stores, log }),
     migrationComponent(services, stores, settings, broker),
@@ -259,7 +263,7 @@ function createProcessSchedulers(parts: ProcessParts, { units }: Wiring): Readon
 
 function createWiring(parts: ProcessParts, eventing: Eventing | undefined, peers: Peers): Wiring {
   const { checked, members, settings, clock, random, signals, stores, keys, environment, doubles } = parts;
-  const tokens = keys && createTokenIssuer({ keys, ...identityOf(parts), clock, random });
+  const tokens = keys && createTokenIssuer({ keys, ...ownNameOf(parts.definition), clock, random });
   const keepers = keepersOf(checked);
   return wire({
     checked,
@@ -274,6 +278,7 @@ function createWiring(parts: ProcessParts, eventing: Eventing | undefined, peers
     resolve: createNeeds({ stores, tokens, environment, log: signals.log }),
     publisher: (service) => eventing?.publisherOf(service) ?? refusePublish,
     responsesOf: (service) => (keepers.has(service) ? stores.cacheOf(service) : undefined),
+    keeperOf: (service) => createKeeper(service, stores, crashPointsFromEnvironment(environment)),
     remoteLink: peers.linkTo,
   });
 }
@@ -281,6 +286,7 @@ function createWiring(parts: ProcessParts, eventing: Eventing | undefined, peers
 function createEdge(parts: ProcessParts, wiring: Wiring): Gateway {
   const { definition, settings, signals, keys, clock, random } = parts;
   const { cors, mounts } = definition.gateway;
+  const authenticator = createProcessIdentity({ definition, settings, keys, clock, log: signals.log });
   return createGateway({
     routes: wiring.routes(),
     host: settings.host,
@@ -294,7 +300,7 @@ function createEdge(parts: ProcessParts, wiring: Wiring): Gateway {
     random,
     realm: definition.name,
     pages: parts.pages,
-    ...(keys && { verifier: createTokenVerifier({ keys, ...identityOf(parts), clock }) }),
+    ...(authenticator && { authenticator }),
     ...(cors && { cors }),
     ...(mounts && { mounts }),
   });
@@ -321,11 +327,6 @@ function createRpc(parts: ProcessParts, wiring: Wiring): RpcServer {
 
 /** The span of a call is its handler's. */
 function endNothing(): void {}
-
-/** The app signs its own tokens, for itself. */
-function identityOf({ definition }: ProcessParts): { readonly issuer: string; readonly audience: string } {
-  return { issuer: definition.name, audience: definition.name };
-}
 
 function hasNeed(service: ServiceDefinition, kind: Need["kind"]): boolean {
   return Object.values(service.needs).some((need) => need.kind === kind);
@@ -358,21 +359,6 @@ function hasEvents(service: ServiceDefinition): boolean {
 const refusePublish: Publish = async (event) => {
   throw new Error(`assertion failed: ${event.id} is published by a service without events`);
 };
-
-/** The app's own key, where this process signs tokens or has a route that asks for one. */
-async function tokenKeysFor(
-  { app, served }: CheckedApp,
-  services: readonly ServiceDefinition[],
-  members: ReadonlySet<string>,
-  settings: Settings,
-): Promise<TokenKeys | undefined> {
-  const signs = services.some((service) => hasNeed(service, "tokens"));
-  const asks =
-    served.some((operation) => operation.access !== "public") ||
-    (app.gateway.mounts ?? []).some((mount) => (mount.access ?? "authenticated") !== "public");
-  if (!signs && !(members.has("gateway") && asks)) return undefined;
-  return createTokenKeys({ secret: await tokenSecretOf(settings) });
-}
 
 function requireRpcSecret(settings: Settings, name: string): string {
   if (settings.rpcSecret !== undefined) return settings.rpcSecret;

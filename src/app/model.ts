@@ -76,6 +76,8 @@ export interface ModelMethod {
   readonly idempotent: boolean;
   /** Idempotent where the call carries an idempotency key. */
   readonly keyed: boolean;
+  /** What is said about those keys; null where they mean nothing. */
+  readonly idempotencyKey: { readonly required: boolean; readonly keepMs: number } | null;
   readonly deadlineMs: number | null;
   readonly bodyLimitBytes: number;
   /** `tagged`: it can be invalidated before its time. */
@@ -165,6 +167,7 @@ function toModelMethod(operation: Operation, isServed: boolean): ModelMethod {
     errors: [...operation.errors].map(([reason, code]) => ({ reason, code })),
     idempotent: operation.idempotent,
     keyed: operation.keyed,
+    idempotencyKey: operation.keys ? { required: operation.keys.isRequired, keepMs: operation.keys.keepMs } : null,
     deadlineMs: operation.deadlineMs ?? null,
     bodyLimitBytes: operation.bodyLimitBytes,
     cache: operation.cache

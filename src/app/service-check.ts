@@ -65,6 +65,15 @@ export function checkService(
   }
   const hasDatabase = Object.values(service.needs).some((need) => need?.kind === "database");
   checkNeeds(service, operations, problems);
+  if (!hasDatabase) {
+    for (const { id, keys } of operations.get(name)?.values() ?? []) {
+      if (keys) {
+        problems.push(
+          `${id}: idempotent: the answer to a key is remembered in the transaction of its effect; add a database() to "needs" of ${name}.`,
+        );
+      }
+    }
+  }
   if (Object.keys(own).length > 0 && !hasDatabase) {
     problems.push(
       `${name}: events: events are written in the transaction of the change they tell of; add a database() to "needs".`,

@@ -6,6 +6,7 @@ import type { RpcMethod } from "../rpc/index.ts";
 import type {
   AnyContract,
   ClientFactory,
+  Keeper,
   Link,
   Need,
   Operation,
@@ -18,6 +19,7 @@ import { compileClient, createLocalLink, createUnit } from "../service/index.ts"
 import type { Logger, Metrics, Tracer } from "../telemetry/index.ts";
 import type { CheckedApp } from "./check.ts";
 import { createGuards } from "./guards.ts";
+import { createForgetfulKeeper, takesKeys } from "./idempotency.ts";
 
 /**
  * Puts the members of one process together: a unit for each service that lives here, and for each call a link: straight
@@ -51,6 +53,8 @@ export interface WiringOptions {
   /** A need that is not a contract, made real. */
   resolve(service: string, field: string, need: Exclude<Need, AnyContract>): ResolvedNeed;
   publisher(service: string): Publish;
+  /** Where a service with idempotency keys remembers its answers. */
+  keeperOf(service: ServiceDefinition): Keeper;
   /** How to reach a method that lives elsewhere. */
   remoteLink(operation: Operation): Link;
 }
@@ -139,10 +143,20 @@ function unitOptions(
     log: options.log.child({ service: name }),
     checkResponses: options.check,
     responses: options.responsesOf(name),
+    keeper: keeperFor(service, options),
     clock: options.clock,
     tracer: options.tracer,
     metrics: options.metrics,
   };
+}
+
+function keeperFor(service: ServiceDefinition, options: WiringOptions): Keeper | undefined {
+  const { name } = service.contract;
+  if (!takesKeys(options.checked.operations.get(name))) return undefined;
+  const field = Object.keys(service.needs).find((each) => service.needs[each]?.kind === "database");
+  const doubles = options.doubles[name];
+  if (field !== undefined && doubles && Object.hasOwn(doubles, field)) return createForgetfulKeeper(doubles[field]);
+  return options.keeperOf(service);
 }
 
 /** The signature of a method as both ends of RPC know it. */

@@ -108,6 +108,8 @@ export class CallScope implements CallContext, DeadlineEntry {
   readonly caller: string;
   readonly attempt: number;
   cancelled: PlinthError | undefined = undefined;
+  /** What it was answered with had been recorded for an idempotency key before. Set by whoever answers. */
+  isRepeat = false;
 
   deadlineSlot = -1;
   deadlinePrev: DeadlineEntry | undefined = undefined;

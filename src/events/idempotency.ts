@@ -1,46 +1,48 @@
-import type { Duration, ErrorCode, Json, PlinthError } from "../base/index.ts";
-import { assert, error, isErrorCode, toMs, toPlinthError } from "../base/index.ts";
-import type { Database, Transaction } from "../database/index.ts";
-import type { CrashPoint } from "./crash-points.ts";
-import { noCrashPoint } from "./crash-points.ts";
-import type { IdempotencyEntry, IdempotencyRow } from "./idempotency-table.ts";
+import type { Duration, Json, PlinthError } from "../base/index.ts";
+import { assert, error, isErrorCode, toMs } from "../base/index.ts";
+import type { Database } from "../database/index.ts";
+import type { IdempotencyClaim, IdempotencyEntry, IdempotencyRow, Statements } from "./idempotency-table.ts";
 import { idempotencyTable } from "./idempotency-table.ts";
 
 /**
  * Keys that callers give to requests (`Idempotency-Key`), so that a repeat gets the first answer and changes nothing.
  *
- *     store.lookup(entry)                             a repeat long after: no transaction at all
+ *     const begun = await store.claim(entry, leaseMs);    one statement
+ *     if (begun.state !== "new") return begun;            the recorded answer, or the recorded error
+ *     …
  *     database.transaction(async (tx) => {
- *       const begun = await store.begin(tx, entry);   the first statement
- *       if (begun.state !== "new") return begun;      the recorded answer, or the recorded error
  *       …the effect…
- *       await store.finish(tx, entry, answer);
+ *       await store.finish(tx, begun.claim, answer);
  *     });
  *
- * **Promises.** Key, effect and answer are committed together or not at all: after a crash in between, a repeat begins
- * anew. The same key with another request is refused (IDEMPOTENCY_KEY_REUSED), the same key while it is worked on is
- * refused at once (IDEMPOTENCY_IN_PROGRESS) and waits for nobody. A key expires after 24 h, by database time, and is as
- * new then.
+ * **Promises.** Effect and answer are committed together or not at all: after a crash in between, a repeat begins anew,
+ * once the lease of the dead has run out. The same key with another request is refused (IDEMPOTENCY_KEY_REUSED), the same
+ * key while it is worked on is refused at once (IDEMPOTENCY_IN_PROGRESS). Who is paused for longer than the lease and
+ * wakes up cannot finish any more, so its transaction is undone. A key expires after 24 h, by database time, and is as new
+ * then.
  *
- * **Not promised.** What the effect does outside of the database. A transaction that commits after `begin` without
- * `finish` or `fail` has had its effect and has no answer: repeats get IDEMPOTENCY_ANSWER_MISSING rather than a second
- * effect. On an engine with one session a repeat waits for the first instead of being refused.
+ * **Not promised.** What the effect does outside of the transaction. On an engine with one session a repeat waits for the
+ * transaction of the first instead of being refused.
  *
  * **Limits.** Scope 500 characters, key 255 of printable ASCII, answer 256 KiB as JSON: a larger one is refused with
  * IDEMPOTENCY_ANSWER_TOO_LARGE, which rolls the effect back, since nobody could repeat it.
  */
 export interface IdempotencyStore {
-  begin(tx: Transaction, entry: IdempotencyEntry): Promise<{ readonly state: "new" } | Recorded>;
-  finish(tx: Transaction, entry: IdempotencyEntry, answer: Answer): Promise<void>;
-  /**
-   * Records an error that came after the work began. What the work wrote is still in `tx`: undo it first, with a
-   * savepoint. `isFinal` says which errors deserve it; that a request was not valid never does.
-   */
-  fail(tx: Transaction, entry: IdempotencyEntry, failure: PlinthError): Promise<void>;
-  /** The fast path, outside of any transaction. Undefined when nothing is recorded. Throws what `begin` throws. */
-  lookup(entry: IdempotencyEntry): Promise<Recorded | undefined>;
+  /** Takes the key for `leaseMs`, or answers what is recorded. Throws what is said above. `on`: the same database, bound. */
+  claim(entry: IdempotencyEntry, leaseMs: number, on?: Statements): Promise<Claimed | Recorded>;
+  /** Records the answer in the transaction of the effect. Throws IDEMPOTENCY_IN_PROGRESS when somebody has taken over. */
+  finish(on: Statements, claim: IdempotencyClaim, answer: Answer): Promise<void>;
+  /** Records an error, of work that has left nothing behind. `isFinal` says which errors deserve it. */
+  fail(claim: IdempotencyClaim, failure: PlinthError): Promise<void>;
+  /** Gives the key back, so that a repeat begins anew at once. Does nothing when there is an answer. */
+  release(claim: IdempotencyClaim): Promise<void>;
   /** Deletes up to `limit` keys that have expired, for a sweeper. Answers how many. */
   deleteExpired(limit: number): Promise<number>;
+}
+
+export interface Claimed {
+  readonly state: "new";
+  readonly claim: IdempotencyClaim;
 }
 
 /** What a repeat gets. `failed`: throw the error, as the first caller had it thrown. */
@@ -49,8 +51,6 @@ export type Recorded =
   | { readonly state: "failed"; readonly error: PlinthError };
 
 export interface Answer {
-  readonly status: number;
-  readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Json;
 }
 
@@ -59,123 +59,56 @@ export interface IdempotencyOptions {
   readonly keep?: Duration;
 }
 
+export const keepMsDefault = 24 * 3_600_000;
 const keepMsMax = 30 * 24 * 3_600_000;
 const answerBytesMax = 256 * 1024;
 
 /** @param database With `eventMigrations` applied. */
 export function createIdempotencyStore(
   database: Database,
-  { keep = "24h" }: IdempotencyOptions = {},
+  { keep = keepMsDefault }: IdempotencyOptions = {},
 ): IdempotencyStore {
   const keepMs = toMs(keep);
   assert(keepMs >= 1 && keepMs <= keepMsMax, `keep is 1 ms to 30 days, not ${keep}`);
   const table = idempotencyTable(database.schema);
 
   const write = async (
-    tx: Transaction,
-    entry: IdempotencyEntry,
+    on: Statements,
+    claim: IdempotencyClaim,
     state: "done" | "failed",
     value: Json,
   ): Promise<void> => {
     const text = JSON.stringify(value);
     const bytes = Buffer.byteLength(text);
     if (bytes > answerBytesMax) throw tooLarge(bytes);
-    const isBegun = await table.answer(tx, entry, state, text);
-    assert(isBegun, "begin(tx, entry) comes before finish and fail, in the same transaction, and answered new");
+    if (!(await table.answer(on, claim, state, text))) throw inProgress();
   };
 
   return {
-    async begin(tx, entry) {
+    async claim(entry, leaseMs, on = database) {
       check(entry);
-      if (!(await table.claim(tx, entry))) throw inProgress();
-      // A second statement, so that it sees what was committed before the claim was free.
-      const row = await table.look(tx, entry);
-      if (row) return toRecorded(row, entry);
-      if (!(await table.insert(tx, entry, keepMs))) throw inProgress();
-      return { state: "new" };
+      const { token, row } = await table.claim(on, entry, { leaseMs, keepMs });
+      if (token !== null) return { state: "new", claim: { entry, token } };
+      if (row && row.hash !== entry.requestHash) throw reused();
+      if (!row || row.state === "begun") throw inProgress();
+      return toRecorded(row);
     },
-    finish: (tx, entry, { status, headers, body }) =>
-      write(tx, entry, "done", { status, ...(headers && { headers }), ...(body !== undefined && { body }) }),
-    async fail(tx, entry, failure) {
-      const { code, reason, message, details } = failure;
-      await write(tx, entry, "failed", { code, reason, message, ...(details && { details: details as Json }) });
+    finish: (on, claim, { body }) => write(on, claim, "done", body === undefined ? {} : { body }),
+    async fail(claim, { code, reason, message, details }) {
+      await write(database, claim, "failed", { code, reason, message, ...(details && { details: details as Json }) });
     },
-    async lookup(entry) {
-      check(entry);
-      const row = await table.look(database, entry);
-      return row && toRecorded(row, entry);
-    },
+    release: (claim) => table.release(database, claim),
     deleteExpired: (limit) => table.deleteExpired(database, limit),
   };
 }
 
-export interface OnceOptions extends IdempotencyOptions {
-  readonly crashPoint?: CrashPoint;
-}
-
-/**
- * Runs `run` in a transaction unless it ran before under the same key: then what it returned, or threw, comes back. Its
- * result becomes JSON on the way. `run` may run again after a conflict, as in `database.transaction`.
- */
-export async function once<R extends Json | undefined | void>(
-  database: Database,
-  entry: IdempotencyEntry,
-  run: (tx: Transaction) => Promise<R>,
-  options: OnceOptions = {},
-): Promise<R> {
-  const store = createIdempotencyStore(database, options);
-  const crashPoint = options.crashPoint ?? noCrashPoint;
-  const recorded =
-    (await store.lookup(entry)) ??
-    (await database.transaction(async (tx): Promise<Recorded> => {
-      const begun = await store.begin(tx, entry);
-      if (begun.state !== "new") return begun;
-      const outcome = await tryRun(tx, run);
-      if (outcome.state === "failed") await store.fail(tx, entry, outcome.error);
-      else await store.finish(tx, entry, outcome.answer);
-      crashPoint("idempotency.written");
-      return outcome;
-    }));
-  crashPoint("idempotency.committed");
-  if (recorded.state === "failed") throw recorded.error;
-  return recorded.answer.body as R;
-}
-
-async function tryRun(tx: Transaction, run: (tx: Transaction) => Promise<Json | undefined | void>): Promise<Recorded> {
-  try {
-    const body = await tx.transaction(run);
-    return { state: "done", answer: { status: 200, ...(body !== undefined && { body }) } };
-  } catch (thrown) {
-    const failure = toPlinthError(thrown);
-    if (!isFinal(failure)) throw thrown;
-    return { state: "failed", error: failure };
-  }
-}
-
-const finalCodes: ReadonlySet<ErrorCode> = new Set([
-  "failed_precondition",
-  "already_exists",
-  "not_found",
-  "out_of_range",
-]);
-
-/**
- * True for an error that answers the request: the card was declined, the stock is gone. Not that the request was no
- * request, that nobody may make it, that the database was away, or that we have a bug: a repeat of those is welcome.
- */
-export function isFinal(failure: PlinthError): boolean {
-  return finalCodes.has(failure.code) && failure.retry === "never";
-}
-
-function toRecorded({ hash, state, answer }: IdempotencyRow, entry: IdempotencyEntry): Recorded {
-  if (hash !== entry.requestHash) throw reused();
-  if (state === "begun" || answer === null) throw answerMissing();
-  const read = JSON.parse(answer);
+function toRecorded({ state, answer }: IdempotencyRow): Recorded {
+  const read = JSON.parse(answer ?? "{}");
   if (state === "done") return { state, answer: read as Answer };
   const { code, reason, message, details } = read as { code: string; reason: string; message: string; details?: {} };
   const known = isErrorCode(code) ? code : "unknown";
   return {
-    state,
+    state: "failed",
     error: error(known, message, { reason, executed: "yes", retry: "never", ...(details && { details }) }),
   };
 }
@@ -183,8 +116,8 @@ function toRecorded({ hash, state, answer }: IdempotencyRow, entry: IdempotencyE
 function check({ scope, key, requestHash }: IdempotencyEntry): void {
   assert(scope !== "" && scope.length <= 500, "the scope of a key has 1 to 500 characters");
   assert(requestHash !== "" && requestHash.length <= 200, "the hash of a request has 1 to 200 characters");
-  if (/^[\x21-\x7e]{1,255}$/.test(key)) return;
-  throw error("invalid_argument", "An idempotency key has 1 to 255 printable characters without spaces.", {
+  if (/^[\x20-\x7e]{1,255}$/.test(key)) return;
+  throw error("invalid_argument", "An idempotency key has 1 to 255 printable characters.", {
     reason: "IDEMPOTENCY_KEY_UNUSABLE",
     executed: "no",
   });
@@ -197,19 +130,12 @@ function reused(): PlinthError {
   });
 }
 
+/** `executed: "yes"`: the request is being worked on, and no policy of ours asks again for whoever holds the key. */
 function inProgress(): PlinthError {
   return error("aborted", "A request with this idempotency key is being worked on. Ask again for its answer.", {
     reason: "IDEMPOTENCY_IN_PROGRESS",
-    executed: "no",
-    retry: 1_000,
-  });
-}
-
-function answerMissing(): PlinthError {
-  return error("data_loss", "A request with this idempotency key took effect, and its answer was not recorded.", {
-    reason: "IDEMPOTENCY_ANSWER_MISSING",
     executed: "yes",
-    retry: "never",
+    retry: 1_000,
   });
 }
 

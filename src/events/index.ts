@@ -47,8 +47,10 @@ export type {
 } from "./driver.ts";
 export type { EventMessage, EventType, PayloadSchema } from "./event.ts";
 export type { EventLog } from "./event-log.ts";
-export type { Answer, IdempotencyOptions, IdempotencyStore, OnceOptions, Recorded } from "./idempotency.ts";
-export { createIdempotencyStore, isFinal, once } from "./idempotency.ts";
+export type { Answer, Claimed, IdempotencyOptions, IdempotencyStore, Recorded } from "./idempotency.ts";
+export { createIdempotencyStore, keepMsDefault } from "./idempotency.ts";
+export type { Once, OnceOptions, Outcome } from "./idempotency-run.ts";
+export { isFinal, runOnce } from "./idempotency-run.ts";
 export type { IdempotencySweeperOptions } from "./idempotency-sweeper.ts";
 export { createIdempotencySweeper } from "./idempotency-sweeper.ts";
 export type { IdempotencyEntry } from "./idempotency-table.ts";

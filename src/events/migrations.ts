@@ -183,6 +183,11 @@ create index plinth_event_audit_at on plinth_event_audit (at);
 create index plinth_event_audit_dead_letter on plinth_event_audit (dead_letter) where dead_letter is not null;
 `;
 
+const idempotencyClaims = `
+-- Whoever works on a request, and until when nobody else does. Null where it is answered.
+alter table plinth_idempotency add column token text, add column lease_until timestamptz;
+`;
+
 /** The name under which `eventMigrations` are recorded. */
 export const eventMigrationSet = "events";
 
@@ -196,6 +201,7 @@ export const eventMigrations: readonly Migration[] = [
   { name: "0007-sequence", sql: sequence },
   { name: "0008-relays", sql: relays },
   { name: "0009-audit", sql: audit },
+  { name: "0010-idempotency-claims", sql: idempotencyClaims },
 ];
 
 const broker = `

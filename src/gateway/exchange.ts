@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { Clock, Deadlines, PlinthError, Principal } from "../base/index.ts";
 import { anonymous, toPlinthError } from "../base/index.ts";
+import type { Challenge } from "../identity/index.ts";
 import type { AccessEntry, AccessLog, Logger, Span, Tracer } from "../telemetry/index.ts";
 import { HttpError, httpPhrase, httpStatusOf, retryAfterOf, stringifyProblem, toProblem } from "../wire/index.ts";
 import type { Connection, Connections, Guest } from "./connection.ts";
@@ -12,7 +13,6 @@ import { parseIdempotencyKey } from "./idempotency-key.ts";
 import type { ResolvedLimits } from "./limits.ts";
 import { hasPosition, takePosition, tellPosition } from "./position.ts";
 import type { Texts } from "./query.ts";
-import { challengeOf } from "./refusal.ts";
 import { RequestScope } from "./request-scope.ts";
 import { spanAttributes } from "./span-attributes.ts";
 import { pathOf } from "./target.ts";
@@ -25,7 +25,8 @@ export interface Edge {
   readonly accessLog: AccessLog | undefined;
   readonly tracer: Tracer | undefined;
   readonly limits: ResolvedLimits;
-  readonly realm: string;
+  /** What a refused client is told of how to come in. */
+  readonly challenge: Challenge;
   readonly cors: Cors | undefined;
   /** The head of every error. */
   readonly refusalHead: HeadTemplate;
@@ -189,6 +190,7 @@ export class Exchange implements Guest, AccessEntry {
     const requestId = headers["x-request-id"];
     if (requestId !== undefined && isRequestId(requestId)) head.push("x-request-id", requestId as string);
     tellPosition(this.scope, head);
+    if (this.scope?.isRepeat) head.push("idempotency-replayed", "true");
   }
 
   /** A header of whatever this is answered with, such as what is left of a limit. */
@@ -211,7 +213,7 @@ export class Exchange implements Guest, AccessEntry {
   /** Whether `extend` would add anything. */
   get hasExtras(): boolean {
     if (this.#headers) return true;
-    if (hasPosition(this.scope) || this.headers["x-request-id"] !== undefined) return true;
+    if (hasPosition(this.scope) || this.headers["x-request-id"] !== undefined || this.scope?.isRepeat) return true;
     return this.headers.origin !== undefined && this.edge.cors !== undefined;
   }
 
@@ -257,8 +259,10 @@ export class Exchange implements Guest, AccessEntry {
     if (retryAfter !== undefined) head.push("retry-after", retryAfter);
     if (failure instanceof HttpError)
       for (const name of Object.keys(failure.headers)) head.push(name, failure.headers[name] as string);
-    const challenge = challengeOf(status, failure, this.edge.realm);
-    if (challenge !== undefined) head.push("www-authenticate", challenge);
+    if (!(failure instanceof HttpError && failure.headers["www-authenticate"] !== undefined)) {
+      const challenge = this.edge.challenge(status, failure, this.headers.authorization);
+      if (challenge !== undefined) head.push("www-authenticate", challenge);
+    }
     if (this.#isUnreadBodyLarge()) this.#linger(status, head, text, bodyBytes);
     else this.answer(status, head, text, bodyBytes);
   }

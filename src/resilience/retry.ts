@@ -1,4 +1,4 @@
-import type { CallContext, Clock, Duration, PlinthError, Policy, Random } from "../base/index.ts";
+import type { CallContext, CallScope, Clock, Duration, PlinthError, Policy, Random } from "../base/index.ts";
 import { systemClock, systemRandom, toMs, toPlinthError } from "../base/index.ts";
 import { isPassedOn, withChanges } from "./errors.ts";
 import type { RetryBudget } from "./retry-budget.ts";
@@ -102,6 +102,7 @@ async function runAttempt<T>(
   try {
     return await next(scope);
   } finally {
+    if (scope.isRepeat) (context as CallScope).isRepeat = true;
     scope.finish();
   }
 }

@@ -1,4 +1,4 @@
-import type { CallContext, Clock, PlinthError } from "../base/index.ts";
+import type { CallContext, CallScope, Clock, PlinthError } from "../base/index.ts";
 import { deadlineExceeded, toPlinthError } from "../base/index.ts";
 import type { Codec, Reader } from "../wire/index.ts";
 import { fromWireError, readValue } from "../wire/index.ts";
@@ -147,6 +147,11 @@ export class Channel {
       case frameKind.position:
         this.#pending.get(payload.uvarint())?.context.position.merge(payload.string());
         break;
+      case frameKind.repeat: {
+        const context = this.#pending.get(payload.uvarint())?.context;
+        if (context) (context as CallScope).isRepeat = true;
+        break;
+      }
       case frameKind.goaway:
         this.#options.onLeave(this);
         break;

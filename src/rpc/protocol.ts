@@ -11,6 +11,7 @@ import type { Reader, Writer } from "../wire/index.ts";
  *     client                                   server
  *     principal  slot, principal               (remembered for the connection)
  *     call       id, method, header, request   position id, token (before the answer, when the call advanced it)
+ *                                              repeat  id (before the answer, when it was recorded for a key before)
  *                                              result  id, response
  *                                              error   id, code, reason, message, details, retry, executed
  *     cancel     id                            (no answer)
@@ -29,7 +30,7 @@ export const protocolName = "plinth-rpc";
 export const protocolVersions: readonly number[] = [1];
 
 /** What this build can do beyond unary calls. A side uses only what both name. */
-export const protocolFeatures: readonly string[] = ["streams", "positions"];
+export const protocolFeatures: readonly string[] = ["streams", "positions", "repeats"];
 
 export const frameKind = {
   hello: 1,
@@ -47,6 +48,7 @@ export const frameKind = {
   end: 35,
   goaway: 36,
   position: 37,
+  repeat: 38,
   ping: 48,
   pong: 49,
 } as const;

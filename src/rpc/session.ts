@@ -60,6 +60,7 @@ export class Session {
   readonly #floor: Floor;
   readonly #principals = new ReceivedPrincipals();
   readonly #hasPositions: boolean;
+  readonly #hasRepeats: boolean;
 
   constructor(
     connection: Connection,
@@ -69,6 +70,7 @@ export class Session {
     this.connection = connection;
     this.clientName = name;
     this.#hasPositions = features.includes("positions");
+    this.#hasRepeats = features.includes("repeats");
     this.#floor = floor;
   }
 
@@ -198,6 +200,7 @@ export class Session {
       return;
     }
     this.#tellPosition(call);
+    this.#tellRepeat(call);
     const { writer } = connection;
     const mark = connection.begin(frameKind.result);
     try {
@@ -216,7 +219,10 @@ export class Session {
   #fail(call: RunningCall, thrown: unknown): void {
     const isGone = call.scope.cancelled?.reason === "RPC_CALLER_GONE";
     // Also of a call that failed: it may have written before.
-    if (!isGone) this.#tellPosition(call);
+    if (!isGone) {
+      this.#tellPosition(call);
+      this.#tellRepeat(call);
+    }
     this.#finish(call, "error");
     if (!isGone) this.sendError(call.id, toPlinthError(thrown));
   }
@@ -230,6 +236,11 @@ export class Session {
       writer.uvarint(call.id);
       writer.string(position.token ?? "");
     });
+  }
+
+  #tellRepeat(call: RunningCall): void {
+    if (call.scope.isRepeat && this.#hasRepeats)
+      this.connection.send(frameKind.repeat, (writer) => writer.uvarint(call.id));
   }
 
   #finish(call: RunningCall, status: "ok" | "error"): void {

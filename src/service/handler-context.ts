@@ -43,6 +43,7 @@ export const reservedContextNames: ReadonlySet<string> = new Set([
   "replayed",
   "postpone",
   "scheduledAt",
+  "once",
   "then",
   ...Object.getOwnPropertyNames(Object.prototype),
 ]);

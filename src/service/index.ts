@@ -22,6 +22,7 @@ export type { ExternalService } from "./external.ts";
 export { external } from "./external.ts";
 export type { Publish, ResolvedNeed } from "./handler-context.ts";
 export { reservedContextNames } from "./handler-context.ts";
+export type { Idempotent, Keeper, Keyed, KeyPlan } from "./idempotency.ts";
 export type { Link } from "./link.ts";
 export { createLocalLink } from "./link.ts";
 export type {

@@ -1,6 +1,7 @@
 import type { Duration, ErrorCode, Size } from "../base/index.ts";
 import type { Infer, Schema } from "../schema/index.ts";
 import type { Access } from "./access.ts";
+import type { Idempotent } from "./idempotency.ts";
 
 /**
  * One call of a contract, declared. Three kinds: `method` answers once, `stream` answers with many items, `raw` is plain
@@ -36,10 +37,11 @@ export interface MethodOptions<Q extends Schema, R extends Schema, E extends Dec
   readonly response?: R;
   readonly errors?: E;
   /**
-   * Calling twice is as good as once, so a lost answer may be retried. `"keyed"`: only a call that carries an idempotency
-   * key, which the handler remembers. Default: true for GET, HEAD, PUT and DELETE routes, otherwise false.
+   * Calling twice is as good as once, so a lost answer may be retried. `"keyed"`: a call that carries an idempotency key is
+   * answered once, and a repeat gets the same answer; the handler has its effect in `context.once`. `{ key: "required" }`:
+   * and no call is taken without one. Default: true for GET, HEAD, PUT and DELETE routes, otherwise false.
    */
-  readonly idempotent?: boolean | "keyed";
+  readonly idempotent?: Idempotent;
   /** HTTP status of success. Default 200, or 204 without a response. */
   readonly status?: 200 | 201 | 202;
   /** The answer may be kept: see `ResponseCaching`. Methods with a GET route, or with none. */
@@ -87,6 +89,7 @@ export interface UnaryMethod<
   Q extends Schema | undefined = Schema | undefined,
   R extends Schema | undefined = Schema | undefined,
   E extends DeclaredErrors = DeclaredErrors,
+  K extends Idempotent | undefined = any,
 > {
   readonly kind: "unary";
   readonly options: Omit<MethodOptions<Schema, Schema, E>, "request" | "response"> & {
@@ -94,7 +97,7 @@ export interface UnaryMethod<
     readonly response?: Schema;
   };
   /** For the types only: never present at run time. */
-  readonly types?: { readonly request: Q; readonly response: R; readonly errors: E };
+  readonly types?: { readonly request: Q; readonly response: R; readonly errors: E; readonly idempotent: K };
 }
 
 export interface StreamMethod<
@@ -141,17 +144,20 @@ export function method<
   Q extends Schema | undefined = undefined,
   R extends Schema | undefined = undefined,
   const E extends DeclaredErrors = readonly [],
+  const K extends Idempotent | undefined = undefined,
 >(
-  options: Omit<MethodOptions<Schema, Schema, E>, "request" | "response" | "cache"> & {
+  options: Omit<MethodOptions<Schema, Schema, E>, "request" | "response" | "cache" | "idempotent"> & {
     readonly request?: Q;
     readonly response?: R;
     readonly cache?: ResponseCaching<RequestOf<NoInfer<Q>>>;
+    readonly idempotent?: K;
   },
-): UnaryMethod<NoInfer<Q>, NoInfer<R>, NoInfer<E>> {
+): UnaryMethod<NoInfer<Q>, NoInfer<R>, NoInfer<E>, NoInfer<K>> {
   return { kind: "unary", options: options as UnaryMethod["options"] } as UnaryMethod<
     NoInfer<Q>,
     NoInfer<R>,
-    NoInfer<E>
+    NoInfer<E>,
+    NoInfer<K>
   >;
 }
 

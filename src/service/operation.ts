@@ -4,6 +4,8 @@ import { compile, t } from "../schema/index.ts";
 import type { Access } from "./access.ts";
 import { isAccess } from "./access.ts";
 import type { AnyContract } from "./contract.ts";
+import type { KeyPlan } from "./idempotency.ts";
+import { compileKeyPlan, keyErrors, requiredKeyErrors } from "./idempotency.ts";
 import type { AnyMethod, DeclaredErrors, HttpVerb } from "./method.ts";
 
 /** A method, compiled: everything that could be decided before the first request. */
@@ -25,6 +27,8 @@ export interface Operation {
   readonly idempotent: boolean;
   /** ... for calls with an idempotency key. */
   readonly keyed: boolean;
+  /** How its keys are kept; undefined where it has none. */
+  readonly keys: KeyPlan | undefined;
   /** Declared errors: reason to code. */
   readonly errors: ReadonlyMap<string, string>;
   readonly bodyLimitBytes: number;
@@ -110,7 +114,9 @@ function compileOperation(
       `${id}: access: ${JSON.stringify(options.access)} is no access rule; write "public", "authenticated", { scope: "orders:read" } or { scope: ["orders:read", "orders:write"] }.`,
     );
   }
-  const errors = compileErrors(id, kind === "raw" ? [] : definition.options.errors, problems);
+  const keys = compileKeyPlan(definition, id, route, problems);
+  const declared = compileErrors(id, kind === "raw" ? [] : definition.options.errors, problems);
+  const errors = keys ? new Map([...(keys.isRequired ? requiredKeyErrors : keyErrors), ...declared]) : declared;
   if (!request) return undefined;
   return {
     id,
@@ -124,7 +130,8 @@ function compileOperation(
     access: options.access ?? "authenticated",
     deadlineMs,
     idempotent: isIdempotent(definition, route),
-    keyed: definition.kind === "unary" && definition.options.idempotent === "keyed",
+    keyed: keys !== undefined,
+    keys,
     errors,
     bodyLimitBytes: bodyLimitBytes ?? bodyLimitDefault,
     status:

@@ -3,6 +3,7 @@ import type { InferInput, Schema } from "../schema/index.ts";
 import type { MethodContext, RawContext, ScheduleContext, SubscriptionContext } from "./context.ts";
 import type { AnyContract } from "./contract.ts";
 import type { EventDefinition, Payload } from "./event.ts";
+import type { OnceOf } from "./idempotency.ts";
 import type { RawMethod, RawRequest, RawResponse, RequestOf, StreamMethod, UnaryMethod } from "./method.ts";
 import type { Need, Needs } from "./needs.ts";
 
@@ -15,8 +16,8 @@ import type { Need, Needs } from "./needs.ts";
 type ResponseOf<R> = R extends Schema ? InferInput<R> : void;
 
 export type Handler<M, C extends AnyContract, N> =
-  M extends UnaryMethod<infer Q, infer R, infer E>
-    ? (request: RequestOf<Q>, context: MethodContext<C, N, E>) => Promise<ResponseOf<R>>
+  M extends UnaryMethod<infer Q, infer R, infer E, infer K>
+    ? (request: RequestOf<Q>, context: MethodContext<C, N, E> & OnceOf<N, K>) => Promise<ResponseOf<R>>
     : M extends StreamMethod<infer Q, infer I, infer E>
       ? (request: RequestOf<Q>, context: MethodContext<C, N, E>) => AsyncIterable<InferInput<I>>
       : M extends RawMethod

@@ -21,6 +21,7 @@ export interface TestUnitOptions {
   readonly metrics?: Metrics;
   readonly clock?: Clock;
   readonly responses?: UnitOptions["responses"];
+  readonly keeper?: UnitOptions["keeper"];
 }
 
 /** A unit of `definition` whose needs are the given values. */
@@ -41,6 +42,7 @@ export function createTestUnit(definition: ServiceDefinition, options: TestUnitO
     tracer: options.tracer ?? createTracer(),
     metrics: options.metrics ?? createMetrics(),
     responses: options.responses,
+    keeper: options.keeper,
   });
 }
 

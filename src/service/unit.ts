@@ -6,8 +6,10 @@ import type { Metrics, Tracer } from "../telemetry/index.ts";
 import { compileAccess } from "./access.ts";
 import type { ScheduleCall, SubscriptionCall } from "./background.ts";
 import { compileBackground } from "./background.ts";
-import type { ContextParts } from "./handler-context.ts";
+import type { ContextFactory, ContextParts } from "./handler-context.ts";
 import { compileContext } from "./handler-context.ts";
+import type { Keeper } from "./idempotency.ts";
+import { keepAnswers } from "./idempotency.ts";
 import type { Measure } from "./measure.ts";
 import { createMeasure, startSpan } from "./measure.ts";
 import type { RawResponse } from "./method.ts";
@@ -45,6 +47,8 @@ export interface UnitOptions extends ContextParts {
   readonly metrics: Metrics;
   /** Where answers of methods with `cache:` are kept. Without it they are made each time. */
   readonly responses?: Cache | undefined;
+  /** Where answers to calls with an idempotency key are kept. Needed by services with such methods. */
+  readonly keeper?: Keeper | undefined;
 }
 
 export function createUnit(definition: ServiceDefinition, options: UnitOptions): ServiceUnit {
@@ -71,8 +75,7 @@ function serveCall(operation: Operation, handler: Handler, options: UnitOptions,
   const check = compileAccess(operation.access);
   const contextOf = compileContext(options, operation);
   const finishResponse = compileResponse(operation, options.checkResponses);
-  const work: Handle = (request, scope) => handler(request, contextOf(scope as CallScope));
-  const handle = options.responses ? cacheResponses(operation, work, options.responses) : work;
+  const handle = compileHandle(operation, handler, contextOf, options);
   const { tracer, clock } = options;
   const observe = measure(operation.service, operation.name);
   const { id } = operation;
@@ -100,6 +103,24 @@ function serveCall(operation: Operation, handler: Handler, options: UnitOptions,
       scope.trace = outer;
     }
   };
+}
+
+/** The handler, and what is kept of its answers. */
+function compileHandle(
+  operation: Operation,
+  handler: Handler,
+  contextOf: ContextFactory,
+  { responses, keeper, clock, log }: UnitOptions,
+): Handle {
+  if (operation.keys && keeper) {
+    return keepAnswers(operation, (request, scope, once) => handler(request, contextOf(scope as CallScope, { once })), {
+      keeper,
+      clock,
+      log,
+    });
+  }
+  const work: Handle = (request, scope) => handler(request, contextOf(scope as CallScope));
+  return responses ? cacheResponses(operation, work, responses) : work;
 }
 
 function serveStream(operation: Operation, handler: Handler, options: UnitOptions, measure: Measure): StreamCall {

@@ -38,7 +38,7 @@ export function toOpenApi(model: Model): Node {
 }
 
 function toOperation(service: string, method: ModelMethod, path: string): Node {
-  const parameters = toParameters(method, path);
+  const parameters = [...toParameters(method, path), ...toKeyParameter(method)];
   const body = toBody(method);
   return {
     operationId: `${service}.${method.name}`,
@@ -50,7 +50,7 @@ function toOperation(service: string, method: ModelMethod, path: string): Node {
     responses: toResponses(method),
     security: method.access === "public" ? [] : [{ token: [...method.scopes] }],
     "x-plinth-idempotent": method.idempotent,
-    ...(method.keyed && { "x-plinth-idempotency-key": true }),
+    ...(method.idempotencyKey && { "x-plinth-idempotency-key": { ...method.idempotencyKey } }),
     ...(method.deadlineMs !== null && { "x-plinth-deadline-ms": method.deadlineMs }),
     ...(method.slo && { "x-plinth-slo": method.slo as Node }),
   };
@@ -85,6 +85,31 @@ function toParameters(method: ModelMethod, path: string): Node[] {
   return [...inPath, ...inQuery];
 }
 
+/** draft-ietf-httpapi-idempotency-key-header: the header, and how long a key is remembered. */
+function toKeyParameter({ idempotencyKey }: ModelMethod): Node[] {
+  if (!idempotencyKey) return [];
+  const { required, keepMs } = idempotencyKey;
+  return [
+    {
+      name: "Idempotency-Key",
+      in: "header",
+      required,
+      description:
+        "A quoted text of your own, new for each request and hard to guess. A repeat with the same key gets the first " +
+        'answer, marked "Idempotency-Replayed: true", and changes nothing; with another body it is refused (422), while ' +
+        `the first is worked on as well (409). Remembered for ${spanOf(keepMs)}.`,
+      schema: { type: "string", pattern: '^"[ -~]{1,255}"$' },
+      example: '"8e03978e-40d5-43e8-bc93-6894a57f9324"',
+    },
+  ];
+}
+
+/** `86400000` → "24 hours". */
+function spanOf(ms: number): string {
+  if (ms % 3_600_000 === 0 && ms <= 72 * 3_600_000) return `${ms / 3_600_000} hours`;
+  return ms % 86_400_000 === 0 ? `${ms / 86_400_000} days` : `${Math.round(ms / 1000)} seconds`;
+}
+
 function toBody(method: ModelMethod): Node | undefined {
   const { verb, params } = method.http ?? { verb: "GET", params: [] as string[] };
   if (withoutBody.has(verb)) return undefined;
@@ -102,7 +127,7 @@ function toResponses(method: ModelMethod): Node {
   const responses: { [status: string]: Node } = { [method.status]: toSuccess(method) };
   const statuses = new Map<number, string[]>();
   const note = (status: number, text: string) => statuses.set(status, [...(statuses.get(status) ?? []), text]);
-  for (const { reason, code } of method.errors) note(statusOf(code), reason);
+  for (const { reason, code } of method.errors) note(statusOf(code, reason), reason);
   note(400, "malformed request");
   if (method.kind !== "raw") note(422, "VALIDATION_FAILED");
   if (method.access !== "public") note(401, "no valid token");
@@ -125,8 +150,8 @@ function toSuccess(method: ModelMethod): Node {
   return { description: "The answer", content: { "application/json": { schema } } };
 }
 
-function statusOf(code: string): number {
-  return isErrorCode(code) ? httpStatusOf(error(code, "")) : 500;
+function statusOf(code: string, reason: string): number {
+  return isErrorCode(code) ? httpStatusOf(error(code, "", { reason })) : 500;
 }
 
 const problemContent: Node = { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } };
