@@ -1,0 +1,19 @@
+/** An identity provider inside the app: sign-in pages, OpenID Connect and OAuth 2.1 for its own users and clients. */
+export type { KnownClient } from "./clients.ts";
+export { createClientStore, hasSecret } from "./clients.ts";
+export type { IdentityProvider, IdentityProviderOptions, ProviderMount, PublicKeys } from "./identity-provider.ts";
+export { createIdentityProvider } from "./identity-provider.ts";
+export { migrateProvider, providerMigrations, providerSchema } from "./migrations.ts";
+export { createPasswords, passwordLength } from "./passwords.ts";
+export type {
+  ClientKind,
+  ClientOptions,
+  ProviderDefinition,
+  ProviderOptions,
+  ProviderTtl,
+  ScopeOptions,
+} from "./provider.ts";
+export { provider } from "./provider.ts";
+export type { ProviderLog } from "./provider-log.ts";
+export type { NewUser, User, UserStore } from "./users.ts";
+export { createUserStore } from "./users.ts";
