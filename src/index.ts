@@ -11,6 +11,8 @@ export type { Cache } from "./cache/index.ts";
 export type { Database, ReadDatabase, Transaction } from "./database/index.ts";
 export { sql } from "./database/index.ts";
 export type { CorsOptions, Mount, MountedCall } from "./gateway/index.ts";
+export type { ClaimNames, IdentityOptions, IssuerDefinition, IssuerOptions } from "./identity/index.ts";
+export { issuer } from "./identity/index.ts";
 export type { Infer, InferInput, Schema } from "./schema/index.ts";
 export { t } from "./schema/index.ts";
 export type {
@@ -24,6 +26,7 @@ export type {
   Payload,
   RawRequest,
   RawResponse,
+  Resource,
   ScheduleContext,
   SubscriptionContext,
 } from "./service/index.ts";
@@ -35,6 +38,7 @@ export {
   external,
   method,
   raw,
+  resource,
   secret,
   service,
   setting,

@@ -1,5 +1,6 @@
 import { StartError } from "../base/index.ts";
 import type { CorsOptions, Mount } from "../gateway/index.ts";
+import type { IdentityOptions } from "../identity/index.ts";
 import type { ExternalService, ServiceDefinition } from "../service/index.ts";
 
 /**
@@ -24,6 +25,8 @@ export interface AppOptions<Services extends readonly AppService[]> {
 }
 
 export interface GatewayOptions {
+  /** Whose tokens are taken, beside those that the app signs itself. */
+  readonly identity?: IdentityOptions;
   readonly cors?: CorsOptions;
   /** Existing Express, Fastify or plain node:http handlers, served under a path of this app. */
   readonly mounts?: readonly Mount[];

@@ -2,7 +2,7 @@
 import { createServer } from "node:net";
 import type { Duration } from "../base/index.ts";
 import { newId, systemClock, toMs } from "../base/index.ts";
-import { generateTokenSecret } from "../gateway/index.ts";
+import { generateTokenSecret } from "../identity/index.ts";
 import type { AnyContract, Client } from "../service/index.ts";
 import type { App } from "./app.ts";
 import { groupsOf, wholeGroup } from "./app.ts";

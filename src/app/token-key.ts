@@ -1,7 +1,7 @@
 import { link, mkdir, open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { newId, StartError } from "../base/index.ts";
-import { generateTokenSecret } from "../gateway/index.ts";
+import { generateTokenSecret } from "../identity/index.ts";
 import type { Settings } from "./settings.ts";
 
 /** The app's own key, as text: what is set, or in development the one beside the data. StartError TOKEN_KEY_MISSING. */

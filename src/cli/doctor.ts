@@ -4,7 +4,7 @@ import type { App, Model, Settings, Stores } from "../app/index.ts";
 import { buildModel, createRuntime, describeProcessSettings, readProcessSettings } from "../app/index.ts";
 import { StartError } from "../base/index.ts";
 import type { Environment } from "../config/index.ts";
-import { generateTokenSecret } from "../gateway/index.ts";
+import { generateTokenSecret } from "../identity/index.ts";
 import { loadAppOf } from "./app-model.ts";
 import { createAppStores } from "./app-stores.ts";
 import { environmentOf } from "./environment.ts";

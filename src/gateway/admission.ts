@@ -1,25 +1,31 @@
 import type { Principal } from "../base/index.ts";
+import type { Authenticator } from "../identity/index.ts";
 import type { Access } from "../service/index.ts";
 import { compileAccess } from "../service/index.ts";
 import { wrongGateway } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
+import { identityOf } from "./identity-of.ts";
 import type { Step } from "./step.ts";
 import { proceed } from "./step.ts";
-import type { TokenVerifier } from "./token-verifier.ts";
 
 /**
  * Lets a request in, or refuses it: identity first, then access, before a byte of its body is read.
  *
- * A request without `Authorization` is anonymous. One with it must hold a valid token also where none is needed: a client
- * that believes itself signed in learns at once that it is not.
+ * A request that shows nothing is anonymous. One that does must show something good also where nothing is needed: a
+ * client that believes itself signed in learns at once that it is not. What stands in the query string or in a cookie is
+ * no credential and is not looked at.
  */
-export function compileAdmission(id: string, access: Access, verifier: TokenVerifier | undefined): Step | undefined {
+export function compileAdmission(
+  id: string,
+  access: Access,
+  authenticator: Authenticator | undefined,
+): Step | undefined {
   const check = compileAccess(access);
-  if (!verifier) {
+  if (!authenticator) {
     if (check) {
       throw wrongGateway(
-        "VERIFIER_MISSING",
-        `${id}: it needs a valid token, but the gateway has nothing to verify one with; give it a verifier, or declare access: "public".`,
+        "AUTHENTICATOR_MISSING",
+        `${id}: it needs a valid token, but the gateway has nothing to check one with; give it an authenticator, or declare access: "public".`,
       );
     }
     return undefined;
@@ -36,12 +42,12 @@ export function compileAdmission(id: string, access: Access, verifier: TokenVeri
       next(exchange);
       return;
     }
-    const known = verifier.recall(authorization);
+    const known = authenticator.recall(authorization);
     if (known) {
       enter(exchange, known, next);
       return;
     }
-    verifier.verify(authorization).then(
+    authenticator.authenticate(identityOf(exchange)).then(
       (principal) => proceed(exchange, () => enter(exchange, principal, next)),
       (thrown) => exchange.fail(thrown),
     );

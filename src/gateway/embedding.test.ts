@@ -5,15 +5,15 @@ import { afterEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import express from "express";
 import fastify from "fastify";
+import { systemClock } from "../base/index.ts";
+import { createTokenIssuer, createTokenKeys, generateTokenSecret } from "../identity/index.ts";
+import { testIdentity } from "../identity/testing.ts";
 import { t } from "../schema/index.ts";
 import { method, raw } from "../service/index.ts";
 import { createTracer } from "../telemetry/index.ts";
 import type { Gateway, GatewayOptions } from "./gateway.ts";
 import type { Mount, MountedCall } from "./mount.ts";
 import { ask, request, talk, testGateway } from "./testing.ts";
-import { createTokenIssuer } from "./token-issuer.ts";
-import { createTokenKeys, generateTokenSecret } from "./token-keys.ts";
-import { createTokenVerifier } from "./token-verifier.ts";
 
 const ends: (() => unknown)[] = [];
 afterEach(async () => {
@@ -100,7 +100,7 @@ test("a mounted handler is denied unless declared open, and the longest path win
   const names = { keys, issuer: "a", audience: "a" };
   const { token } = await createTokenIssuer(names).issue({ subject: "u1" });
   const port = await started({
-    verifier: createTokenVerifier(names),
+    authenticator: testIdentity({ name: "a", keys }, systemClock),
     mounts: [
       {
         path: "/old",

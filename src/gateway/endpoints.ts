@@ -1,3 +1,4 @@
+import type { Authenticator } from "../identity/index.ts";
 import { compileAdmission } from "./admission.ts";
 import { wrongGateway } from "./errors.ts";
 import type { Endpoint, Exchange } from "./exchange.ts";
@@ -7,12 +8,12 @@ import { compileMount } from "./mount.ts";
 import type { Page } from "./page.ts";
 import { compilePage } from "./page.ts";
 import { compileRaw } from "./raw.ts";
+import type { QuotaSteps } from "./rate-limit-edge.ts";
 import type { Router, RouteVerb } from "./router.ts";
 import type { EdgeMetrics } from "./signals.ts";
 import { composeSteps } from "./step.ts";
 import type { StreamSettings } from "./streaming.ts";
 import { compileStreaming } from "./streaming.ts";
-import type { TokenVerifier } from "./token-verifier.ts";
 import { compileUnary } from "./unary.ts";
 
 /** What endpoints are compiled with. */
@@ -20,14 +21,19 @@ export interface EndpointParts {
   readonly router: Router;
   readonly metrics: EdgeMetrics;
   readonly settings: StreamSettings;
-  readonly verifier: TokenVerifier | undefined;
+  readonly authenticator: Authenticator | undefined;
+  readonly quotas: QuotaSteps;
 }
 
 export function addRoutes(routes: readonly GatewayRoute[], parts: EndpointParts): void {
   for (const { operation, call, stream, parsesAgain = false } of routes) {
     const { route, id, kind } = operation;
     if (!route) continue;
-    const admit = composeSteps([compileAdmission(id, operation.access, parts.verifier)]);
+    const admit = composeSteps([
+      parts.quotas.failures,
+      compileAdmission(id, operation.access, parts.authenticator),
+      parts.quotas.stepOf(id, operation.limits),
+    ]);
     const settings = parsesAgain ? { ...parts.settings, parsesAgain } : parts.settings;
     let serve: Endpoint["serve"];
     if (kind === "stream" && stream) serve = compileStreaming(operation, route, stream, admit, settings);
@@ -74,7 +80,11 @@ export interface MountedEndpoint {
 export function compileMounts(mounts: readonly Mount[], parts: EndpointParts): readonly MountedEndpoint[] {
   return mounts.map((mount) => {
     const access = mount.access ?? "authenticated";
-    const admit = composeSteps([compileAdmission(`mount "${mount.path}"`, access, parts.verifier)]);
+    const admit = composeSteps([
+      parts.quotas.failures,
+      compileAdmission(`mount "${mount.path}"`, access, parts.authenticator),
+      parts.quotas.stepOf(`mount ${mount.path}`, mount.limits),
+    ]);
     const serve = compileMount(mount, admit, parts.settings.deadlineMs);
     const route = mount.path === "/" ? "/*" : `${mount.path}/*`;
     const known = new Map<string, Endpoint>();

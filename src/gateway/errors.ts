@@ -129,21 +129,6 @@ export const jsonTooDeep = (limit: number): HttpError =>
 export const mediaTypeUnsupported = (what: string, headers: Readonly<Record<string, string>>): HttpError =>
   new HttpError(415, "invalid_argument", what, { reason: "MEDIA_TYPE_UNSUPPORTED", headers });
 
-/** AUTHORIZATION_MALFORMED: the header is not `Bearer`, one space, one token. */
-export const authorizationMalformed = (): PlinthError =>
-  error("unauthenticated", 'The Authorization header must be "Bearer", a space, and one token.', {
-    reason: "AUTHORIZATION_MALFORMED",
-    executed: "no",
-  });
-
-/** TOKEN_INVALID, TOKEN_EXPIRED: the token is not one of ours, not for us, or not good any more. */
-export const tokenInvalid = (isExpired: boolean, cause: unknown): PlinthError =>
-  error("unauthenticated", isExpired ? "The token has expired." : "The token is not valid.", {
-    reason: isExpired ? "TOKEN_EXPIRED" : "TOKEN_INVALID",
-    executed: "no",
-    cause,
-  });
-
 /** IDEMPOTENCY_KEY_INVALID */
 export const idempotencyKeyInvalid = (lengthMax: number): HttpError =>
   new HttpError(

@@ -1,8 +1,12 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock, Random } from "../base/index.ts";
-import { createDeadlines, systemClock, systemRandom } from "../base/index.ts";
+import { createDeadlines, createIds, systemClock, systemRandom } from "../base/index.ts";
+import type { Authenticator } from "../identity/index.ts";
+import { createChallenge } from "../identity/index.ts";
 import type { AccessLog, Logger, Metrics, Tracer } from "../telemetry/index.ts";
 import { problemContentType } from "../wire/index.ts";
+import { compileAdmission } from "./admission.ts";
+import { compileClientOf } from "./client-address.ts";
 import type { CompressionOptions } from "./compression.ts";
 import { compileCompression } from "./compression.ts";
 import { Connections } from "./connection.ts";
@@ -20,11 +24,17 @@ import type { GatewayLimits } from "./limits.ts";
 import { resolveLimits } from "./limits.ts";
 import type { Mount } from "./mount.ts";
 import type { Page } from "./page.ts";
+import type { Outside, OutsideOptions } from "./proxy-table.ts";
+import { addOutside } from "./proxy-table.ts";
+import type { QuotaOptions } from "./rate-limit-edge.ts";
+import { compileQuotas } from "./rate-limit-edge.ts";
 import { createRouteTable } from "./route-table.ts";
 import type { GatewayServer } from "./server.ts";
 import { createGatewayServer } from "./server.ts";
 import { createEdgeMetrics } from "./signals.ts";
-import type { TokenVerifier } from "./token-verifier.ts";
+import { composeSteps } from "./step.ts";
+import type { TrustedProxiesOptions } from "./trusted-proxies.ts";
+import { compileTrustedProxies } from "./trusted-proxies.ts";
 
 /**
  * The HTTP edge: turns outside HTTP into calls, over `node:http`.
@@ -56,24 +66,32 @@ export interface GatewayOptions {
   readonly tracer?: Tracer;
   readonly metrics?: Metrics;
   /** Needed as soon as one route is not public. */
-  readonly verifier?: TokenVerifier;
-  /** Named in `WWW-Authenticate`. Default "api". */
+  readonly authenticator?: Authenticator;
+  /** Named in `WWW-Authenticate` where there is no authenticator. Default "api". */
   readonly realm?: string;
   readonly cors?: CorsOptions;
   /** Changes to the headers that every answer has; `false` takes one away. */
   readonly headers?: HeaderOptions;
   readonly limits?: GatewayLimits;
+  /** Needed as soon as one route has limits. */
+  readonly quotas?: QuotaOptions;
+  /** Proxies that are believed when they say where a request comes from. Default: none. */
+  readonly trustedProxies?: TrustedProxiesOptions;
   /** `false` for none. */
   readonly compression?: CompressionOptions | false;
   readonly mounts?: readonly Mount[];
   readonly pages?: readonly Page[];
   /** Where all routes but those with a `host` of their own are served; requests for other hosts are 421. Default: any. */
   readonly hosts?: readonly string[];
+  /** Outside systems behind this gateway. */
+  readonly outside?: OutsideOptions;
   /** Taken off the path of each request, for mounting under a path that the outer app leaves on. */
   readonly prefix?: string;
 }
 
 export interface Gateway extends GatewayServer {
+  /** Splits and mirrors, which may change while it runs. */
+  readonly outside: Outside;
   /**
    * For mounting inside an Express, Fastify or `node:http` app: mount it before body parsers. With `next`, a path that is
    * not ours is handed back instead of answered with 404. Before `open` or `start`, and once the gateway has drained,
@@ -82,13 +100,14 @@ export interface Gateway extends GatewayServer {
   readonly handler: (req: IncomingMessage, res: ServerResponse, next?: () => void) => void;
 }
 
-/** Throws StartError: ROUTE_COLLISION, ROUTE_INVALID, VERIFIER_MISSING, CORS_INVALID, HEADER_INVALID, LIMIT_INVALID, MOUNT_INVALID. */
+/** Throws StartError: ROUTE_COLLISION, ROUTE_INVALID, AUTHENTICATOR_MISSING, CORS_INVALID, HEADER_INVALID, LIMIT_INVALID, MOUNT_INVALID. */
 export function createGateway(options: GatewayOptions): Gateway {
   const clock = options.clock ?? systemClock;
   const limits = resolveLimits(options.limits ?? {}, options.mode);
   const cors = options.cors && compileCors(options.cors);
   const headers = new Map([...resolveHeaders(options.headers ?? {}), ...Object.entries(cors?.always ?? {})]);
   const compression = compileCompression(options.compression);
+  const { quotas, onUnauthenticated } = compileQuotas(options, clock);
   const edge: Edge = {
     clock,
     deadlines: createDeadlines(clock),
@@ -96,8 +115,10 @@ export function createGateway(options: GatewayOptions): Gateway {
     accessLog: options.accessLog,
     tracer: options.tracer,
     limits,
-    realm: checkRealm(options.realm ?? "api"),
+    challenge: options.authenticator?.challenge ?? createChallenge({ realm: checkRealm(options.realm ?? "api") }),
     cors,
+    clientOf: compileClientOf(compileTrustedProxies(options.trustedProxies)),
+    onUnauthenticated,
     refusalHead: headTemplate(headers, { "content-type": problemContentType, "cache-control": "no-store" }),
     connections: new Connections(),
     observeBroken: (status) => brokenObserver(status, 0),
@@ -115,18 +136,38 @@ export function createGateway(options: GatewayOptions): Gateway {
     router: table.at(undefined),
     metrics,
     settings: { ...limits, headers, compression },
-    verifier: options.verifier,
+    authenticator: options.authenticator,
+    quotas,
   };
   addRoutes(options.routes, parts);
   addPages(options.pages ?? [], parts);
+  const { host, port, random = systemRandom } = options;
+  const outside = addOutside(options.outside ?? {}, {
+    table,
+    metrics,
+    allMetrics: options.metrics,
+    deadlineMs: limits.deadlineMs,
+    vary: headers.get("vary"),
+    clock,
+    random,
+    log: options.log,
+    newId: createIds(clock, random),
+    admissionOf: ({ name, access, route }) =>
+      composeSteps([
+        route.authorization === "pass"
+          ? undefined
+          : compileAdmission(`the route ${name}`, access, options.authenticator),
+      ]),
+  });
   table.compile();
 
   const mounts = compileMounts(options.mounts ?? [], parts);
   const fallbacks = createFallbacks({ mounts, metrics, headers, cors });
   const dispatcher = createDispatcher({ edge, table, fallbacks, prefix: checkPrefix(options.prefix ?? "") });
-  const { host, port, random = systemRandom } = options;
-  const server = createGatewayServer({ edge, dispatcher, host, port, random });
+  const takesUpgrades = outside.routes.some(({ route }) => route.websocket !== undefined);
+  const server = createGatewayServer({ edge, dispatcher, host, port, random, takesUpgrades });
   return Object.assign(server, {
+    outside,
     handler: (req: IncomingMessage, res: ServerResponse, next?: () => void) =>
       dispatcher.dispatch(req, res, false, next),
   });

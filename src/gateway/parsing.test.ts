@@ -8,7 +8,6 @@ import { locateJsonError } from "./json-error.ts";
 import { memoize } from "./memo.ts";
 import { acceptsJson, acceptWeight, contentCodingOf, streamFormatOf } from "./negotiation.ts";
 import { addQuery, EmptyTexts } from "./query.ts";
-import { TwoGenerations } from "./two-generations.ts";
 
 const places: readonly (readonly [text: string, position: number, expected: string])[] = [
   ["", 0, "a value"],
@@ -177,19 +176,6 @@ test("a tag is of the body and its coding, and compared weakly", () => {
   assert.notEqual(etagOf("a", "gzip"), etagOf("a", "identity"));
   assert.equal(matchesEtag('W/"x" , "y"', '"y"'), true);
   assert.equal(matchesEtag('"xy"', '"y"'), false);
-});
-
-test("a bounded map keeps what is used and drops what is not", () => {
-  const map = new TwoGenerations<number>(10);
-  map.set("hot", 1);
-  for (let i = 0; i < 100; i++) {
-    map.set(`cold${i}`, i);
-    assert.equal(map.get("hot"), 1);
-    assert.ok(map.size <= 10);
-  }
-  assert.equal(map.get("cold0"), undefined);
-  map.set("hot", 2);
-  assert.equal(map.get("hot"), 2);
 });
 
 test("a memo computes once for each text, until it is full", () => {

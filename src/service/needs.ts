@@ -1,9 +1,11 @@
-import type { Duration } from "../base/index.ts";
 import type { Cache } from "../cache/index.ts";
 import type { Database, PartitionDeclarations } from "../database/index.ts";
+import type { TokenIssuer } from "../identity/index.ts";
 import type { ShardBy, ShardedDatabase } from "../shards/index.ts";
 import type { Client } from "./client.ts";
 import type { AnyContract } from "./contract.ts";
+
+export type { TokenIssuer };
 
 /**
  * What a service may touch. `needs` is the whole truth: a handler's context holds these and nothing else, and from them
@@ -59,16 +61,6 @@ export type Need =
   | TokensNeed
   | AnyContract;
 export type Needs = Readonly<Record<string, Need>>;
-
-/** Signs tokens with the app's own key. */
-export interface TokenIssuer {
-  /** A signed access token for `subject`, good for `ttl` (default 1 h). */
-  issue(token: { readonly subject: string; readonly scopes?: readonly string[]; readonly ttl?: Duration }): Promise<{
-    readonly token: string;
-    /** ISO time. */
-    readonly expiresAt: string;
-  }>;
-}
 
 /** What a need becomes in the context. */
 export type Handle<N> =

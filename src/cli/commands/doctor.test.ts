@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import pglite from "../../engines/pglite/index.ts";
-import { generateTokenSecret } from "../../gateway/index.ts";
+import { generateTokenSecret } from "../../identity/index.ts";
 import type { Report } from "../doctor.ts";
 import { nodeFinding } from "../doctor.ts";
 import { freePorts } from "../ports.ts";

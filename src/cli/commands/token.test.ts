@@ -3,7 +3,9 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { createTokenKeys, createTokenVerifier } from "../../gateway/index.ts";
+import { systemClock } from "../../base/index.ts";
+import { createTokenKeys } from "../../identity/index.ts";
+import { testIdentity } from "../../identity/testing.ts";
 import { hello, run } from "../terminal.fixture.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "plinth-token-"));
@@ -16,7 +18,7 @@ test("token signs for the subject and the scopes, with the key that the app chec
   });
   assert.equal(code, 0);
   const keys = await createTokenKeys({ secret: readFileSync(join(folder, "token-key.pem"), "utf8") });
-  const verifier = createTokenVerifier({ keys, issuer: "hello", audience: "hello" });
+  const verifier = testIdentity({ name: "hello", keys }, systemClock);
   const principal = await verifier.verify(`Bearer ${out.trim()}`);
   assert.deepEqual(
     [principal.kind, principal.subject, principal.scopes],

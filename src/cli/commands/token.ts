@@ -13,7 +13,7 @@ export default defineCommand({
   async run({ args, flags, terminal }) {
     const { loadModel } = await import("../app-model.ts");
     const { readProcessSettings, tokenSecretOf } = await import("../../app/index.ts");
-    const { createTokenIssuer, createTokenKeys } = await import("../../gateway/index.ts");
+    const { createTokenIssuer, createTokenKeys } = await import("../../identity/index.ts");
     const { environmentOf } = await import("../environment.ts");
     const { name } = await loadModel(terminal, flags.app);
     const secret = await tokenSecretOf(readProcessSettings(environmentOf(terminal)));

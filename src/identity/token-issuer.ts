@@ -1,8 +1,17 @@
 import { SignJWT } from "jose";
-import type { Clock, Random } from "../base/index.ts";
+import type { Clock, Duration, Random } from "../base/index.ts";
 import { createIds, error, parseDuration, systemClock, systemRandom } from "../base/index.ts";
-import type { TokenIssuer } from "../service/index.ts";
 import type { TokenKeys } from "./token-keys.ts";
+
+/** Signs tokens with the app's own key. */
+export interface TokenIssuer {
+  /** A signed access token for `subject`, good for `ttl` (default 1 h). */
+  issue(token: { readonly subject: string; readonly scopes?: readonly string[]; readonly ttl?: Duration }): Promise<{
+    readonly token: string;
+    /** ISO time. */
+    readonly expiresAt: string;
+  }>;
+}
 
 export interface TokenIssuerOptions {
   readonly keys: TokenKeys;

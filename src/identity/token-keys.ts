@@ -2,7 +2,7 @@ import type { KeyObject } from "node:crypto";
 import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
 import type { JWK } from "jose";
 import { calculateJwkThumbprint } from "jose";
-import { wrongGateway } from "./errors.ts";
+import { wrongIdentity } from "./errors.ts";
 
 /**
  * The app's own key for access tokens: ES256 (ECDSA on P-256) and nothing else, so that no header of a token chooses how
@@ -57,13 +57,13 @@ function readKey(secret: string, what: string): KeyObject {
       ? createPrivateKey({ key: JSON.parse(text) as JWK as never, format: "jwk" })
       : createPrivateKey(text);
   } catch {
-    throw wrongGateway(
+    throw wrongIdentity(
       "TOKEN_KEY_INVALID",
       `${what}: it is no private key; give PEM or JWK text of a private P-256 key (\`openssl ecparam -genkey -name prime256v1 -noout\` makes one).`,
     );
   }
   if (key.asymmetricKeyType !== "ec" || key.asymmetricKeyDetails?.namedCurve !== "prime256v1") {
-    throw wrongGateway(
+    throw wrongIdentity(
       "TOKEN_KEY_INVALID",
       `${what}: it is no P-256 key; tokens are signed with ES256, which needs one.`,
     );

@@ -1,0 +1,30 @@
+import { createHash } from "node:crypto";
+import type { TLSSocket } from "node:tls";
+import type { Presented } from "../identity/index.ts";
+import type { Exchange } from "./exchange.ts";
+
+/** What a request shows of who sends it. Made only for those whose token is not remembered. */
+export function identityOf(exchange: Exchange): Presented {
+  const { headers } = exchange;
+  const proof = headers.dpop;
+  return {
+    authorization: headers.authorization,
+    apiKey: undefined,
+    dpop: Array.isArray(proof) ? proof.join(", ") : proof,
+    method: exchange.method,
+    url: () => urlOf(exchange),
+    certificate: () => thumbprintOf(exchange.req.socket as Partial<TLSSocket>),
+  };
+}
+
+/** The address that was asked for, as the client wrote it. */
+function urlOf({ req, path }: Exchange): string {
+  const scheme = (req.socket as Partial<TLSSocket>).encrypted ? "https" : "http";
+  return `${scheme}://${req.headers.host ?? ""}${path}`;
+}
+
+/** Of the certificate that the client proved to have by the handshake; undefined when it showed none. */
+function thumbprintOf(socket: Partial<TLSSocket>): string | undefined {
+  const raw: Buffer | undefined = socket.getPeerCertificate?.(false)?.raw;
+  return raw === undefined ? undefined : createHash("sha256").update(raw).digest("base64url");
+}
