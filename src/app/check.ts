@@ -2,7 +2,9 @@ import { StartError } from "../base/index.ts";
 import type { EventDefinition, Operation } from "../service/index.ts";
 import { compileOperations } from "../service/index.ts";
 import type { App } from "./app.ts";
-import { checkContract, checkService } from "./service-check.ts";
+import type { CheckedLimits } from "./limits.ts";
+import { checkLimits } from "./limits.ts";
+import { checkContract, checkExternal, checkService } from "./service-check.ts";
 
 /**
  * Finds everything that is wrong with an app before anything starts. Each problem names the service, the field and the
@@ -15,6 +17,8 @@ export interface CheckedApp {
   /** What the gateway serves: every method with a route, of outside services where they say so. */
   readonly served: readonly Operation[];
   readonly events: ReadonlyMap<string, EventDefinition>;
+  /** What the gateway limits over all routes. */
+  readonly limits: CheckedLimits;
 }
 
 /** Compiles the app's methods; throws a StartError that lists every problem. */
@@ -38,6 +42,7 @@ export function checkApp(definition: App): CheckedApp {
   }
   for (const service of definition.services) {
     if (service.kind === "service") checkService(service, operations, events, problems);
+    else checkExternal(service.contract.name, operations, problems);
   }
   const hidden = new Set(
     definition.services.flatMap((each) => (each.kind === "external" && !each.served ? [each.contract.name] : [])),
@@ -47,8 +52,9 @@ export function checkApp(definition: App): CheckedApp {
   );
   checkRoutes(served, problems);
   checkPlacement(definition, problems);
+  const limits = checkLimits(definition, problems);
   if (problems.length > 0) throw new StartError("APP_INVALID", problems);
-  return { app: definition, operations, served, events };
+  return { app: definition, operations, served, events, limits };
 }
 
 function checkRoutes(served: readonly Operation[], problems: string[]): void {

@@ -1,12 +1,14 @@
 import type { JsonSchema } from "../base/index.ts";
 import { toMs } from "../base/index.ts";
 import { compile } from "../schema/index.ts";
-import type { ExternalService, Operation, ServiceDefinition } from "../service/index.ts";
-import { scopesOf } from "../service/index.ts";
+import type { Access, ExternalService, Operation, ServiceDefinition } from "../service/index.ts";
+import { objectRuleOf, rolesOf, scopesOf } from "../service/index.ts";
 import type { App } from "./app.ts";
 import { groupsOf } from "./app.ts";
 import type { CheckedApp } from "./check.ts";
 import { checkApp } from "./check.ts";
+import type { ModelLimit, ModelSharedLimits } from "./limits.ts";
+import { toModelLimits, toModelSharedLimits } from "./limits.ts";
 
 /**
  * The Model: an app as plain JSON data. Generators, verification, the gateway's documents and agents see this and never
@@ -22,6 +24,8 @@ export interface Model {
     readonly services: readonly string[];
     readonly gateway: boolean;
   }[];
+  /** What the gateway limits over all routes. */
+  readonly limits: ModelSharedLimits;
 }
 
 export interface ModelService {
@@ -65,6 +69,10 @@ export interface ModelMethod {
   readonly http: { readonly verb: string; readonly path: string; readonly params: readonly string[] } | null;
   readonly access: "public" | "authenticated" | "scoped";
   readonly scopes: readonly string[];
+  /** One of them is needed; empty when none. */
+  readonly roles: readonly string[];
+  /** A rule looks at the request, and at the resource of this name where there is one; null without such a rule. */
+  readonly object: { readonly resource: string | null } | null;
   readonly summary: string | null;
   readonly description: string | null;
   /** Null for raw methods, whose messages no schema describes. */
@@ -80,6 +88,11 @@ export interface ModelMethod {
   readonly idempotencyKey: { readonly required: boolean; readonly keepMs: number } | null;
   readonly deadlineMs: number | null;
   readonly bodyLimitBytes: number;
+  /** Its own; of the app's, what one call takes. Null: none, and none of the app's either. */
+  readonly limits: {
+    readonly own: readonly ModelLimit[];
+    readonly shared: Readonly<Record<string, number | true>>;
+  } | null;
   /** `tagged`: it can be invalidated before its time. */
   readonly cache: { readonly ttlMs: number; readonly private: boolean; readonly tagged: boolean } | null;
   readonly slo: { readonly latencyP99?: string | number; readonly availability?: number } | null;
@@ -91,7 +104,7 @@ export function buildModel(definition: App): Model {
 }
 
 /** The Model of an app that has been checked. */
-export function modelOf({ app: definition, operations, served }: CheckedApp): Model {
+export function modelOf({ app: definition, operations, served, limits }: CheckedApp): Model {
   const isServed = new Set(served);
   return {
     plinth: 1,
@@ -121,6 +134,7 @@ export function modelOf({ app: definition, operations, served }: CheckedApp): Mo
       services: members.filter((member) => member !== "gateway"),
       gateway: members.includes("gateway"),
     })),
+    limits: toModelSharedLimits(limits),
   };
 }
 
@@ -157,8 +171,10 @@ function toModelMethod(operation: Operation, isServed: boolean): ModelMethod {
     name: operation.name,
     kind,
     http: isServed && route ? route : null,
-    access: typeof access === "string" ? access : "scoped",
+    access: accessKindOf(access),
     scopes: scopesOf(access),
+    roles: rolesOf(access),
+    object: objectOf(access),
     summary: options.summary ?? null,
     description: options.description ?? null,
     request: kind === "raw" ? null : operation.request.jsonSchema,
@@ -170,9 +186,31 @@ function toModelMethod(operation: Operation, isServed: boolean): ModelMethod {
     idempotencyKey: operation.keys ? { required: operation.keys.isRequired, keepMs: operation.keys.keepMs } : null,
     deadlineMs: operation.deadlineMs ?? null,
     bodyLimitBytes: operation.bodyLimitBytes,
+    limits: toModelLimits(operation.limits),
     cache: operation.cache
       ? { ttlMs: operation.cache.ttlMs, private: operation.cache.private, tagged: operation.cache.tagsOf !== undefined }
       : null,
     slo: slo ?? null,
   };
+}
+
+function accessKindOf(access: Access): ModelMethod["access"] {
+  if (typeof access === "string") return access;
+  return scopesOf(access).length + rolesOf(access).length > 0 ? "scoped" : "authenticated";
+}
+
+function objectOf(access: Access): ModelMethod["object"] {
+  const rule = objectRuleOf(access);
+  return rule ? { resource: rule.resource?.name ?? null } : null;
+}
+
+/** Who may call a method, in a few words: "public", "authenticated", "orders:read", "role admin, order by rule". */
+export function accessWords({ access, scopes, roles, object }: ModelMethod): string {
+  if (access === "public") return access;
+  const words = [
+    ...scopes,
+    ...(roles.length > 0 ? [`role ${roles.join(" or ")}`] : []),
+    ...(object ? [object.resource === null ? "by rule" : `${object.resource} by rule`] : []),
+  ];
+  return words.length > 0 ? words.join(", ") : access;
 }

@@ -9,7 +9,7 @@ import type {
   ServiceDefinition,
   SubscriptionOptions,
 } from "../service/index.ts";
-import { reservedContextNames } from "../service/index.ts";
+import { objectRuleOf, reservedContextNames } from "../service/index.ts";
 import { toSchemaName } from "./databases.ts";
 
 /** The part of `checkApp` that looks at one service: its contract, handlers, needs and subscriptions. */
@@ -65,6 +65,7 @@ export function checkService(
   }
   const hasDatabase = Object.values(service.needs).some((need) => need?.kind === "database");
   checkNeeds(service, operations, problems);
+  checkResources(service, operations, problems);
   if (!hasDatabase) {
     for (const { id, keys } of operations.get(name)?.values() ?? []) {
       if (keys) {
@@ -112,6 +113,46 @@ function checkNeeds(
       problems.push(
         `${name}: needs.${field}: nothing in the app provides "${need.name}"; add its service to app({ services }), or external(${need.name}, url).`,
       );
+    }
+  }
+}
+
+/** What only a service of ours can do for a contract. */
+export function checkExternal(
+  name: string,
+  operations: ReadonlyMap<string, ReadonlyMap<string, Operation>>,
+  problems: string[],
+): void {
+  for (const { id, access } of operations.get(name)?.values() ?? []) {
+    if (objectRuleOf(access)) {
+      problems.push(
+        `${id}: access.can: an outside service answers it, so nobody would ask this rule; put a service of your own before it, or remove "can".`,
+      );
+    }
+  }
+}
+
+/** Each resource that a rule names can be found, and none is found for nothing. */
+function checkResources(
+  { contract, resources }: ServiceDefinition,
+  operations: ReadonlyMap<string, ReadonlyMap<string, Operation>>,
+  problems: string[],
+): void {
+  const { name } = contract;
+  const named = new Set<string>();
+  for (const { id, access } of operations.get(name)?.values() ?? []) {
+    const needed = objectRuleOf(access)?.resource?.name;
+    if (needed === undefined) continue;
+    named.add(needed);
+    if (typeof resources[needed] !== "function") {
+      problems.push(
+        `${id}: access.resource: nothing says how "${needed}" is found; add "${needed}: (request, context) => …" to "resources" of ${name}.`,
+      );
+    }
+  }
+  for (const resource of Object.keys(resources)) {
+    if (!named.has(resource)) {
+      problems.push(`${name}: resources.${resource}: no access rule of the contract names it; remove it.`);
     }
   }
 }

@@ -1,11 +1,12 @@
 import type { Model } from "../app/index.ts";
+import { accessWords } from "../app/index.ts";
 
 export interface Route {
   readonly verb: string;
   readonly path: string;
   /** "catalog.getProduct". */
   readonly method: string;
-  /** "public", "authenticated", or the scopes that are asked for: "catalog:write". */
+  /** "public", "authenticated", or what is asked for: "catalog:write", "order by rule". */
   readonly access: string;
 }
 
@@ -14,7 +15,7 @@ export function routesOf(model: Model): readonly Route[] {
   const routes = model.services.flatMap(({ name, methods }) =>
     methods.flatMap((method): Route[] => {
       if (!method.http) return [];
-      const access = method.access === "scoped" ? method.scopes.join(" ") : method.access;
+      const access = accessWords(method);
       return [{ verb: method.http.verb, path: method.http.path, method: `${name}.${method.name}`, access }];
     }),
   );

@@ -44,6 +44,7 @@ export const reservedContextNames: ReadonlySet<string> = new Set([
   "postpone",
   "scheduledAt",
   "once",
+  "resource",
   "then",
   ...Object.getOwnPropertyNames(Object.prototype),
 ]);

@@ -1,6 +1,6 @@
 /** One typed unit: its contract, its implementation, the context of a call, and the call itself, in the process or beyond. */
-export type { Access, AccessCheck } from "./access.ts";
-export { compileAccess, scopesOf } from "./access.ts";
+export type { Access, AccessCheck, AccessRule } from "./access.ts";
+export { compileAccess, isAccess, objectRuleOf, rolesOf, scopesOf } from "./access.ts";
 export type { ScheduleCall, SubscriptionCall } from "./background.ts";
 export type { CallOptions, Client, ClientFactory } from "./client.ts";
 export type { ClientOptions } from "./client-call.ts";
@@ -23,6 +23,20 @@ export { external } from "./external.ts";
 export type { Publish, ResolvedNeed } from "./handler-context.ts";
 export { reservedContextNames } from "./handler-context.ts";
 export type { Idempotent, Keeper, Keyed, KeyPlan } from "./idempotency.ts";
+export type {
+  ConcurrencyLimit,
+  Limit,
+  LimitBy,
+  LimitCost,
+  LimitedRequest,
+  LimitPlan,
+  MethodLimit,
+  MethodLimits,
+  QuotaLimit,
+  SharedCost,
+  SharedLimit,
+} from "./limits.ts";
+export { compileLimits, limitsPerRequestMax } from "./limits.ts";
 export type { Link } from "./link.ts";
 export { createLocalLink } from "./link.ts";
 export type {
@@ -49,8 +63,11 @@ export type {
   TokensNeed,
 } from "./needs.ts";
 export { cache, database, secret, setting, tokens } from "./needs.ts";
+export type { ResourceLoader } from "./object-access.ts";
 export type { CachePlan, Operation, Route } from "./operation.ts";
 export { compileOperations } from "./operation.ts";
+export type { Resource } from "./resource.ts";
+export { resource } from "./resource.ts";
 export type {
   Handler,
   Schedule,

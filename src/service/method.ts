@@ -2,6 +2,8 @@ import type { Duration, ErrorCode, Size } from "../base/index.ts";
 import type { Infer, Schema } from "../schema/index.ts";
 import type { Access } from "./access.ts";
 import type { Idempotent } from "./idempotency.ts";
+import type { MethodLimit } from "./limits.ts";
+import type { Resource } from "./resource.ts";
 
 /**
  * One call of a contract, declared. Three kinds: `method` answers once, `stream` answers with many items, `raw` is plain
@@ -16,18 +18,23 @@ export type HttpRoute = `${HttpVerb} /${string}`;
 /** What a method may answer besides its response: codes (`["not_found"]`), or reasons of its own (`{ CARD_DECLINED: "failed_precondition" }`). */
 export type DeclaredErrors = readonly ErrorCode[] | Readonly<Record<string, ErrorCode>>;
 
-interface Declaration {
+interface Declaration<Q = any, X extends Resource | undefined = any> {
   /** `"GET /products/:id"`. Without it the method can be called by services only. */
   readonly http?: HttpRoute;
   /** One line for documents. */
   readonly summary?: string;
   readonly description?: string;
   /** Who may call. Default `"authenticated"`: a valid token is needed. */
-  readonly access?: Access;
+  readonly access?: Access<Q, X>;
   /** How long a call may take, the caller's own deadline permitting. Default: 10 s at the gateway, 5 s between services; 10 min for a stream. */
   readonly deadline?: Duration;
   /** Largest request body over HTTP. Default 1 MiB. */
   readonly bodyLimit?: Size;
+  /**
+   * How often it may be called over HTTP, and by whom: `[{ quota: 100, window: "1m", by: "principal" }]`. Beside what the
+   * app's `gateway.limits` say for all; `false` for none of those either.
+   */
+  readonly limits?: readonly MethodLimit[] | false;
 }
 
 export interface MethodOptions<Q extends Schema, R extends Schema, E extends DeclaredErrors> extends Declaration {
@@ -79,7 +86,7 @@ export interface StreamOptions<Q extends Schema, I extends Schema, E extends Dec
   readonly errors?: E;
 }
 
-export interface RawOptions extends Declaration {
+export interface RawOptions<X extends Resource | undefined = any> extends Declaration<RawRequest, X> {
   readonly http: HttpRoute;
   /** Calling twice is as good as once, so a lost answer may be retried. Default false, whatever the route. */
   readonly idempotent?: boolean;
@@ -90,6 +97,7 @@ export interface UnaryMethod<
   R extends Schema | undefined = Schema | undefined,
   E extends DeclaredErrors = DeclaredErrors,
   K extends Idempotent | undefined = any,
+  X extends Resource | undefined = any,
 > {
   readonly kind: "unary";
   readonly options: Omit<MethodOptions<Schema, Schema, E>, "request" | "response"> & {
@@ -97,25 +105,33 @@ export interface UnaryMethod<
     readonly response?: Schema;
   };
   /** For the types only: never present at run time. */
-  readonly types?: { readonly request: Q; readonly response: R; readonly errors: E; readonly idempotent: K };
+  readonly types?: {
+    readonly request: Q;
+    readonly response: R;
+    readonly errors: E;
+    readonly idempotent: K;
+    readonly resource: X;
+  };
 }
 
 export interface StreamMethod<
   Q extends Schema | undefined = Schema | undefined,
   I extends Schema = Schema,
   E extends DeclaredErrors = DeclaredErrors,
+  X extends Resource | undefined = any,
 > {
   readonly kind: "stream";
   readonly options: Omit<StreamOptions<Schema, Schema, E>, "request" | "item"> & {
     readonly request?: Schema;
     readonly item: Schema;
   };
-  readonly types?: { readonly request: Q; readonly item: I; readonly errors: E };
+  readonly types?: { readonly request: Q; readonly item: I; readonly errors: E; readonly resource: X };
 }
 
-export interface RawMethod {
+export interface RawMethod<X extends Resource | undefined = any> {
   readonly kind: "raw";
   readonly options: RawOptions;
+  readonly types?: { readonly resource: X };
 }
 
 export type AnyMethod = UnaryMethod | StreamMethod | RawMethod;
@@ -145,19 +161,22 @@ export function method<
   R extends Schema | undefined = undefined,
   const E extends DeclaredErrors = readonly [],
   const K extends Idempotent | undefined = undefined,
+  X extends Resource | undefined = undefined,
 >(
-  options: Omit<MethodOptions<Schema, Schema, E>, "request" | "response" | "cache" | "idempotent"> & {
+  options: Omit<MethodOptions<Schema, Schema, E>, "request" | "response" | "cache" | "idempotent" | "access"> & {
     readonly request?: Q;
     readonly response?: R;
     readonly cache?: ResponseCaching<RequestOf<NoInfer<Q>>>;
     readonly idempotent?: K;
+    readonly access?: Access<RequestOf<NoInfer<Q>>, X>;
   },
-): UnaryMethod<NoInfer<Q>, NoInfer<R>, NoInfer<E>, NoInfer<K>> {
+): UnaryMethod<NoInfer<Q>, NoInfer<R>, NoInfer<E>, NoInfer<K>, NoInfer<X>> {
   return { kind: "unary", options: options as UnaryMethod["options"] } as UnaryMethod<
     NoInfer<Q>,
     NoInfer<R>,
     NoInfer<E>,
-    NoInfer<K>
+    NoInfer<K>,
+    NoInfer<X>
   >;
 }
 
@@ -166,17 +185,22 @@ export function stream<
   I extends Schema,
   Q extends Schema | undefined = undefined,
   const E extends DeclaredErrors = readonly [],
+  X extends Resource | undefined = undefined,
 >(
-  options: Omit<StreamOptions<Schema, I, E>, "request"> & { readonly request?: Q },
-): StreamMethod<NoInfer<Q>, NoInfer<I>, NoInfer<E>> {
+  options: Omit<StreamOptions<Schema, I, E>, "request" | "access"> & {
+    readonly request?: Q;
+    readonly access?: Access<RequestOf<NoInfer<Q>>, X>;
+  },
+): StreamMethod<NoInfer<Q>, NoInfer<I>, NoInfer<E>, NoInfer<X>> {
   return { kind: "stream", options: options as unknown as StreamMethod["options"] } as StreamMethod<
     NoInfer<Q>,
     NoInfer<I>,
-    NoInfer<E>
+    NoInfer<E>,
+    NoInfer<X>
   >;
 }
 
 /** A plain HTTP endpoint, for what no schema describes. It keeps access, deadline, limits and trace. */
-export function raw(options: RawOptions): RawMethod {
+export function raw<X extends Resource | undefined = undefined>(options: RawOptions<X>): RawMethod<NoInfer<X>> {
   return { kind: "raw", options };
 }

@@ -6,6 +6,8 @@ import { isAccess } from "./access.ts";
 import type { AnyContract } from "./contract.ts";
 import type { KeyPlan } from "./idempotency.ts";
 import { compileKeyPlan, keyErrors, requiredKeyErrors } from "./idempotency.ts";
+import type { MethodLimits } from "./limits.ts";
+import { compileMethodLimits } from "./limits.ts";
 import type { AnyMethod, DeclaredErrors, HttpVerb } from "./method.ts";
 
 /** A method, compiled: everything that could be decided before the first request. */
@@ -32,6 +34,8 @@ export interface Operation {
   /** Declared errors: reason to code. */
   readonly errors: ReadonlyMap<string, string>;
   readonly bodyLimitBytes: number;
+  /** How often it may be called over HTTP; `false`: without any limit. */
+  readonly limits: MethodLimits | false | undefined;
   /** HTTP status of success. */
   readonly status: number;
   readonly cache: CachePlan | undefined;
@@ -111,7 +115,7 @@ function compileOperation(
   if (route && request && kind !== "raw") checkParameters(id, route, request, problems);
   if (options.access !== undefined && !isAccess(options.access)) {
     problems.push(
-      `${id}: access: ${JSON.stringify(options.access)} is no access rule; write "public", "authenticated", { scope: "orders:read" } or { scope: ["orders:read", "orders:write"] }.`,
+      `${id}: access: ${JSON.stringify(options.access)} is no access rule; write "public", "authenticated", or a rule of "scope", "role", "can" and, with "can", "resource", such as { scope: "orders:read" }.`,
     );
   }
   const keys = compileKeyPlan(definition, id, route, problems);
@@ -134,6 +138,7 @@ function compileOperation(
     keys,
     errors,
     bodyLimitBytes: bodyLimitBytes ?? bodyLimitDefault,
+    limits: compileMethodLimits(id, options, problems),
     status:
       (definition.kind === "unary" ? definition.options.status : undefined) ??
       (kind === "unary" && !response ? 204 : 200),

@@ -1,7 +1,7 @@
 /** What must not compile. Checked by the type checker alone; never run. */
 import { t } from "../schema/index.ts";
 import type { Client } from "./index.ts";
-import { contract, database, event, method, service, setting, stream } from "./index.ts";
+import { contract, database, event, method, resource, service, setting, stream } from "./index.ts";
 
 const pricing = contract("pricing", {
   methods: {
@@ -159,3 +159,50 @@ const left: Promise<{ left: number }> = client.reserve({ sku: "a" }, { deadline:
 void left;
 // @ts-expect-error no such method
 void client.release;
+
+// Rules about objects: `can` and the handler see what the service finds.
+const bid = resource<{ owner: string }>()("bid");
+const bids = contract("bids", {
+  methods: {
+    show: method({
+      request: t.Object({ id: t.String() }),
+      access: {
+        scope: "bids:read",
+        resource: bid,
+        can: (who, { id }, { owner }) => id !== "" && owner === who.subject,
+      },
+    }),
+    place: method({
+      request: t.Object({ cents: t.Integer() }),
+      access: { can: (who, { cents }, nothing) => cents > 0 && who.subject !== "" && nothing === undefined },
+    }),
+    watch: stream({
+      request: t.Object({ id: t.String() }),
+      item: t.Object({ n: t.Integer() }),
+      access: { resource: bid, can: (who, _, { owner }) => owner === who.subject },
+    }),
+    // @ts-expect-error: what is found has no such field.
+    wrong: method({
+      request: t.Object({ id: t.String() }),
+      access: { resource: bid, can: (_who, _request, found) => found.nobody === 1 },
+    }),
+  },
+});
+
+service(bids, {
+  needs: { db: database() },
+  resources: { bid: ({ id }, { db }) => (id === "" ? undefined : { owner: db.schema }) },
+  methods: {
+    async show(_, { resource }) {
+      resource.owner.toUpperCase();
+    },
+    // @ts-expect-error: a method without a resource has none in its context.
+    async place(_, { resource }) {
+      void resource;
+    },
+    async *watch(_, { resource }) {
+      yield { n: resource.owner.length };
+    },
+    async wrong() {},
+  },
+});

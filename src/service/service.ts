@@ -6,6 +6,8 @@ import type { EventDefinition, Payload } from "./event.ts";
 import type { OnceOf } from "./idempotency.ts";
 import type { RawMethod, RawRequest, RawResponse, RequestOf, StreamMethod, UnaryMethod } from "./method.ts";
 import type { Need, Needs } from "./needs.ts";
+import type { ResourceLoader } from "./object-access.ts";
+import type { Resource, ResourceValue } from "./resource.ts";
 
 /**
  * The implementation of a contract, and everything it may touch.
@@ -16,13 +18,43 @@ import type { Need, Needs } from "./needs.ts";
 type ResponseOf<R> = R extends Schema ? InferInput<R> : void;
 
 export type Handler<M, C extends AnyContract, N> =
-  M extends UnaryMethod<infer Q, infer R, infer E, infer K>
-    ? (request: RequestOf<Q>, context: MethodContext<C, N, E> & OnceOf<N, K>) => Promise<ResponseOf<R>>
-    : M extends StreamMethod<infer Q, infer I, infer E>
-      ? (request: RequestOf<Q>, context: MethodContext<C, N, E>) => AsyncIterable<InferInput<I>>
-      : M extends RawMethod
-        ? (request: RawRequest, context: RawContext<C, N>) => Promise<RawResponse>
+  M extends UnaryMethod<infer Q, infer R, infer E, infer K, infer X>
+    ? (request: RequestOf<Q>, context: MethodContext<C, N, E> & OnceOf<N, K> & FoundOf<X>) => Promise<ResponseOf<R>>
+    : M extends StreamMethod<infer Q, infer I, infer E, infer X>
+      ? (request: RequestOf<Q>, context: MethodContext<C, N, E> & FoundOf<X>) => AsyncIterable<InferInput<I>>
+      : M extends RawMethod<infer X>
+        ? (request: RawRequest, context: RawContext<C, N> & FoundOf<X>) => Promise<RawResponse>
         : never;
+
+/** `context.resource` of a handler whose access rule names one. */
+type FoundOf<X> = X extends Resource<string, infer V> ? { readonly resource: V } : {};
+
+/** The resources that the methods of a contract name. */
+type ResourceIn<M> =
+  M extends UnaryMethod<any, any, any, any, infer X>
+    ? X
+    : M extends StreamMethod<any, any, any, infer X>
+      ? X
+      : M extends RawMethod<infer X>
+        ? X
+        : never;
+
+/** The requests of the methods that name the resource `Name`. */
+type AskedBy<M, Name> =
+  M extends UnaryMethod<infer Q, any, any, any, Resource<Name & string>>
+    ? RequestOf<Q>
+    : M extends StreamMethod<infer Q, any, any, Resource<Name & string>>
+      ? RequestOf<Q>
+      : M extends RawMethod<Resource<Name & string>>
+        ? RawRequest
+        : never;
+
+export type ResourcesOf<C extends AnyContract, N> = {
+  readonly [X in Extract<ResourceIn<C["methods"][keyof C["methods"]]>, Resource> as X["name"]]: (
+    request: AskedBy<C["methods"][keyof C["methods"]], X["name"]>,
+    context: RawContext<C, N>,
+  ) => Promise<ResourceValue<X> | null | undefined> | ResourceValue<X> | null | undefined;
+};
 
 export interface SubscriptionOptions {
   /** Attempts after the first, and how long to wait before each. Default 1 s, 5 s, 30 s, 2 min, 10 min; then a dead letter. */
@@ -69,6 +101,8 @@ export interface ServiceOptions<
   S extends Readonly<Record<string, EventDefinition>>,
 > {
   readonly needs?: N;
+  /** How what the contract's access rules name is found, by name: `undefined` when there is none. Runs before the handler, with its context. */
+  readonly resources?: ResourcesOf<C, N>;
   readonly methods: { readonly [K in keyof C["methods"]]: Handler<C["methods"][K], C, N> };
   /** By name; the name marks how far the subscription has come, so it stays when the code changes. */
   readonly subscriptions?: { readonly [K in keyof S]: Subscription<S[K], C, N> };
@@ -82,6 +116,7 @@ export interface ServiceDefinition<C extends AnyContract = AnyContract> {
   readonly contract: C;
   readonly needs: Readonly<Record<string, Need>>;
   readonly methods: Readonly<Record<string, (request: any, context: any) => unknown>>;
+  readonly resources: Readonly<Record<string, ResourceLoader>>;
   readonly subscriptions: Readonly<
     Record<
       string,
@@ -104,6 +139,7 @@ export function service<
     contract,
     needs: options.needs ?? {},
     methods: options.methods as ServiceDefinition["methods"],
+    resources: (options.resources ?? {}) as ServiceDefinition["resources"],
     subscriptions: (options.subscriptions ?? {}) as unknown as ServiceDefinition["subscriptions"],
     schedules: options.schedules ?? {},
   };

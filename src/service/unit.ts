@@ -13,6 +13,8 @@ import { keepAnswers } from "./idempotency.ts";
 import type { Measure } from "./measure.ts";
 import { createMeasure, startSpan } from "./measure.ts";
 import type { RawResponse } from "./method.ts";
+import type { ObjectAccess, ResourceLoader } from "./object-access.ts";
+import { compileObjectAccess } from "./object-access.ts";
 import type { Operation } from "./operation.ts";
 import { isFromOther, passOn } from "./passed-on.ts";
 import type { Handle } from "./response-cache.ts";
@@ -51,15 +53,21 @@ export interface UnitOptions extends ContextParts {
   readonly keeper?: Keeper | undefined;
 }
 
+/** The options, and what the definition adds. */
+interface UnitParts extends UnitOptions {
+  readonly resources: Readonly<Record<string, ResourceLoader>>;
+}
+
 export function createUnit(definition: ServiceDefinition, options: UnitOptions): ServiceUnit {
   const calls = new Map<string, Call>();
   const streams = new Map<string, StreamCall>();
   const measure = createMeasure(options);
+  const parts = { ...options, resources: definition.resources };
   for (const operation of options.operations.values()) {
     const handler = definition.methods[operation.name];
     if (!handler) continue;
-    if (operation.kind === "stream") streams.set(operation.name, serveStream(operation, handler, options, measure));
-    else calls.set(operation.name, serveCall(operation, handler, options, measure));
+    if (operation.kind === "stream") streams.set(operation.name, serveStream(operation, handler, parts, measure));
+    else calls.set(operation.name, serveCall(operation, handler, parts, measure));
   }
   return {
     name: definition.contract.name,
@@ -71,9 +79,10 @@ export function createUnit(definition: ServiceDefinition, options: UnitOptions):
 }
 
 type Handler = (request: any, context: any) => unknown;
-function serveCall(operation: Operation, handler: Handler, options: UnitOptions, measure: Measure): Call {
+function serveCall(operation: Operation, handler: Handler, options: UnitParts, measure: Measure): Call {
   const check = compileAccess(operation.access);
-  const contextOf = compileContext(options, operation);
+  const objects = objectAccessOf(operation, options);
+  const contextOf = objects?.contextOf ?? compileContext(options, operation);
   const finishResponse = compileResponse(operation, options.checkResponses);
   const handle = compileHandle(operation, handler, contextOf, options);
   const { tracer, clock } = options;
@@ -84,6 +93,7 @@ function serveCall(operation: Operation, handler: Handler, options: UnitOptions,
     const scope = context as CallScope;
     if (scope.cancelled) throw scope.cancelled;
     check?.(scope.principal);
+    if (objects) await objects.admit(request, scope);
     const startedAt = clock.now();
     const outer = scope.trace;
     const span = startSpan(tracer, id, scope);
@@ -105,6 +115,14 @@ function serveCall(operation: Operation, handler: Handler, options: UnitOptions,
   };
 }
 
+function objectAccessOf(operation: Operation, options: UnitParts): ObjectAccess | undefined {
+  return compileObjectAccess(operation, {
+    resources: options.resources,
+    contextOf: compileContext(options, operation),
+    toFailure: (thrown, scope) => toDeclared(operation, thrown, options, scope),
+  });
+}
+
 /** The handler, and what is kept of its answers. */
 function compileHandle(
   operation: Operation,
@@ -123,9 +141,10 @@ function compileHandle(
   return responses ? cacheResponses(operation, work, responses) : work;
 }
 
-function serveStream(operation: Operation, handler: Handler, options: UnitOptions, measure: Measure): StreamCall {
+function serveStream(operation: Operation, handler: Handler, options: UnitParts, measure: Measure): StreamCall {
   const check = compileAccess(operation.access);
-  const contextOf = compileContext(options, operation);
+  const objects = objectAccessOf(operation, options);
+  const contextOf = objects?.contextOf ?? compileContext(options, operation);
   const finishItem = compileResponse(operation, options.checkResponses);
   const observe = measure(operation.service, operation.name);
 
@@ -133,6 +152,7 @@ function serveStream(operation: Operation, handler: Handler, options: UnitOption
     const scope = context as CallScope;
     if (scope.cancelled) throw scope.cancelled;
     check?.(scope.principal);
+    if (objects) await objects.admit(request, scope);
     const startedAt = options.clock.now();
     const outer = scope.trace;
     const span = startSpan(options.tracer, operation.id, scope);

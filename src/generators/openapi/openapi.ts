@@ -131,7 +131,10 @@ function toResponses(method: ModelMethod): Node {
   note(400, "malformed request");
   if (method.kind !== "raw") note(422, "VALIDATION_FAILED");
   if (method.access !== "public") note(401, "no valid token");
-  if (method.access === "scoped") note(403, `scope ${method.scopes.join(" ")} is missing`);
+  if (method.scopes.length > 0) note(403, `scope ${method.scopes.join(" ")} is missing`);
+  if (method.roles.length > 0) note(403, `role ${method.roles.join(" or ")} is missing`);
+  if (method.object?.resource) note(404, `no ${method.object.resource}, or none that this caller may use`);
+  else if (method.object) note(403, "not for this caller");
   for (const [status, reasons] of [...statuses].sort(([a], [b]) => a - b)) {
     responses[status] = { description: reasons.join(", "), content: problemContent };
   }

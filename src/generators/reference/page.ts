@@ -1,4 +1,5 @@
 import type { Model, ModelMethod, ModelService } from "../../app/index.ts";
+import { accessWords } from "../../app/index.ts";
 import type { JsonSchema } from "../../base/index.ts";
 import { exampleOf } from "./example.ts";
 
@@ -62,7 +63,8 @@ ${raw(errorTable(method))}
 
 function accessText(method: ModelMethod): string {
   if (method.access === "public") return "Open to anyone";
-  return method.access === "scoped" ? `Needs a token with scope ${method.scopes.join(" ")}` : "Needs a token";
+  const words = accessWords(method);
+  return words === "authenticated" ? "Needs a token" : `Needs a token: ${words}`;
 }
 
 function fieldTable(caption: string, schema: JsonSchema | null, params: readonly string[]): string {
