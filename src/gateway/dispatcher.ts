@@ -1,4 +1,6 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage } from "node:http";
+import { ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
 import {
   notServing,
   overloaded,
@@ -14,11 +16,14 @@ import { isUnder } from "./mount.ts";
 import { EmptyTexts } from "./query.ts";
 import type { RouteTable } from "./route-table.ts";
 import { authorityOf, originForm, pathOf } from "./target.ts";
+import type { Tunnel } from "./websocket.ts";
 
 /** Takes requests from the server: finds their endpoints and sets them going. Never throws. */
 export interface Dispatcher {
   /** With `next`, a path that nothing here knows is handed on. */
   dispatch(req: IncomingMessage, res: ServerResponse, expectsContinue: boolean, next: (() => void) | undefined): void;
+  /** Takes a request with `Upgrade`. Only a route that takes WebSockets upgrades; all others answer as without it. */
+  upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void;
   /** Answers with `problem` and closes the connection: nobody knows whether a body follows. */
   refuse(req: IncomingMessage, res: ServerResponse, problem: Error): void;
 }
@@ -29,6 +34,8 @@ export interface DispatcherOptions {
   readonly fallbacks: Fallbacks;
   readonly prefix: string;
 }
+
+type DispatchOne = (...given: [...Parameters<Dispatcher["dispatch"]>, tunnel?: Tunnel]) => void;
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { edge, table, fallbacks, prefix } = options;
@@ -47,7 +54,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     run(new Exchange(edge, endpoint, req, res, new EmptyTexts(), "", clock.now(), expectsContinue));
   };
 
-  const dispatch: Dispatcher["dispatch"] = (req, res, expectsContinue, next) => {
+  const dispatch: DispatchOne = (req, res, expectsContinue, next, tunnel) => {
     const startedAt = clock.now();
     const method = req.method as string;
     let url = req.url as string;
@@ -83,7 +90,18 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     }
     if (!edge.isOpen) return refuse(req, res, expectsContinue, notServing());
     if (prefix !== "") req.url = url;
-    run(new Exchange(edge, endpoint, req, res, params ?? new EmptyTexts(), query, startedAt, expectsContinue));
+    const exchange = new Exchange(
+      edge,
+      endpoint,
+      req,
+      res,
+      params ?? new EmptyTexts(),
+      query,
+      startedAt,
+      expectsContinue,
+    );
+    if (tunnel) exchange.tunnel = tunnel;
+    run(exchange);
   };
 
   return {
@@ -94,11 +112,40 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         refuse(req, res, expectsContinue, thrown as Error);
       }
     },
+    upgrade(req, socket, head) {
+      const res = responseOn(req, socket);
+      if (!res) return;
+      const isWebSocket = req.headers.upgrade?.toLowerCase() === "websocket";
+      try {
+        dispatch(req, res, false, undefined, isWebSocket ? { socket, head } : undefined);
+      } catch (thrown) {
+        refuse(req, res, true, thrown as Error, true);
+      }
+    },
     refuse: (req, res, problem) => refuse(req, res, true, problem, true),
   };
 }
 
 const slash = 0x2f;
+
+/**
+ * An answer on a connection that Node's server has let go of. It is the last one there. Undefined when an earlier request
+ * on it is still being answered: nobody can say then whose bytes are whose.
+ */
+function responseOn(req: IncomingMessage, socket: Duplex): ServerResponse | undefined {
+  socket.on("error", () => {});
+  const res = new ServerResponse(req);
+  try {
+    res.assignSocket(req.socket);
+  } catch {
+    socket.destroy();
+    return undefined;
+  }
+  res.shouldKeepAlive = false;
+  socket.on("drain", () => res.emit("drain"));
+  res.once("finish", () => socket.end());
+  return res;
+}
 
 function run(exchange: Exchange): void {
   try {

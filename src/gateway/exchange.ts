@@ -4,6 +4,7 @@ import { anonymous, toPlinthError } from "../base/index.ts";
 import type { Challenge } from "../identity/index.ts";
 import type { AccessEntry, AccessLog, Logger, Span, Tracer } from "../telemetry/index.ts";
 import { HttpError, httpPhrase, httpStatusOf, retryAfterOf, stringifyProblem, toProblem } from "../wire/index.ts";
+import type { ClientFacts, ClientOf } from "./client-address.ts";
 import type { Connection, Connections, Guest } from "./connection.ts";
 import type { Cors } from "./cors.ts";
 import { clientGone } from "./errors.ts";
@@ -16,6 +17,7 @@ import type { Texts } from "./query.ts";
 import { RequestScope } from "./request-scope.ts";
 import { spanAttributes } from "./span-attributes.ts";
 import { pathOf } from "./target.ts";
+import type { Tunnel } from "./websocket.ts";
 
 /** What all requests of one gateway share. */
 export interface Edge {
@@ -28,6 +30,10 @@ export interface Edge {
   /** What a refused client is told of how to come in. */
   readonly challenge: Challenge;
   readonly cors: Cors | undefined;
+  /** Where a request comes from, as far as that is known for certain. */
+  readonly clientOf: ClientOf;
+  /** Hears of each answer with 401. */
+  readonly onUnauthenticated: ((exchange: Exchange) => void) | undefined;
   /** The head of every error. */
   readonly refusalHead: HeadTemplate;
   readonly connections: Connections;
@@ -95,14 +101,21 @@ export class Exchange implements Guest, AccessEntry {
   requestBytes = 0;
   responseBytes = 0;
   reason: string | undefined = undefined;
+  /** The outside target that answered, and how many tries it took. */
+  target: string | undefined = undefined;
+  attempts = 1;
+  /** The connection of a client that asks for a WebSocket. */
+  tunnel: Tunnel | undefined = undefined;
   /** Tells a failure in another way than a problem answer; false when it did not. For answers that have begun. */
   onFailure: ((failure: PlinthError) => boolean) | undefined = undefined;
   /** Ends an answer that would go on for ever, when the process drains. */
   onDrain: ((delayMs: number) => void) | undefined = undefined;
   previousGuest: Guest | undefined = undefined;
   nextGuest: Guest | undefined = undefined;
+  #client: ClientFacts | undefined = undefined;
   #phase = open;
   #isStreaming = false;
+  #isHandedOver = false;
   #headers: string[] | undefined = undefined;
   #onEnd: ((exchange: Exchange) => void) | undefined = undefined;
   /** What followed on the connection is no HTTP: there is no body left to wait for. */
@@ -219,7 +232,7 @@ export class Exchange implements Guest, AccessEntry {
 
   /** Answers with a problem, whatever was thrown. Our own bugs are logged here, once. */
   fail(thrown: unknown): void {
-    if (this.#phase === over) return;
+    if (this.#phase === over || this.#isHandedOver) return;
     const failure = toPlinthError(thrown);
     if (failure !== thrown) {
       this.edge.log.error(
@@ -249,6 +262,7 @@ export class Exchange implements Guest, AccessEntry {
   }
 
   #refuse(status: number, failure: PlinthError): void {
+    if (status === 401) this.edge.onUnauthenticated?.(this);
     const text = stringifyProblem(toProblem(failure, { traceId: this.span?.traceId }));
     this.res.statusMessage = httpPhrase(status);
     const head = this.edge.refusalHead.slice();
@@ -302,13 +316,20 @@ export class Exchange implements Guest, AccessEntry {
     this.edge.streams++;
   }
 
+  /** From here on somebody else answers on the connection, and calls `finish` when that has ended. */
+  handOver(): void {
+    this.#isHandedOver = true;
+    this.res.detachSocket(this.req.socket);
+    this.becomeStream();
+  }
+
   /** Ends the connection when the client takes nothing for `stalledClient` (see `server.ts`). Costs timers: not for small answers. */
   watchClient(): void {
     this.req.socket.setTimeout(this.edge.limits.stalledClientMs);
   }
 
   onGone(): void {
-    if (this.#phase === over) return;
+    if (this.#phase === over || this.#isHandedOver) return;
     const reason = clientGone();
     this.reason = reason.reason;
     this.scope?.cancel(reason);
@@ -349,8 +370,14 @@ export class Exchange implements Guest, AccessEntry {
     return pathOf(this.req.url as string);
   }
 
+  /** Found out when first asked for. */
+  get client(): ClientFacts {
+    this.#client ??= this.edge.clientOf(this.req);
+    return this.#client;
+  }
+
   get remote(): string {
-    return this.req.socket?.remoteAddress ?? "";
+    return this.client.address;
   }
 
   get userAgent(): string | undefined {

@@ -1,4 +1,8 @@
-import type { Principal, Trace } from "../base/index.ts";
+import type { TLSSocket } from "node:tls";
+import type { Principal } from "../base/index.ts";
+import type { ForwardClient } from "../upstream/index.ts";
+import type { Exchange } from "./exchange.ts";
+import { hostName } from "./route-table.ts";
 import type { HeaderPairs } from "./transform.ts";
 
 /**
@@ -46,23 +50,8 @@ const neverInwards: ReadonlySet<string> = new Set([
   "true-client-ip",
 ]);
 
-export interface InwardFacts {
-  readonly rawHeaders: readonly string[];
-  /** The client's own `Authorization`, where the outside system verifies it. */
-  readonly passesAuthorization: boolean;
-  readonly principal: Principal;
-  readonly trace: Trace | undefined;
-  readonly requestId: string;
-  /** The client's address. */
-  readonly remote: string;
-  readonly protocol: "http" | "https";
-  /** The host that was asked for, where the gateway knows its hosts; a made-up one is not passed on. */
-  readonly host: string | undefined;
-}
-
-/** The end-to-end headers of a request, and what the gateway vouches for. */
-export function inwardHeaders(facts: InwardFacts): HeaderPairs {
-  const { rawHeaders } = facts;
+/** The end-to-end headers of a request, without what only the gateway may say. */
+export function inwardHeaders(rawHeaders: readonly string[], passesAuthorization: boolean): HeaderPairs {
   const listed = namesInConnection(rawHeaders);
   const pairs: string[] = [];
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -71,30 +60,30 @@ export function inwardHeaders(facts: InwardFacts): HeaderPairs {
     // A server that hands headers to programs as variables cannot tell "-" from "_".
     const plain = name.includes("_") ? name.replaceAll("_", "-") : name;
     if (neverInwards.has(plain) || plain.startsWith("x-plinth-") || plain.startsWith("x-forwarded-")) continue;
-    if (name === "authorization" && !facts.passesAuthorization) continue;
+    if (plain === "authorization" && !(passesAuthorization && name === plain)) continue;
     pairs.push(name, rawHeaders[i + 1] as string);
   }
   return pairs;
 }
 
-/** What the gateway says of a request. Added last. */
-export function vouchedHeaders(facts: InwardFacts): HeaderPairs {
-  const { principal, trace } = facts;
-  const pairs = ["x-request-id", facts.requestId, "x-forwarded-for", facts.remote, "x-forwarded-proto", facts.protocol];
-  if (facts.host !== undefined) pairs.push("x-forwarded-host", facts.host);
-  if (trace) {
-    pairs.push("traceparent", trace.traceparent());
-    if (trace.tracestate !== undefined) pairs.push("tracestate", trace.tracestate);
-  }
-  if (principal.kind !== "anonymous") {
-    pairs.push("x-plinth-kind", principal.kind, "x-plinth-subject", encodeURIComponent(principal.subject));
-    if (principal.scopes.length > 0) pairs.push("x-plinth-scopes", principal.scopes.map(encodeScope).join(" "));
-    for (const [claim, header] of claimHeaders) {
-      const value = principal.claims[claim];
-      if (typeof value === "string") pairs.push(header, encodeURIComponent(value));
-    }
+/** Who calls, as the gateway verified it. Text is percent-encoded, so that any subject fits into a header. Added last. */
+export function principalHeaders(principal: Principal): HeaderPairs {
+  if (principal.kind === "anonymous") return [];
+  const pairs = ["x-plinth-kind", principal.kind, "x-plinth-subject", encodeURIComponent(principal.subject)];
+  if (principal.scopes.length > 0) pairs.push("x-plinth-scopes", principal.scopes.map(encodeScope).join(" "));
+  for (const [claim, header] of claimHeaders) {
+    const value = principal.claims[claim];
+    if (typeof value === "string") pairs.push(header, encodeURIComponent(value));
   }
   return pairs;
+}
+
+/** Whence a request came, as the gateway knows it. Throws 400 for a `Host` that is none. */
+export function forwardClientOf({ req, remote }: Exchange): ForwardClient {
+  const { host } = req.headers;
+  if (host !== undefined) hostName(host);
+  const isSecure = (req.socket as TLSSocket).encrypted === true;
+  return { addresses: [remote], proto: isSecure ? "https" : "http", host: host ?? "" };
 }
 
 const claimHeaders = [

@@ -38,6 +38,8 @@ export interface GatewayServerOptions {
   readonly host: string;
   readonly port: number;
   readonly random: Random;
+  /** Whether a route takes WebSockets. Without one Node itself leaves `Upgrade` aside. */
+  readonly takesUpgrades: boolean;
 }
 
 export function createGatewayServer(options: GatewayServerOptions): GatewayServer {
@@ -123,7 +125,7 @@ const streamJitterMs = 5000;
 /** Node 24 and later: no stream machinery for a request without a body. Unknown to the types of Node 20, ignored by it. */
 const laterOptions: object = { optimizeEmptyRequests: true };
 
-function listenOn({ edge, dispatcher }: GatewayServerOptions, sockets: Set<Socket>): Server {
+function listenOn({ edge, dispatcher, takesUpgrades }: GatewayServerOptions, sockets: Set<Socket>): Server {
   const { limits } = edge;
   const server = createServer(
     {
@@ -145,6 +147,7 @@ function listenOn({ edge, dispatcher }: GatewayServerOptions, sockets: Set<Socke
   server.on("checkContinue", (req, res) => dispatcher.dispatch(req, res, true, undefined));
   server.on("checkExpectation", (req, res) => dispatcher.refuse(req, res, expectationFailed()));
   server.on("clientError", (thrown: Error, socket) => answerBrokenConnection(edge, thrown, socket as Socket));
+  if (takesUpgrades) server.on("upgrade", (req, socket, head) => dispatcher.upgrade(req, socket, head));
   server.on("connect", (_req, socket) => answerRaw(edge, methodNotImplemented(), socket as Socket));
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);

@@ -1,0 +1,44 @@
+import type { PlinthError } from "../base/index.ts";
+import { clientGone } from "./errors.ts";
+import type { Exchange } from "./exchange.ts";
+
+/**
+ * Until when an outside system has to begin its answer, and who hears that nobody wants it any more: the client left, the
+ * process ends, the body was refused. The deadline counts until the answer's head; after it an answer takes its time.
+ */
+export class ForwardScope {
+  readonly deadline: number;
+  readonly #listeners = new Set<(reason: PlinthError) => void>();
+  #reason: PlinthError | undefined = undefined;
+
+  constructor(exchange: Exchange, deadlineMs: number) {
+    const scope = exchange.begin(deadlineMs);
+    this.deadline = scope.deadline;
+    let isComplete = false;
+    scope.onCancel((reason) => {
+      if (exchange.res.headersSent && reason.code === "deadline_exceeded") return;
+      this.#cancel(reason);
+    });
+    exchange.onFailure = (failure) => exchange.res.headersSent && failure.code === "deadline_exceeded";
+    exchange.res.once("finish", () => {
+      isComplete = true;
+    });
+    exchange.atEnd(({ res }) => {
+      if (!isComplete && !res.writableEnded) this.#cancel(clientGone());
+    });
+  }
+
+  /** Runs `listener` when nobody wants the answer any more, at once if that is so already. The returned function takes it back. */
+  onCancel(listener: (reason: PlinthError) => void): () => void {
+    if (this.#reason) listener(this.#reason);
+    else this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  #cancel(reason: PlinthError): void {
+    if (this.#reason) return;
+    this.#reason = reason;
+    for (const listener of [...this.#listeners]) listener(reason);
+    this.#listeners.clear();
+  }
+}

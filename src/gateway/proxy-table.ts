@@ -1,0 +1,160 @@
+import type { Clock, Random } from "../base/index.ts";
+import type { Logger, Metrics } from "../telemetry/index.ts";
+import type { Upstream } from "../upstream/index.ts";
+import { wrongGateway } from "./errors.ts";
+import type { Endpoint, Exchange } from "./exchange.ts";
+import { isRequestId } from "./head.ts";
+import type { Mirror } from "./mirror.ts";
+import { checkMirroring, createMirror } from "./mirror.ts";
+import { compileProxy } from "./proxy.ts";
+import { compileRedirect } from "./proxy-redirect.ts";
+import type { OutsideRoute, ResolvedRoute } from "./proxy-route.ts";
+import { resolveRoute } from "./proxy-route.ts";
+import type { RouteTable } from "./route-table.ts";
+import type { RouteVerb } from "./router.ts";
+import type { EdgeMetrics } from "./signals.ts";
+import type { Split, SplitOptions } from "./split.ts";
+import { checkSplit, createSplit } from "./split.ts";
+import type { Step } from "./step.ts";
+
+/** What stands in front of outside systems, as the app declares it. */
+export interface OutsideOptions {
+  /** By name, made and started by whoever made the gateway. */
+  readonly upstreams?: ReadonlyMap<string, Upstream>;
+  readonly splits?: Readonly<Record<string, SplitOptions>>;
+  readonly routes?: readonly OutsideRoute[];
+}
+
+/** What may change while the process runs, by name. */
+export interface Outside {
+  readonly routes: readonly ResolvedRoute[];
+  readonly splits: ReadonlyMap<string, Split>;
+  /** By name of their route. */
+  readonly mirrors: ReadonlyMap<string, Mirror>;
+}
+
+export interface OutsideParts {
+  readonly table: RouteTable;
+  readonly metrics: EdgeMetrics;
+  readonly allMetrics: Metrics | undefined;
+  readonly deadlineMs: number;
+  readonly vary: string | undefined;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly newId: () => string;
+  /** Whatever a request passes before anything of it leaves. */
+  admissionOf(route: ResolvedRoute): Step;
+}
+
+/** Adds the routes to the table. Throws StartError: ROUTE_INVALID with every problem, ROUTE_COLLISION, HEADER_INVALID. */
+export function addOutside(options: OutsideOptions, parts: OutsideParts): Outside {
+  const upstreams = options.upstreams ?? new Map<string, Upstream>();
+  const problems: string[] = [];
+  const splits = new Map<string, Split>();
+  for (const [name, split] of Object.entries(options.splits ?? {})) {
+    checkSplitOptions(name, split, [...upstreams.keys()], problems);
+    if (problems.length === 0) splits.set(name, createSplit(name, split, parts.random));
+  }
+  const routes = (options.routes ?? []).map((route) => resolveRoute(route, parts.deadlineMs, problems));
+  checkReferences(routes, upstreams, options.splits ?? {}, problems);
+  if (problems.length > 0) throw wrongGateway("ROUTE_INVALID", problems);
+  const mirrors = new Map<string, Mirror>();
+  for (const route of routes) {
+    if (!route.route.redirect)
+      mirrors.set(
+        route.name,
+        createMirror(route.route.mirror, { ...parts, metrics: parts.allMetrics, route: route.name, upstreams }),
+      );
+    addRoute(route, serveOf(route, { upstreams, splits, mirror: mirrors.get(route.name) }, parts), parts);
+  }
+  return { routes, splits, mirrors };
+}
+
+interface Targets {
+  readonly upstreams: ReadonlyMap<string, Upstream>;
+  readonly splits: ReadonlyMap<string, Split>;
+  readonly mirror: Mirror | undefined;
+}
+
+function serveOf(resolved: ResolvedRoute, targets: Targets, parts: OutsideParts): Endpoint["serve"] {
+  const { route } = resolved;
+  const admit = withRequestId(parts.admissionOf(resolved), parts.newId);
+  if (route.redirect) return compileRedirect(resolved, route.redirect, admit, parts.vary);
+  const { mirror } = targets;
+  return compileProxy({ route: resolved, upstreamOf: chooserOf(resolved, targets), mirror, vary: parts.vary }, admit);
+}
+
+function chooserOf({ route }: ResolvedRoute, { upstreams, splits }: Targets): (exchange: Exchange) => Upstream {
+  if (route.upstream !== undefined) {
+    const only = upstreams.get(route.upstream) as Upstream;
+    return () => only;
+  }
+  const split = splits.get(route.split ?? "") as Split;
+  const variants = split.variants.map((name) => upstreams.get(name) as Upstream);
+  return (exchange) => variants[split.choose(exchange)] as Upstream;
+}
+
+/** A request without a usable id gets one; the answer, the log and the outside system name it. */
+function withRequestId(admit: Step, newId: () => string): Step {
+  return (exchange, next) => {
+    const { headers } = exchange;
+    const given = headers["x-request-id"];
+    if (given === undefined || !isRequestId(given)) headers["x-request-id"] = exchange.span?.traceId ?? newId();
+    admit(exchange, next);
+  };
+}
+
+function addRoute({ name, route, methods, fixed }: ResolvedRoute, serve: Endpoint["serve"], parts: OutsideParts): void {
+  const router = parts.table.at(route.host);
+  const endpointOf = (method: RouteVerb): Endpoint => ({
+    route: route.path,
+    spanName: `${method} ${route.path}`,
+    observe: parts.metrics.observe(method, route.path),
+    serve,
+  });
+  for (const method of methods) {
+    const endpoint = endpointOf(method);
+    router.add(method, route.path, endpoint, `the route ${name}`);
+    // "/legacy" belongs to "/legacy/*", unless something else is there.
+    if (fixed !== route.path && fixed !== "") router.addSpare(method, fixed, endpoint);
+  }
+}
+
+function checkSplitOptions(name: string, split: SplitOptions, upstreams: readonly string[], problems: string[]): void {
+  const where = `gateway: splits.${name}`;
+  if (!Array.isArray(split.between) || split.between.length < 2)
+    problems.push(`${where}.between: name two or more upstreams.`);
+  else {
+    for (const variant of split.between as readonly string[]) {
+      if (!upstreams.includes(variant))
+        problems.push(`${where}.between: there is no upstream "${variant}"; there are ${upstreams.join(", ")}.`);
+    }
+    checkSplit(where, split.between, split, problems);
+  }
+}
+
+function checkReferences(
+  routes: readonly ResolvedRoute[],
+  upstreams: ReadonlyMap<string, Upstream>,
+  splits: Readonly<Record<string, SplitOptions>>,
+  problems: string[],
+): void {
+  const names = new Set<string>();
+  for (const { name, route } of routes) {
+    const where = `gateway: routes: ${name}`;
+    if (names.has(name)) problems.push(`${where}: two routes have this name; give one of them another.`);
+    names.add(name);
+    if (route.upstream !== undefined && !upstreams.has(route.upstream)) {
+      problems.push(
+        `${where}: upstream: there is no "${route.upstream}"; there are ${[...upstreams.keys()].join(", ") || "none"}.`,
+      );
+    }
+    if (route.split !== undefined && !Object.hasOwn(splits, route.split)) {
+      problems.push(
+        `${where}: split: there is no "${route.split}"; there are ${Object.keys(splits).join(", ") || "none"}.`,
+      );
+    }
+    if (route.mirror) checkMirroring(`${where}: mirror`, route.mirror, [...upstreams.keys()], problems);
+  }
+}
