@@ -1,7 +1,8 @@
 import { StartError } from "../base/index.ts";
-import type { CorsOptions, Mount } from "../gateway/index.ts";
+import type { CorsOptions, Mount, TrustedProxiesOptions } from "../gateway/index.ts";
 import type { IdentityOptions } from "../identity/index.ts";
 import type { ExternalService, ServiceDefinition } from "../service/index.ts";
+import type { LimitOptions } from "./limits.ts";
 
 /**
  * The whole: which services there are, how the outside reaches them, and how they are grouped into processes.
@@ -24,9 +25,11 @@ export interface AppOptions<Services extends readonly AppService[]> {
   readonly placement?: Readonly<Record<string, readonly (NameOf<Services[number]> | "gateway")[]>>;
 }
 
-export interface GatewayOptions {
+export interface GatewayOptions extends LimitOptions {
   /** Whose tokens are taken, beside those that the app signs itself. */
   readonly identity?: IdentityOptions;
+  /** Proxies that are believed when they say where a request comes from. Default: none. PLINTH_TRUSTED_PROXIES overrides it. */
+  readonly trustedProxies?: TrustedProxiesOptions;
   readonly cors?: CorsOptions;
   /** Existing Express, Fastify or plain node:http handlers, served under a path of this app. */
   readonly mounts?: readonly Mount[];

@@ -34,6 +34,8 @@ import type { Eventing } from "./eventing.ts";
 import { createEventing } from "./eventing.ts";
 import { createKeeper, keySweepComponent } from "./idempotency.ts";
 import { createProcessIdentity, ownKeysFor, ownNameOf } from "./identity.ts";
+import type { ProcessLimits } from "./limits.ts";
+import { createProcessLimits, trustedProxiesOf } from "./limits.ts";
 import { measureProcess } from "./measures.ts";
 import { createNeeds, requireSecrets, resolveHeaders } from "./needs.ts";
 import type { Peers } from "./peers.ts";
@@ -105,11 +107,12 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
   const events = createEvents(process);
   const peers = createProcessPeers(process);
   const wiring = createWiring(process, events?.eventing, peers);
-  const gateway = members.has("gateway") ? createEdge(process, wiring) : undefined;
+  const { metrics, log } = signals;
+  const limits = members.has("gateway") ? await createProcessLimits({ ...process, metrics, log }) : undefined;
+  const gateway = members.has("gateway") ? createEdge(process, wiring, limits) : undefined;
   // A group of its own is called by the others; a process that holds everything is called by nobody.
   const rpc = group !== undefined && services.length > 0 ? createRpc(process, wiring) : undefined;
   const schedulers = createProcessSchedulers(process, wiring);
-  const { metrics } = signals;
   measureProcess(metrics, { stores, peers, rpc, schedulers });
   const ports: Ports = {};
   const kept = stores.database ? databaseComponents(process, events?.broker) : [];
@@ -119,6 +122,7 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
     ...storeComponents(stores),
     ...kept,
     peersComponent(peers),
+    ...(limits ? [limits.component] : []),
     ...(events
       ? eventComponents({ definition, services: services.filter(hasEvents), ...events, wiring, stores, metrics, after })
       : []),
@@ -283,7 +287,7 @@ function createWiring(parts: ProcessParts, eventing: Eventing | undefined, peers
   });
 }
 
-function createEdge(parts: ProcessParts, wiring: Wiring): Gateway {
+function createEdge(parts: ProcessParts, wiring: Wiring, limits: ProcessLimits | undefined): Gateway {
   const { definition, settings, signals, keys, clock, random } = parts;
   const { cors, mounts } = definition.gateway;
   const authenticator = createProcessIdentity({ definition, settings, keys, clock, log: signals.log });
@@ -301,6 +305,8 @@ function createEdge(parts: ProcessParts, wiring: Wiring): Gateway {
     realm: definition.name,
     pages: parts.pages,
     ...(authenticator && { authenticator }),
+    ...(limits && { quotas: limits.quotas }),
+    ...trustedProxiesOf(definition, settings),
     ...(cors && { cors }),
     ...(mounts && { mounts }),
   });

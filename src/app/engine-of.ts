@@ -34,6 +34,19 @@ export async function portOf<P extends keyof Engine["ports"]>(
   return { open, url };
 }
 
+/** The same, or undefined where the engine of the address does not serve this port. */
+export async function portIfServed<P extends keyof Engine["ports"]>(
+  text: string,
+  port: P,
+): Promise<{ readonly open: NonNullable<Engine["ports"][P]>; readonly url: URL } | undefined> {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const name = url && engineOfScheme[url.protocol.slice(0, -1)];
+  if (!name) return undefined;
+  const engine: Engine = (await engines[name]()).default;
+  const open = engine.ports[port];
+  return open && { open, url };
+}
+
 /** What an address of this port may begin with. */
 async function schemesOf(port: keyof Engine["ports"]): Promise<string> {
   const all: Engine[] = await Promise.all(Object.values(engines).map(async (load) => (await load()).default));

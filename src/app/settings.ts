@@ -108,6 +108,24 @@ const spec = {
     variable: "CACHE_URL",
     setting: optional(url({ description: "the cache; unset, in the memory of each process" })),
   },
+  limitsUrl: {
+    variable: "LIMITS_URL",
+    setting: optional(
+      url({
+        description:
+          "what counts limits for all processes together; unset, the server of CACHE_URL where it can, else each process",
+      }),
+    ),
+  },
+  trustedProxies: {
+    variable: "PLINTH_TRUSTED_PROXIES",
+    setting: optional(
+      list(text({ description: "an address or network" }), {
+        description: "proxies that are believed when they say where a request comes from; or how many there are",
+        example: "10.0.0.0/8,fd00::/8",
+      }),
+    ),
+  },
   cacheNearBytes: {
     variable: "PLINTH_CACHE_NEAR",
     setting: size({

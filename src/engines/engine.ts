@@ -2,6 +2,7 @@ import type { Clock, Random } from "../base/index.ts";
 import type { CacheDriver } from "../cache/index.ts";
 import type { DatabaseDriver } from "../database/index.ts";
 import type { Broker } from "../events/index.ts";
+import type { LimitDriver } from "../limits/index.ts";
 
 /**
  * What `engines/<product>/index.ts` exports by default: an outside product, and a driver for each port it serves.
@@ -20,6 +21,7 @@ export interface Engine {
   readonly ports: {
     readonly database?: (url: URL, options?: EngineOptions) => DatabaseDriver;
     readonly cache?: (url: URL, options?: EngineOptions) => CacheDriver;
+    readonly limiter?: (url: URL, options?: EngineOptions) => LimitDriver;
     readonly broker?: (url: URL, options?: EngineOptions) => Broker;
   };
 }

@@ -138,6 +138,24 @@ export const idempotencyKeyInvalid = (lengthMax: number): HttpError =>
     { reason: "IDEMPOTENCY_KEY_INVALID" },
   );
 
+/** QUOTA_EXCEEDED: quotas of the caller are used up; `violated-policies` names them. Nothing was executed. */
+export const quotaExceeded = (names: readonly string[], retrySeconds: number): PlinthError =>
+  error("resource_exhausted", `The quota is used up: ${names.join(", ")}.`, {
+    reason: "QUOTA_EXCEEDED",
+    details: { "violated-policies": names },
+    // What costs more than there ever is need not be tried again.
+    retry: Number.isFinite(retrySeconds) ? retrySeconds * 1000 : "never",
+    executed: "no",
+  });
+
+/** LIMIT_COST_INVALID: the app's own function gave a cost that is no number from 0. */
+export const limitCostInvalid = (name: string, cost: unknown): PlinthError =>
+  error("internal", "What the request costs could not be found out.", {
+    reason: "LIMIT_COST_INVALID",
+    detail: { limit: name, cost: String(cost) },
+    executed: "no",
+  });
+
 /** OVERLOADED: too many requests run at the same time. Nothing was executed. */
 export const overloaded = (): PlinthError =>
   error("unavailable", "The server is busy. Try again shortly.", { reason: "OVERLOADED", retry: 1000, executed: "no" });

@@ -8,4 +8,6 @@ export type { HeaderOptions } from "./head.ts";
 export type { GatewayLimits } from "./limits.ts";
 export type { Mount, MountedCall } from "./mount.ts";
 export type { Page } from "./page.ts";
+export type { QuotaOptions } from "./rate-limit-edge.ts";
 export type { GatewayServer, GatewayStats } from "./server.ts";
+export type { TrustedProxiesOptions } from "./trusted-proxies.ts";

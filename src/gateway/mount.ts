@@ -15,6 +15,8 @@ export interface Mount {
   readonly access?: Access;
   /** How long the handler may take to begin its answer. Default 10 s; above: 504. */
   readonly deadline?: Duration;
+  /** `false`: none of the limits that the app declares for every route. */
+  readonly limits?: false;
   readonly handler: (req: IncomingMessage, res: ServerResponse) => void;
 }
 

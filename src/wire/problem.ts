@@ -6,8 +6,8 @@ import { codeOfHttpStatus, executedOfHttpStatus, httpPhrase, httpStatusOf, parse
  * Errors as RFC 9457 problem details, both ways.
  *
  * Promises: `status` equals the status of the answer; `detail` is the error's public message and nothing else of it;
- * `cause` and `detail` of the error never leave. `type` is `urn:plinth:error:REASON`, or "about:blank" when the reason
- * says no more than the code. What `details` holds becomes members beside these; a name that the document uses itself
+ * `cause` and `detail` of the error never leave. `type` is `urn:plinth:error:REASON`, a registered one where there is one, or
+ * "about:blank" when the reason says no more than the code. What `details` holds becomes members beside these; a name that the document uses itself
  * keeps the document's meaning.
  *
  * Limits: a document is at most 256 KiB; above, and for details that are no JSON, the details are left out. A foreign
@@ -29,6 +29,14 @@ export interface Problem {
 export const problemContentType = "application/problem+json";
 
 const typePrefix = "urn:plinth:error:";
+/** Reasons for which there is a type that all servers share. */
+const registeredTypes: Readonly<Record<string, { readonly type: string; readonly title: string }>> = {
+  // draft-ietf-httpapi-ratelimit-headers, 5.1.
+  QUOTA_EXCEEDED: {
+    type: "https://iana.org/assignments/http-problem-types#quota-exceeded",
+    title: "Request cannot be satisfied as assigned quota has been exceeded",
+  },
+};
 const ownMembers: ReadonlySet<string> = new Set([
   "type",
   "title",
@@ -54,9 +62,10 @@ export interface ProblemPlace {
 export function toProblem(error: PlinthError, place: ProblemPlace = {}): Problem {
   const status = httpStatusOf(error);
   const isPlain = error.reason === error.code.toUpperCase();
+  const registered = Object.hasOwn(registeredTypes, error.reason) ? registeredTypes[error.reason] : undefined;
   const problem: Record<string, unknown> = {
-    type: isPlain ? "about:blank" : typePrefix + encodeURIComponent(error.reason),
-    title: isPlain ? httpPhrase(status) : titleOf(error.reason),
+    type: isPlain ? "about:blank" : (registered?.type ?? typePrefix + encodeURIComponent(error.reason)),
+    title: isPlain ? httpPhrase(status) : (registered?.title ?? titleOf(error.reason)),
     status,
     detail: error.message,
     reason: error.reason,

@@ -1,0 +1,65 @@
+import type { Clock } from "../base/index.ts";
+import type { Authenticator } from "../identity/index.ts";
+import type { Limiter } from "../limits/index.ts";
+import type { LimitPlan, MethodLimits } from "../service/index.ts";
+import { wrongGateway } from "./errors.ts";
+import type { Exchange } from "./exchange.ts";
+import type { GatewayRoute } from "./gateway-route.ts";
+import type { RateLimits, SharedLimits } from "./rate-limit.ts";
+import { createRateLimits } from "./rate-limit.ts";
+import { createFailureGuard } from "./rate-limit-failures.ts";
+import type { Step } from "./step.ts";
+
+/** What the gateway is given to limit with. */
+export interface QuotaOptions extends SharedLimits {
+  readonly limiter: Limiter;
+  /** How many refused credentials one address may show; undefined for any number. */
+  readonly authFailures: LimitPlan | undefined;
+  readonly observe?: ((limit: string, outcome: "allowed" | "refused") => void) | undefined;
+}
+
+/** The steps of limits, for each endpoint. */
+export interface QuotaSteps {
+  /** Before anybody is identified; undefined where nobody is. */
+  readonly failures: Step | undefined;
+  stepOf(id: string, limits: MethodLimits | false | undefined): Step | undefined;
+}
+
+export interface CompiledQuotas {
+  readonly quotas: QuotaSteps;
+  readonly onUnauthenticated: ((exchange: Exchange) => void) | undefined;
+}
+
+/** Throws StartError LIMITER_MISSING, LIMITS_INVALID, LIMITS_TOO_MANY. */
+export function compileQuotas(
+  options: {
+    readonly routes: readonly GatewayRoute[];
+    readonly quotas?: QuotaOptions;
+    readonly authenticator?: Authenticator;
+  },
+  clock: Clock,
+): CompiledQuotas {
+  const { quotas, authenticator, routes } = options;
+  if (!quotas) return { quotas: { failures: undefined, stepOf: withoutLimiter }, onUnauthenticated: undefined };
+  const limits: RateLimits = createRateLimits({ ...quotas, all: routes.map(({ operation }) => operation.limits) });
+  const { authFailures: plan, limiter } = quotas;
+  const guard =
+    plan && authenticator ? createFailureGuard({ plan, limiter, clock, isKnown: knownBy(authenticator) }) : undefined;
+  return {
+    quotas: { failures: guard?.step, stepOf: (id, declared) => limits.stepOf(id, declared) },
+    onUnauthenticated: guard && ((exchange) => guard.note(exchange)),
+  };
+}
+
+function withoutLimiter(id: string, limits: MethodLimits | false | undefined): undefined {
+  if (!limits) return undefined;
+  throw wrongGateway(
+    "LIMITER_MISSING",
+    `${id}: it has limits, but the gateway has nothing to count with; give it quotas with a limiter, or remove "limits".`,
+  );
+}
+
+function knownBy(authenticator: Authenticator): (exchange: Exchange) => boolean {
+  return ({ headers }) =>
+    headers.authorization !== undefined && authenticator.recall(headers.authorization) !== undefined;
+}

@@ -1,0 +1,204 @@
+import type { Principal } from "../base/index.ts";
+import type { Decision, Demand, Limiter, QuotaState } from "../limits/index.ts";
+import type { LimitPlan, MethodLimits } from "../service/index.ts";
+import { limitsPerRequestMax } from "../service/index.ts";
+import { quotaExceeded, wrongGateway } from "./errors.ts";
+import type { Exchange } from "./exchange.ts";
+import { resetSeconds, stateText } from "./rate-limit-headers.ts";
+import type { Meter, Reading } from "./rate-limit-meter.ts";
+import { createMeter } from "./rate-limit-meter.ts";
+import type { Step } from "./step.ts";
+import { proceed } from "./step.ts";
+
+/**
+ * Limits and quotas on the way of a request, after it is known who asks and before anything of the message is read.
+ *
+ * All limits that a request meets are decided together: the app's, those of the caller's plan, the method's own. When one
+ * of them is used up nothing is taken of any, and the answer is 429, problem type `quota-exceeded`, with the names of
+ * those that were exceeded. Every answer says how things stand (`RateLimit-Policy`, `RateLimit`); a refusal has only the
+ * exceeded ones in `RateLimit`, so that `Retry-After` is never earlier than what stands there.
+ *
+ * A route that no limit holds for has no step here. What a request took is not given back, however it ends; places are.
+ */
+export interface RateLimits {
+  /** The step of a route; undefined where nothing limits it. `id` names its own counters. */
+  stepOf(id: string, limits: MethodLimits | false | undefined): Step | undefined;
+}
+
+/** What the app declares for all routes. */
+export interface SharedLimits {
+  readonly limits: readonly LimitPlan[];
+  /** By name; one of them holds for each request. Empty: there are no plans. */
+  readonly plans: ReadonlyMap<string, readonly LimitPlan[]>;
+  readonly planOf: PlanOf | undefined;
+}
+
+export interface PlanOf {
+  /** Of the token, or of the API key. */
+  readonly claim: string;
+  /** The plan of those without the claim, or with one that there is not. */
+  readonly otherwise: string;
+}
+
+export interface RateLimitsOptions extends SharedLimits {
+  readonly limiter: Limiter;
+  /** The limits of all routes that there are, to see which are ever decided together. */
+  readonly all: readonly (MethodLimits | false | undefined)[];
+  /** Notes what came of a limit, for metrics. */
+  readonly observe?: ((limit: string, outcome: "allowed" | "refused") => void) | undefined;
+}
+
+export function createRateLimits(options: RateLimitsOptions): RateLimits {
+  const { limits, plans, planOf, limiter, observe } = options;
+  const commonSlot = slotOfShared(options);
+  checkNames(options);
+  const isShared = limits.length > 0 || plans.size > 0;
+
+  const metersOf = (id: string, declared: MethodLimits | undefined, plan: string | undefined): readonly Meter[] => {
+    const shared = [
+      ...limits.map((each) => ({ each, store: each.name })),
+      ...(plan === undefined ? [] : (plans.get(plan) ?? [])).map((each) => ({ each, store: `${plan}/${each.name}` })),
+    ];
+    const meters = shared.flatMap(({ each, store }) => {
+      const cost = declared?.sharedCosts.get(each.name);
+      if (cost === 0) return [];
+      return [createMeter(each.perRoute ? `${store}@${id}` : store, each, cost ?? each.cost)];
+    });
+    return [...meters, ...(declared?.own ?? []).map((each) => createMeter(`${id}/${each.name}`, each))];
+  };
+
+  const stepWith = (id: string, meters: readonly Meter[], slot: string | undefined): Step => {
+    if (meters.length > limitsPerRequestMax) {
+      throw wrongGateway(
+        "LIMITS_TOO_MANY",
+        `${id}: ${meters.length} limits hold for one request, at most ${limitsPerRequestMax} can; remove some.`,
+      );
+    }
+    return (exchange, next) => {
+      const readings = meters.map((meter) => meter.read(exchange));
+      const demands = readings.map((reading, i) => demandOf(reading, meters[i] as Meter, exchange));
+      const decided = limiter.take(slot ?? (readings[0] as Reading).partition, demands);
+      if (decided instanceof Promise) {
+        decided.then(
+          (decision) => {
+            if (exchange.isOver) decision.lease?.release();
+            else proceed(exchange, () => settle(exchange, meters, readings, decision, next, observe));
+          },
+          (thrown) => exchange.fail(thrown),
+        );
+      } else settle(exchange, meters, readings, decided, next, observe);
+    };
+  };
+
+  return {
+    stepOf(id, declared) {
+      if (declared === false) return undefined;
+      const own = declared?.own ?? [];
+      // What is never decided together with the counters of another route may be where it likes.
+      const slot = isShared ? commonSlot : countsAlike(own) ? undefined : id;
+      const step = (plan: string | undefined): Step | undefined => {
+        const meters = metersOf(id, declared, plan);
+        return meters.length === 0 ? undefined : stepWith(id, meters, slot);
+      };
+      if (!planOf) return step(undefined);
+      const steps = new Map([...plans.keys()].map((plan) => [plan, step(plan)]));
+      if ([...steps.values()].every((each) => each === undefined)) return undefined;
+      const otherwise = steps.get(planOf.otherwise);
+      return (exchange, next) => {
+        const plan = planName(exchange.principal, planOf.claim);
+        const chosen = plan !== undefined && steps.has(plan) ? steps.get(plan) : otherwise;
+        if (chosen) chosen(exchange, next);
+        else next(exchange);
+      };
+    },
+  };
+}
+
+function planName({ claims }: Principal, claim: string): string | undefined {
+  const value = claims[claim];
+  return typeof value === "string" ? value : undefined;
+}
+
+function demandOf({ demand }: Reading, meter: Meter, exchange: Exchange): Demand {
+  const cost = meter.cost(exchange);
+  return cost === demand.cost ? demand : { ...demand, cost };
+}
+
+function settle(
+  exchange: Exchange,
+  meters: readonly Meter[],
+  readings: readonly Reading[],
+  { allowed, states, lease }: Decision,
+  next: (exchange: Exchange) => void,
+  observe: RateLimitsOptions["observe"],
+): void {
+  let policies = "";
+  let text = "";
+  for (let i = 0; i < readings.length; i++) {
+    const { item } = readings[i] as Reading;
+    const state = states[i];
+    policies = policies === "" ? item.policy : `${policies}, ${item.policy}`;
+    if (state === undefined) continue;
+    observe?.((meters[i] as Meter).name, state.fits ? "allowed" : "refused");
+    if (state.fits === allowed) text = text === "" ? stateText(item, state) : `${text}, ${stateText(item, state)}`;
+  }
+  exchange.addHeader("ratelimit-policy", policies);
+  if (text !== "") exchange.addHeader("ratelimit", text);
+  if (!allowed) throw refusalOf(meters, states);
+  if (lease) exchange.atEnd(() => lease.release());
+  next(exchange);
+}
+
+function refusalOf(meters: readonly Meter[], states: readonly QuotaState[]): Error {
+  const names: string[] = [];
+  let seconds = 1;
+  for (const [i, state] of states.entries()) {
+    if (state.fits) continue;
+    names.push((meters[i] as Meter).name);
+    seconds = Math.max(seconds, Math.ceil(state.retryMs / 1000), resetSeconds(state));
+  }
+  return quotaExceeded(names, seconds);
+}
+
+/**
+ * Where a store that is spread over several servers keeps the app's limits, and with them those of each method, which are
+ * decided in the same step: all in one place; or each partition in its own (undefined), where all count by the same.
+ */
+function slotOfShared({ limits, plans, all }: RateLimitsOptions): string | undefined {
+  const own = all.flatMap((each) => (each ? each.own : []));
+  return countsAlike([...limits, ...[...plans.values()].flat(), ...own]) ? undefined : "shared";
+}
+
+function countsAlike(plans: readonly LimitPlan[]): boolean {
+  return new Set(plans.map(({ by }) => JSON.stringify(by))).size <= 1;
+}
+
+/** In one answer every limit has a name of its own, and what a method names of the app's is there. */
+function checkNames({ limits, plans, all }: RateLimitsOptions): void {
+  const problems: string[] = [];
+  const shared = new Set([...limits, ...[...plans.values()].flat()].map(({ name }) => name));
+  for (const [plan, list] of plans) {
+    for (const { name } of list) {
+      if (limits.some((each) => each.name === name))
+        problems.push(
+          `gateway: plans.${plan}: "${name}" is a limit of all plans too; give one of the two another "name".`,
+        );
+    }
+  }
+  for (const each of all) {
+    if (!each) continue;
+    for (const { name } of each.own) {
+      if (shared.has(name))
+        problems.push(
+          `limits: "${name}" of a method is also one that the gateway has for all; give it another "name".`,
+        );
+    }
+    for (const name of each.sharedCosts.keys()) {
+      if (!shared.has(name))
+        problems.push(
+          `limits: there is no shared limit "${name}"; the gateway has ${[...shared].join(", ") || "none"}.`,
+        );
+    }
+  }
+  if (problems.length > 0) throw wrongGateway("LIMITS_INVALID", problems);
+}
