@@ -1,0 +1,85 @@
+import { PeakEwma } from "./peak-ewma.ts";
+
+export interface MemberOptions<T> {
+  /** Unique in its group, and the same after a restart: hashing goes by it. */
+  readonly name: string;
+  /** Default 1. */
+  readonly weight?: number | undefined;
+  readonly zone?: string | undefined;
+  /** What the caller wants back when the member is picked. */
+  readonly value: T;
+}
+
+export type MemberState = "available" | "ejected" | "unhealthy";
+
+/** One of several that do the same, and what is known of it. */
+export class Member<T = unknown> {
+  readonly name: string;
+  readonly zone: string | undefined;
+  readonly value: T;
+  weight: number;
+  inFlight = 0;
+  readonly latency = new PeakEwma();
+  /** By those who asked it; true until they say otherwise. */
+  isHealthy = true;
+  /** Until then it is left out, for what became of requests. */
+  ejectedUntilMs: number | undefined = undefined;
+  /** How often, of late: each makes the next one longer. */
+  ejectionCount = 0;
+  consecutiveFailures = 0;
+  /** Since the last look. */
+  callCount = 0;
+  failureCount = 0;
+  /** Smooth weighted turns: what it is owed. */
+  credit = 0;
+  /** Of its name, for hashing. */
+  readonly hash: number;
+  #rampFromMs = 0;
+  #rampMs = 0;
+
+  constructor({ name, weight = 1, zone, value }: MemberOptions<T>) {
+    this.name = name;
+    this.weight = weight;
+    this.zone = zone;
+    this.value = value;
+    this.hash = hashOf(name);
+  }
+
+  get state(): MemberState {
+    if (!this.isHealthy) return "unhealthy";
+    return this.ejectedUntilMs === undefined ? "available" : "ejected";
+  }
+
+  /** From now on it gets more and more, and its full share after `rampMs`. */
+  startSlowly(nowMs: number, rampMs: number): void {
+    this.#rampFromMs = nowMs;
+    this.#rampMs = rampMs;
+  }
+
+  /** Its share against the others: the weight, or the part of it that a member which is new or came back gets. */
+  weightAt(nowMs: number): number {
+    if (this.#rampMs === 0) return this.weight;
+    const part = (nowMs - this.#rampFromMs) / this.#rampMs;
+    if (part < 1) return this.weight * Math.max(firstShare, part);
+    this.#rampMs = 0;
+    return this.weight;
+  }
+}
+
+/** Of its share, at the beginning. */
+const firstShare = 0.1;
+
+/** 32 bits of FNV-1a, mixed so that names which differ in their last letter lie far from each other. */
+export function hashOf(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return mix(hash);
+}
+
+/** The finalizer of MurmurHash3. */
+export function mix(hash: number): number {
+  let h = hash;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
+}
