@@ -1,6 +1,7 @@
 import { StartError } from "../base/index.ts";
 import type { CorsOptions, Mount, TrustedProxiesOptions } from "../gateway/index.ts";
 import type { IdentityOptions } from "../identity/index.ts";
+import type { ProviderDefinition } from "../provider/index.ts";
 import type { ExternalService, ServiceDefinition } from "../service/index.ts";
 import type { LimitOptions } from "./limits.ts";
 
@@ -26,8 +27,8 @@ export interface AppOptions<Services extends readonly AppService[]> {
 }
 
 export interface GatewayOptions extends LimitOptions {
-  /** Whose tokens are taken, beside those that the app signs itself. */
-  readonly identity?: IdentityOptions;
+  /** Whose tokens are taken, beside those that the app signs itself; with `provider`, people sign in to the app itself. */
+  readonly identity?: IdentityOptions & { readonly provider?: ProviderDefinition };
   /** Proxies that are believed when they say where a request comes from. Default: none. PLINTH_TRUSTED_PROXIES overrides it. */
   readonly trustedProxies?: TrustedProxiesOptions;
   readonly cors?: CorsOptions;

@@ -10,6 +10,7 @@ import type { TokenKeys } from "../identity/index.ts";
 import { createTokenIssuer } from "../identity/index.ts";
 import type { Component, Lifecycle, ManagementServer } from "../lifecycle/index.ts";
 import { createLifecycle, createManagementServer } from "../lifecycle/index.ts";
+import type { IdentityProvider } from "../provider/index.ts";
 import type { RpcServer, RpcTls } from "../rpc/index.ts";
 import { createRpcServer } from "../rpc/index.ts";
 import type { ExternalService, Need, Publish, ServiceDefinition } from "../service/index.ts";
@@ -40,6 +41,7 @@ import { measureProcess } from "./measures.ts";
 import { createNeeds, requireSecrets, resolveHeaders } from "./needs.ts";
 import type { Peers } from "./peers.ts";
 import { createPeers } from "./peers.ts";
+import { createAppProvider, providerComponent, providerMounts, providerOf } from "./provider.ts";
 import { createSchedulers, scheduleComponent } from "./scheduling.ts";
 import type { Settings } from "./settings.ts";
 import type { Signals } from "./signals.ts";
@@ -98,6 +100,7 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
     name,
     log: signals.log,
     keepers: keepersOf(checked),
+    hasProvider: members.has("gateway") && providerOf(definition) !== undefined,
     onInvalidateIn: async (...invalidation) => events?.eventing.invalidateIn(...invalidation),
     onQuery: createStatementWatch({ settings, clock, log: signals.log, databases: () => databases }),
   });
@@ -109,7 +112,8 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
   const wiring = createWiring(process, events?.eventing, peers);
   const { metrics, log } = signals;
   const limits = members.has("gateway") ? await createProcessLimits({ ...process, metrics, log }) : undefined;
-  const gateway = members.has("gateway") ? createEdge(process, wiring, limits) : undefined;
+  const provider = members.has("gateway") ? await createAppProvider({ ...process, log }) : undefined;
+  const gateway = members.has("gateway") ? createEdge(process, wiring, limits, provider) : undefined;
   // A group of its own is called by the others; a process that holds everything is called by nobody.
   const rpc = group !== undefined && services.length > 0 ? createRpc(process, wiring) : undefined;
   const schedulers = createProcessSchedulers(process, wiring);
@@ -123,6 +127,7 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
     ...kept,
     peersComponent(peers),
     ...(limits ? [limits.component] : []),
+    ...(provider ? [providerComponent(provider, { settings, log, needs: after })] : []),
     ...(events
       ? eventComponents({ definition, services: services.filter(hasEvents), ...events, wiring, stores, metrics, after })
       : []),
@@ -173,12 +178,13 @@ function createProcessStores(
   parts: Pick<StoresOptions, "log" | "onInvalidateIn" | "onQuery"> & {
     readonly name: string;
     readonly keepers: ReadonlySet<string>;
+    readonly hasProvider: boolean;
   },
 ): Promise<Stores> {
-  const { name, keepers, ...rest } = parts;
+  const { name, keepers, hasProvider, ...rest } = parts;
   return createStores({
     settings,
-    needsDatabase: services.some((service) => hasNeed(service, "database")),
+    needsDatabase: hasProvider || services.some((service) => hasNeed(service, "database")),
     needsShards: services.some(isSharded),
     needsCache: services.some((service) => hasNeed(service, "cache") || keepers.has(service.contract.name)),
     applicationName: name,
@@ -287,10 +293,16 @@ function createWiring(parts: ProcessParts, eventing: Eventing | undefined, peers
   });
 }
 
-function createEdge(parts: ProcessParts, wiring: Wiring, limits: ProcessLimits | undefined): Gateway {
+function createEdge(
+  parts: ProcessParts,
+  wiring: Wiring,
+  limits: ProcessLimits | undefined,
+  provider: IdentityProvider | undefined,
+): Gateway {
   const { definition, settings, signals, keys, clock, random } = parts;
-  const { cors, mounts } = definition.gateway;
-  const authenticator = createProcessIdentity({ definition, settings, keys, clock, log: signals.log });
+  const { cors } = definition.gateway;
+  const mounts = [...(definition.gateway.mounts ?? []), ...(provider ? providerMounts(provider) : [])];
+  const authenticator = createProcessIdentity({ definition, settings, keys, provider, clock, log: signals.log });
   return createGateway({
     routes: wiring.routes(),
     host: settings.host,
@@ -308,7 +320,7 @@ function createEdge(parts: ProcessParts, wiring: Wiring, limits: ProcessLimits |
     ...(limits && { quotas: limits.quotas }),
     ...trustedProxiesOf(definition, settings),
     ...(cors && { cors }),
-    ...(mounts && { mounts }),
+    mounts,
   });
 }
 

@@ -53,6 +53,7 @@ export function checkApp(definition: App): CheckedApp {
   checkRoutes(served, problems);
   checkPlacement(definition, problems);
   const limits = checkLimits(definition, problems);
+  problems.push(...(definition.gateway.identity?.provider?.problems ?? []));
   if (problems.length > 0) throw new StartError("APP_INVALID", problems);
   return { app: definition, operations, served, events, limits };
 }

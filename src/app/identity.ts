@@ -1,7 +1,8 @@
 import type { Clock } from "../base/index.ts";
 import { createHttpFetcher } from "../http/index.ts";
 import type { Authenticator, IdentityOptions, TokenKeys } from "../identity/index.ts";
-import { createIdentity, createTokenKeys } from "../identity/index.ts";
+import { createIdentity, createTokenKeys, issuer } from "../identity/index.ts";
+import type { IdentityProvider } from "../provider/index.ts";
 import type { ServiceDefinition } from "../service/index.ts";
 import type { Logger } from "../telemetry/index.ts";
 import type { App } from "./app.ts";
@@ -15,15 +16,18 @@ export interface ProcessIdentity {
   readonly settings: Settings;
   /** The app's own key, where this process has it. */
   readonly keys: TokenKeys | undefined;
+  /** The app's own identity provider. */
+  readonly provider: IdentityProvider | undefined;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
 /** Undefined where every route is public and nobody is declared to be believed. */
 export function createProcessIdentity(process: ProcessIdentity): Authenticator | undefined {
-  const { definition, settings, keys, clock, log } = process;
-  const declared = definition.gateway.identity ?? {};
-  const { issuers = [] } = declared;
+  const { definition, settings, keys, provider, clock, log } = process;
+  const { issuers: others = [], ...rest } = definition.gateway.identity ?? {};
+  const issuers = [...others, ...(provider ? [ownProvider(provider)] : [])];
+  const declared = { ...rest, issuers };
   if (!keys && issuers.length === 0) return undefined;
   const fetcher = createHttpFetcher({ clock, egress: { allow: hostsOf(declared) } });
   return createIdentity(declared, {
@@ -37,6 +41,11 @@ export function createProcessIdentity(process: ProcessIdentity): Authenticator |
       else log.debug({ issuer, keyCount, refused }, "the keys of an issuer were fetched");
     },
   });
+}
+
+/** In this process: its keys are asked for, not fetched. */
+function ownProvider({ issuer: url, audience, jwks }: IdentityProvider) {
+  return issuer({ url, audience, algorithms: ["ES256"], keys: jwks });
 }
 
 /** Who declares an issuer means its host, wherever that is; what its metadata names beyond must be public. */
@@ -68,5 +77,6 @@ export async function ownKeysFor(
 
 /** An app that believes somebody else needs no key of its own in production; one that is set is used. */
 function takesOwnTokens({ gateway: { identity } }: App, { tokenKey, mode }: Settings): boolean {
-  return (identity?.issuers ?? []).length === 0 || tokenKey !== undefined || mode !== "production";
+  const believes = (identity?.issuers ?? []).length > 0 || identity?.provider !== undefined;
+  return !believes || tokenKey !== undefined || mode !== "production";
 }

@@ -199,6 +199,26 @@ const spec = {
       }),
     ),
   },
+  issuerUrl: {
+    variable: "PLINTH_ISSUER_URL",
+    setting: optional(
+      text({
+        description:
+          "where browsers and clients reach the app's own identity provider, its path included; unset in development, the gateway's own address",
+        example: "https://shop.example.com/auth",
+      }),
+    ),
+  },
+  providerSecret: {
+    variable: "PLINTH_PROVIDER_SECRET",
+    setting: optional(
+      secret({
+        description:
+          "what the app's own identity provider signs cookies and seals its keys with, the same for all gateways; several are separated by spaces, the first is used for what is new; unset in development, one is kept in the data folder",
+        lengthMin: 32,
+      }),
+    ),
+  },
   migrateAtStart: {
     variable: "PLINTH_MIGRATE",
     setting: flag({ default: true, description: 'whether starting applies migrations; off, "plinth migrate" does' }),
