@@ -1,6 +1,7 @@
 import { StartError } from "../base/index.ts";
 import type { EventDeclaration, EventDefinition } from "./event.ts";
 import type { AnyMethod } from "./method.ts";
+import type { Versions } from "./version.ts";
 
 /**
  * The public face of a service: names, types, routes, access, events. A plain value that pulls in no implementation, so
@@ -21,6 +22,8 @@ export type Contract<
   readonly kind: "contract";
   readonly name: Name;
   readonly methods: Ms;
+  /** The versions of the API that its methods belong to. */
+  readonly version: Versions | undefined;
   readonly events: Bound<Name, Es>;
 } & Bound<Name, Es>;
 
@@ -29,6 +32,7 @@ export interface AnyContract {
   readonly kind: "contract";
   readonly name: string;
   readonly methods: Methods;
+  readonly version?: Versions | undefined;
   readonly events: Readonly<Record<string, EventDefinition>>;
 }
 
@@ -38,7 +42,7 @@ const unusable: ReadonlySet<string> = new Set(["then", "constructor"]);
 /** Declares a contract. Its events are also its members: `catalog.PriceChanged`. */
 export function contract<const Name extends string, Ms extends Methods, Es extends EventDeclarations = {}>(
   name: Name,
-  definition: { readonly methods: Ms; readonly events?: Es },
+  definition: { readonly methods: Ms; readonly events?: Es; readonly version?: Versions },
 ): Contract<Name, Ms, Es> {
   const problems: string[] = [];
   if (!/^[a-z][a-zA-Z0-9]{0,62}$/.test(name)) {
@@ -64,9 +68,6 @@ export function contract<const Name extends string, Ms extends Methods, Es exten
     events[eventName] = { ...declaration, id: `${name}.${eventName}`, service: name, name: eventName };
   }
   if (problems.length > 0) throw new StartError("CONTRACT_INVALID", problems);
-  return { kind: "contract", name, methods: definition.methods, events, ...events } as unknown as Contract<
-    Name,
-    Ms,
-    Es
-  >;
+  const { methods, version } = definition;
+  return { kind: "contract", name, methods, version, events, ...events } as unknown as Contract<Name, Ms, Es>;
 }

@@ -16,6 +16,8 @@ export type {
 } from "./context.ts";
 export type { AnyContract, Contract } from "./contract.ts";
 export { contract } from "./contract.ts";
+export type { Deprecation, DeprecationPlan } from "./deprecation.ts";
+export { deprecationHeaders } from "./deprecation.ts";
 export type { EventDeclaration, EventDefinition, Payload, PayloadInput } from "./event.ts";
 export { event } from "./event.ts";
 export type { ExternalService } from "./external.ts";
@@ -79,3 +81,4 @@ export type {
 export { service } from "./service.ts";
 export type { ServiceUnit, UnitOptions } from "./unit.ts";
 export { createUnit } from "./unit.ts";
+export type { Versions } from "./version.ts";

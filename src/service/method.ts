@@ -1,9 +1,11 @@
 import type { Duration, ErrorCode, Size } from "../base/index.ts";
 import type { Infer, Schema } from "../schema/index.ts";
 import type { Access } from "./access.ts";
+import type { Deprecation } from "./deprecation.ts";
 import type { Idempotent } from "./idempotency.ts";
 import type { MethodLimit } from "./limits.ts";
 import type { Resource } from "./resource.ts";
+import type { Versions } from "./version.ts";
 
 /**
  * One call of a contract, declared. Three kinds: `method` answers once, `stream` answers with many items, `raw` is plain
@@ -30,6 +32,10 @@ interface Declaration<Q = any, X extends Resource | undefined = any> {
   readonly deadline?: Duration;
   /** Largest request body over HTTP. Default 1 MiB. */
   readonly bodyLimit?: Size;
+  /** It goes away some day: every answer over HTTP says so, and who still calls is counted. */
+  readonly deprecated?: Deprecation;
+  /** The versions of the API that it belongs to. Default: those of its contract. */
+  readonly version?: Versions;
   /**
    * How often it may be called over HTTP, and by whom: `[{ quota: 100, window: "1m", by: "principal" }]`. Beside what the
    * app's `gateway.limits` say for all; `false` for none of those either.

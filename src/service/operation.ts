@@ -4,11 +4,14 @@ import { compile, t } from "../schema/index.ts";
 import type { Access } from "./access.ts";
 import { isAccess } from "./access.ts";
 import type { AnyContract } from "./contract.ts";
+import type { DeprecationPlan } from "./deprecation.ts";
+import { compileDeprecation } from "./deprecation.ts";
 import type { KeyPlan } from "./idempotency.ts";
 import { compileKeyPlan, keyErrors, requiredKeyErrors } from "./idempotency.ts";
 import type { MethodLimits } from "./limits.ts";
 import { compileMethodLimits } from "./limits.ts";
 import type { AnyMethod, DeclaredErrors, HttpVerb } from "./method.ts";
+import { compileVersions } from "./version.ts";
 
 /** A method, compiled: everything that could be decided before the first request. */
 export interface Operation {
@@ -36,6 +39,9 @@ export interface Operation {
   readonly bodyLimitBytes: number;
   /** How often it may be called over HTTP; `false`: without any limit. */
   readonly limits: MethodLimits | false | undefined;
+  readonly deprecated: DeprecationPlan | undefined;
+  /** The versions of the API that it belongs to, ascending; none: all. */
+  readonly versions: readonly number[];
   /** HTTP status of success. */
   readonly status: number;
   readonly cache: CachePlan | undefined;
@@ -80,14 +86,14 @@ export const rawResponseSchema: Schema = t.Object({
 export function compileOperations(contract: AnyContract, problems: string[]): ReadonlyMap<string, Operation> {
   const operations = new Map<string, Operation>();
   for (const [name, definition] of Object.entries(contract.methods)) {
-    const operation = compileOperation(contract.name, name, definition, problems);
+    const operation = compileOperation(contract, name, definition, problems);
     if (operation) operations.set(name, operation);
   }
   return operations;
 }
 
 function compileOperation(
-  service: string,
+  { name: service, version }: AnyContract,
   name: string,
   definition: AnyMethod,
   problems: string[],
@@ -121,6 +127,8 @@ function compileOperation(
   const keys = compileKeyPlan(definition, id, route, problems);
   const declared = compileErrors(id, kind === "raw" ? [] : definition.options.errors, problems);
   const errors = keys ? new Map([...(keys.isRequired ? requiredKeyErrors : keyErrors), ...declared]) : declared;
+  const deprecated = compileDeprecation(id, options.deprecated, problems);
+  const versions = compileVersions(id, options.version ?? version, problems);
   if (!request) return undefined;
   return {
     id,
@@ -133,6 +141,8 @@ function compileOperation(
     response,
     access: options.access ?? "authenticated",
     deadlineMs,
+    deprecated,
+    versions,
     idempotent: isIdempotent(definition, route),
     keyed: keys !== undefined,
     keys,
