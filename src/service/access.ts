@@ -23,7 +23,7 @@ export interface AccessRule<Q = any, X extends Resource | undefined = any> {
   readonly resource?: X;
   /**
    * Whether this principal may do this to that object. Only `true` lets the call in. With a `resource`, whoever is refused
-   * is told `not_found`, as if there were none; without one, `permission_denied`.
+   * is told the method's own `not_found`, as if there were none; without one, `permission_denied`.
    */
   readonly can?: (principal: Principal, request: Q, resource: ResourceValue<X>) => boolean;
 }

@@ -66,10 +66,13 @@ describe("a rule about an object", () => {
   });
 
   test("tells the others what it tells whoever asks for nothing", async () => {
-    const told = async (id: string, subject: string) =>
-      call("show", { id }, user(subject)).then(assert.fail, ({ code, reason, message }) => ({ code, reason, message }));
+    const told = async (id: string, subject: string) => {
+      const thrown = await call("show", { id }, user(subject)).catch((thrown: unknown) => thrown);
+      assert.ok(isError(thrown));
+      return [thrown.code, thrown.reason, thrown.message];
+    };
     const foreign = await told("ann", "bob");
-    assert.equal(foreign.code, "not_found");
+    assert.equal(foreign[0], "not_found");
     assert.deepEqual(await told("nobody", "bob"), foreign);
   });
 

@@ -30,6 +30,8 @@ export function compileObjectAccess(operation: Operation, options: ObjectAccessO
   if (!rule) return undefined;
   const { resources, contextOf, toFailure } = options;
   const load = rule.resource && resources[rule.resource.name];
+  // In the method's own words, where it has some: then nobody can tell this from the handler's answer.
+  const reason = [...operation.errors].find(([, code]) => code === "not_found")?.[0] ?? "NOT_FOUND";
   const kept = new WeakMap<CallScope, unknown>();
 
   const find = async (request: unknown, scope: CallScope): Promise<unknown> => {
@@ -42,9 +44,9 @@ export function compileObjectAccess(operation: Operation, options: ObjectAccessO
   return {
     async admit(request, scope) {
       const found = await find(request, scope);
-      if (load && found === undefined) throw absent();
+      if (load && found === undefined) throw absent(reason);
       if (scope.principal.kind !== "service" && rule.can(scope.principal, request, found) !== true) {
-        throw load ? absent() : denied();
+        throw load ? absent(reason) : denied();
       }
       kept.set(scope, found);
     },
@@ -53,8 +55,8 @@ export function compileObjectAccess(operation: Operation, options: ObjectAccessO
 }
 
 /** The same whether there is none or it is somebody else's: who asks learns nothing of other people's objects. */
-function absent(): PlinthError {
-  return error("not_found", "There is none, or none that you may use.", { reason: "NOT_FOUND", executed: "no" });
+function absent(reason: string): PlinthError {
+  return error("not_found", "There is none, or none that you may use.", { reason, executed: "no" });
 }
 
 function denied(): PlinthError {

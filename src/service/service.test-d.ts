@@ -181,10 +181,14 @@ const bids = contract("bids", {
       item: t.Object({ n: t.Integer() }),
       access: { resource: bid, can: (who, _, { owner }) => owner === who.subject },
     }),
-    // @ts-expect-error: what is found has no such field.
     wrong: method({
       request: t.Object({ id: t.String() }),
-      access: { resource: bid, can: (_who, _request, found) => found.nobody === 1 },
+      access: {
+        resource: bid,
+        can: (_who, _request, found) =>
+          // @ts-expect-error: what is found has no such field.
+          found.nobody === 1,
+      },
     }),
   },
 });

@@ -1,4 +1,4 @@
-import { contract, event, type Infer, method, t } from "plinth";
+import { contract, event, type Infer, method, resource, t } from "plinth";
 import { amountMax, Money } from "../money.ts";
 import { Address, Id } from "../text.ts";
 
@@ -9,6 +9,9 @@ export const Shipment = t.Object({
   shippedAt: t.String({ format: "date-time" }),
 });
 export type Shipment = Infer<typeof Shipment>;
+
+/** A shipment is the business of whoever ordered it. */
+const shipment = resource<Shipment & { readonly accountId: string }>()("shipment");
 
 export const shipping = contract("shipping", {
   methods: {
@@ -31,6 +34,7 @@ export const shipping = contract("shipping", {
       request: t.Object({ orderId: Id }),
       response: Shipment,
       errors: { SHIPMENT_UNKNOWN: "not_found" },
+      access: { resource: shipment, can: (who, _request, { accountId }) => accountId === who.subject },
     }),
     markDelivered: method({
       http: "PUT /shipments/:trackingId/delivery",
