@@ -15,7 +15,7 @@ import { app } from "./app.ts";
 import type { TestApp } from "./testing.ts";
 import { startTestApp } from "./testing.ts";
 
-const callback = "http://127.0.0.1:9/callback";
+const callback = "http://127.0.0.1:47019/callback";
 
 const greeter = contract("greeter", {
   methods: {

@@ -9,7 +9,7 @@ import { callback, dropSchema, engines, newSchema, startProvider } from "./runni
 const insecure = { execute: [client.allowInsecureRequests] };
 const ada = { name: "ada", password: "an engine of brass", displayName: "Ada", email: "ada@example.com" };
 
-for (const { name, skip, open } of engines) {
+for (const { name, skip, open } of Object.values(engines)) {
   describe(`signing in on ${name}`, { skip }, () => {
     let driver: DatabaseDriver;
     let running: RunningProvider;

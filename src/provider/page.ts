@@ -59,7 +59,8 @@ export const securityHeaders = {
   "cache-control": "no-store",
   "x-content-type-options": "nosniff",
   "x-frame-options": "DENY",
-  "referrer-policy": "no-referrer",
+  // "no-referrer" would also take the origin off our own forms.
+  "referrer-policy": "same-origin",
   "cross-origin-opener-policy": "same-origin",
   "permissions-policy": "camera=(), geolocation=(), microphone=()",
 } as const;
@@ -83,6 +84,7 @@ button { display: block; width: 100%; margin-top: 1.5rem; padding: .75rem 1rem; 
 button:hover { filter: brightness(1.08) }
 button.second { margin-top: .75rem; border-color: var(--line); background: transparent; color: inherit }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px }
+main > p:last-child { margin-bottom: 0 }
 ul { margin: 0 0 1rem; padding: 0; list-style: none; border: 1px solid var(--line); border-radius: .5rem }
 li { padding: .75rem .875rem; overflow-wrap: anywhere }
 li + li { border-top: 1px solid var(--line) }

@@ -31,7 +31,13 @@ export interface RunOptions extends ProviderOptions {
 }
 
 export const secretForTests = "a secret for tests alone, long enough";
-export const callback = "http://127.0.0.1:9/callback";
+/** RFC 7636, appendix B. */
+export const verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+export const challenge = {
+  code_challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+  code_challenge_method: "S256",
+};
+export const callback = "http://127.0.0.1:47019/callback";
 
 export async function startProvider({
   driver,
@@ -100,18 +106,14 @@ export function newSchema(): string {
 const postgresUrl = process.env.PLINTH_TEST_POSTGRES_URL;
 
 /** The same cases on each. */
-export const engines: readonly {
-  readonly name: string;
-  readonly skip: string | false;
-  readonly open: () => DatabaseDriver;
-}[] = [
-  { name: "PGlite", skip: false, open: () => opened(pglite.ports.database, `pglite:memory:${newId()}`) },
-  {
+export const engines = {
+  embedded: { name: "PGlite", skip: false, open: () => opened(pglite.ports.database, `pglite:memory:${newId()}`) },
+  postgres: {
     name: "Postgres",
     skip: postgresUrl ? false : "PLINTH_TEST_POSTGRES_URL is not set",
     open: () => opened(postgres.ports.database, postgresUrl ?? ""),
   },
-];
+} as const;
 
 function opened(open: typeof pglite.ports.database, url: string): DatabaseDriver {
   if (!open) throw new Error("this engine has no database");
