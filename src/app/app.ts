@@ -3,7 +3,9 @@ import type { CorsOptions, Mount, TrustedProxiesOptions } from "../gateway/index
 import type { IdentityOptions } from "../identity/index.ts";
 import type { ProviderDefinition } from "../provider/index.ts";
 import type { ExternalService, ServiceDefinition } from "../service/index.ts";
+import type { RoutingOptions } from "./gateway-routing.ts";
 import type { LimitOptions } from "./limits.ts";
+import type { OverloadGuarding } from "./overload.ts";
 
 /**
  * The whole: which services there are, how the outside reaches them, and how they are grouped into processes.
@@ -26,7 +28,7 @@ export interface AppOptions<Services extends readonly AppService[]> {
   readonly placement?: Readonly<Record<string, readonly (NameOf<Services[number]> | "gateway")[]>>;
 }
 
-export interface GatewayOptions extends LimitOptions {
+export interface GatewayOptions extends LimitOptions, RoutingOptions, OverloadGuarding {
   /** Whose tokens are taken, beside those that the app signs itself; with `provider`, people sign in to the app itself. */
   readonly identity?: IdentityOptions & { readonly provider?: ProviderDefinition };
   /** Proxies that are believed when they say where a request comes from. Default: none. PLINTH_TRUSTED_PROXIES overrides it. */

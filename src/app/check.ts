@@ -2,6 +2,7 @@ import { StartError } from "../base/index.ts";
 import type { EventDefinition, Operation } from "../service/index.ts";
 import { compileOperations } from "../service/index.ts";
 import type { App } from "./app.ts";
+import { checkRouting } from "./gateway-routing.ts";
 import type { CheckedLimits } from "./limits.ts";
 import { checkLimits } from "./limits.ts";
 import { checkContract, checkExternal, checkService } from "./service-check.ts";
@@ -50,24 +51,12 @@ export function checkApp(definition: App): CheckedApp {
   const served = [...operations].flatMap(([name, methods]) =>
     hidden.has(name) ? [] : [...methods.values()].filter(({ route }) => route),
   );
-  checkRoutes(served, problems);
+  checkRouting(definition.gateway, served, problems);
   checkPlacement(definition, problems);
   const limits = checkLimits(definition, problems);
   problems.push(...(definition.gateway.identity?.provider?.problems ?? []));
   if (problems.length > 0) throw new StartError("APP_INVALID", problems);
   return { app: definition, operations, served, events, limits };
-}
-
-function checkRoutes(served: readonly Operation[], problems: string[]): void {
-  const taken = new Map<string, string>();
-  for (const { id, route } of served) {
-    if (!route) continue;
-    const shape = `${route.verb} ${route.path.replaceAll(/:[^/]+/g, ":").replace(/(.)\/$/, "$1")}`;
-    const other = taken.get(shape);
-    if (other) {
-      problems.push(`${id}: http: "${route.verb} ${route.path}" is also the route of ${other}; change one of the two.`);
-    } else taken.set(shape, id);
-  }
 }
 
 function checkPlacement(definition: App, problems: string[]): void {

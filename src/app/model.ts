@@ -1,5 +1,6 @@
 import type { JsonSchema } from "../base/index.ts";
 import { toMs } from "../base/index.ts";
+import type { ServedAt } from "../gateway/index.ts";
 import { compile } from "../schema/index.ts";
 import type { Access, ExternalService, Operation, ServiceDefinition } from "../service/index.ts";
 import { objectRuleOf, rolesOf, scopesOf } from "../service/index.ts";
@@ -7,6 +8,7 @@ import type { App } from "./app.ts";
 import { groupsOf } from "./app.ts";
 import type { CheckedApp } from "./check.ts";
 import { checkApp } from "./check.ts";
+import { servedAt } from "./gateway-routing.ts";
 import type { ModelLimit, ModelSharedLimits } from "./limits.ts";
 import { toModelLimits, toModelSharedLimits } from "./limits.ts";
 
@@ -67,6 +69,17 @@ export interface ModelMethod {
   readonly kind: Operation["kind"];
   /** Where the gateway serves it; null where it does not. */
   readonly http: { readonly verb: string; readonly path: string; readonly params: readonly string[] } | null;
+  /** Every path where the gateway serves it, with prefix and version; the first is that of `http`. */
+  readonly paths: readonly string[];
+  /** The versions of the API that it belongs to; empty: all. */
+  readonly versions: readonly number[];
+  /** When it goes away, as dates of ISO 8601; null when it does not. */
+  readonly deprecated: {
+    readonly since: string;
+    readonly sunset: string | null;
+    readonly link: string | null;
+    readonly successor: string | null;
+  } | null;
   readonly access: "public" | "authenticated" | "scoped";
   readonly scopes: readonly string[];
   /** One of them is needed; empty when none. */
@@ -114,7 +127,7 @@ export function modelOf({ app: definition, operations, served, limits }: Checked
       name: service.contract.name,
       external: service.kind === "external" ? service.url : null,
       methods: [...(operations.get(service.contract.name)?.values() ?? [])].map((operation) =>
-        toModelMethod(operation, isServed.has(operation)),
+        toModelMethod(operation, isServed.has(operation) ? servedAt(definition.gateway, operation) : []),
       ),
       events: Object.values(service.contract.events).map((event) => ({
         name: event.name,
@@ -163,14 +176,24 @@ function headerNeedsOf({ headers }: ExternalService): ModelNeed[] {
   );
 }
 
-function toModelMethod(operation: Operation, isServed: boolean): ModelMethod {
+function toModelDeprecation(plan: Operation["deprecated"]): ModelMethod["deprecated"] {
+  if (!plan) return null;
+  const { sinceMs, sunsetMs, link = null, successor = null } = plan;
+  const sunset = sunsetMs === undefined ? null : new Date(sunsetMs).toISOString();
+  return { since: new Date(sinceMs).toISOString(), sunset, link, successor };
+}
+
+function toModelMethod(operation: Operation, at: readonly ServedAt[]): ModelMethod {
   const { definition, access, route, kind } = operation;
   const { options } = definition;
   const slo = definition.kind === "unary" ? definition.options.slo : undefined;
   return {
     name: operation.name,
     kind,
-    http: isServed && route ? route : null,
+    http: route && at[0] ? { ...route, path: at[0].path } : null,
+    paths: at.map(({ path }) => path),
+    versions: operation.versions,
+    deprecated: toModelDeprecation(operation.deprecated),
     access: accessKindOf(access),
     scopes: scopesOf(access),
     roles: rolesOf(access),

@@ -18,6 +18,7 @@ import type {
 import { compileClient, createLocalLink, createUnit } from "../service/index.ts";
 import type { Logger, Metrics, Tracer } from "../telemetry/index.ts";
 import type { CheckedApp } from "./check.ts";
+import { servedAt } from "./gateway-routing.ts";
 import { createGuards } from "./guards.ts";
 import { createForgetfulKeeper, takesKeys } from "./idempotency.ts";
 
@@ -112,6 +113,7 @@ export function wire(options: WiringOptions): Wiring {
     const guard = guardOf(operation.service);
     return {
       operation,
+      at: servedAt(checked.app.gateway, operation),
       parsesAgain: !here,
       // The gateway ends a request at its deadline by itself: what stays here needs nothing around it.
       ...(call && { call: here ? call : guard.policy(operation)(call) }),

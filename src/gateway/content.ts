@@ -42,6 +42,7 @@ export function createContentSender(options: ContentOptions): ContentSender {
   ): void => {
     const own = head.slice();
     own[1] = String(bytes);
+    if (exchange.mediaType !== undefined) own[typeAt] = exchange.mediaType;
     exchange.extend(own);
     if (coding !== "identity") own.push("content-encoding", coding);
     if (cacheControl !== undefined) {
@@ -81,6 +82,9 @@ export function createContentSender(options: ContentOptions): ContentSender {
     },
   };
 }
+
+/** Where a template has its content type: after the length, before all else. */
+const typeAt = 3;
 
 type Coding = "identity" | "gzip" | "br";
 

@@ -12,4 +12,12 @@ export interface GatewayRoute {
    * is handed over as it came, once it has been checked. Default false.
    */
   readonly parsesAgain?: boolean;
+  /** Where it is served. Default: at the path of its operation. */
+  readonly at?: readonly ServedAt[];
+}
+
+export interface ServedAt {
+  readonly path: string;
+  /** The versions that it answers there, where media types name them; none: all that no other has. */
+  readonly versions?: readonly number[];
 }

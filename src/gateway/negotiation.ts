@@ -3,6 +3,8 @@ import { memoize } from "./memo.ts";
 /** Content negotiation by q-values (RFC 9110, 12.4 and 12.5). */
 
 interface Weighted {
+  /** As it was sent, with its parameters. */
+  readonly text: string;
   readonly name: string;
   readonly weight: number;
 }
@@ -72,14 +74,14 @@ export const contentCodingOf: (acceptEncoding: string) => ContentCoding = memoiz
   return gzip > 0 && gzip >= identity ? "gzip" : "identity";
 });
 
-function parseWeighted(text: string): readonly Weighted[] {
+export function parseWeighted(text: string): Weighted[] {
   const items: Weighted[] = [];
   for (const part of text.split(",", itemsMax)) {
     const [name = "", ...parameters] = part.split(";");
     const cleanName = name.trim().toLowerCase();
     if (cleanName === "") continue;
     const quality = parameters.find((parameter) => /^\s*q\s*=/i.test(parameter));
-    items.push({ name: cleanName, weight: quality === undefined ? 1 : weightOf(quality) });
+    items.push({ text: part.trim(), name: cleanName, weight: quality === undefined ? 1 : weightOf(quality) });
   }
   return items;
 }

@@ -38,7 +38,7 @@ export type {
   SharedCost,
   SharedLimit,
 } from "./limits.ts";
-export { compileLimits, limitsPerRequestMax } from "./limits.ts";
+export { compileLimits, compileMethodLimits, limitsPerRequestMax } from "./limits.ts";
 export type { Link } from "./link.ts";
 export { createLocalLink } from "./link.ts";
 export type {

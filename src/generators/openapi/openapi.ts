@@ -14,14 +14,20 @@ type Node = { [key: string]: Json };
 export function toOpenApi(model: Model): Node {
   const paths: { [path: string]: Node } = {};
   const tags: Node[] = [];
+  const newest = newestVersions(model);
   for (const service of model.services) {
     const methods = service.methods.filter((method) => method.http);
     if (methods.length === 0) continue;
     tags.push({ name: service.name });
     for (const method of methods) {
       if (!method.http) continue;
-      const path = method.http.path.replaceAll(/:([^/]+)/g, "{$1}").replace("*", "{wildcard}");
-      paths[path] = { ...paths[path], [method.http.verb.toLowerCase()]: toOperation(service.name, method, path) };
+      for (const [i, served] of method.paths.entries()) {
+        const verb = method.http.verb.toLowerCase();
+        if (newest.get(`${verb} ${served}`) !== newestOf(method)) continue;
+        const path = served.replaceAll(/:([^/]+)/g, "{$1}").replace("*", "{wildcard}");
+        const id = `${service.name}.${method.name}${i === 0 ? "" : `.${i + 1}`}`;
+        paths[path] = { ...paths[path], [verb]: { ...toOperation(service.name, method, path), operationId: id } };
+      }
     }
   }
   return {
@@ -37,6 +43,22 @@ export function toOpenApi(model: Model): Node {
   };
 }
 
+/** By verb and path. Of several versions at one path, told apart by media types, the document tells the newest. */
+function newestVersions(model: Model): ReadonlyMap<string, number> {
+  const newest = new Map<string, number>();
+  for (const method of model.services.flatMap(({ methods }) => methods)) {
+    for (const path of method.paths) {
+      const place = `${method.http?.verb.toLowerCase()} ${path}`;
+      newest.set(place, Math.max(newest.get(place) ?? 0, newestOf(method)));
+    }
+  }
+  return newest;
+}
+
+function newestOf({ versions }: ModelMethod): number {
+  return versions.at(-1) ?? 0;
+}
+
 function toOperation(service: string, method: ModelMethod, path: string): Node {
   const parameters = [...toParameters(method, path), ...toKeyParameter(method)];
   const body = toBody(method);
@@ -45,6 +67,7 @@ function toOperation(service: string, method: ModelMethod, path: string): Node {
     tags: [service],
     ...(method.summary !== null && { summary: method.summary }),
     ...(method.description !== null && { description: method.description }),
+    ...(method.deprecated && { deprecated: true, "x-plinth-deprecated": { ...method.deprecated } }),
     ...(parameters.length > 0 && { parameters }),
     ...(body && { requestBody: body }),
     responses: toResponses(method),
