@@ -39,7 +39,7 @@ test("a method's limits hold through the gateway, with the draft's headers", asy
     assert.match(last.headers.get("ratelimit") ?? "", /^"address-1m";r=0;t=\d+;pk=/);
     assert.ok(Number(last.headers.get("retry-after")) >= 50);
     assert.equal(last.headers.get("content-type"), "application/problem+json");
-    const problem = await last.json();
+    const problem = (await last.json()) as Record<string, unknown>;
     assert.equal(problem.type, "https://iana.org/assignments/http-problem-types#quota-exceeded");
     assert.deepEqual(problem["violated-policies"], ["address-1m"]);
     const free = await fetch(`${running.url}/open`);

@@ -60,6 +60,10 @@ function withoutLimiter(id: string, limits: MethodLimits | false | undefined): u
 }
 
 function knownBy(authenticator: Authenticator): (exchange: Exchange) => boolean {
-  return ({ headers }) =>
-    headers.authorization !== undefined && authenticator.recall(headers.authorization) !== undefined;
+  const { apiKeyHeader } = authenticator;
+  return ({ headers }) => {
+    if (headers.authorization !== undefined) return authenticator.recall(headers.authorization) !== undefined;
+    const key = apiKeyHeader === undefined ? undefined : headers[apiKeyHeader];
+    return typeof key === "string" && authenticator.recallKey(key) !== undefined;
+  };
 }

@@ -15,7 +15,7 @@ export function compilePartition(by: LimitBy): PartitionOf {
   if (by === "address") return addressOf;
   if (by === "principal") return signedIn(principalOf);
   if (by === "client") return signedIn(claimOf("client_id", "azp"));
-  if (by === "key") return signedIn(claimOf("key_id"));
+  if (by === "key") return signedIn(keyOf);
   if (by === "tenant") return signedIn(claimOf("tenant"));
   return signedIn(claimOf(by.claim));
 }
@@ -43,6 +43,12 @@ function claimOf(...names: readonly string[]): (principal: Principal) => string 
     }
     return principalOf(principal);
   };
+}
+
+/** An API key says by its client id which one it is; a token of an issuer that calls its client so has `iss`. */
+function keyOf(principal: Principal): string {
+  const { client_id: id, iss } = principal.claims;
+  return typeof id === "string" && id.startsWith("key:") && iss === undefined ? `k\0${id}` : principalOf(principal);
 }
 
 function textOf(value: unknown): string {

@@ -134,9 +134,11 @@ class MemoryLimits implements LimitDriver {
 function take({ rule, cost, holder }: Demand, memory: Memory, nowMs: number): void {
   switch (rule.kind) {
     case "bucket":
-      return takeFromBucket(rule, memory as BucketMemory, cost);
+      takeFromBucket(rule, memory as BucketMemory, cost);
+      return;
     case "window":
-      return takeFromWindow(memory as WindowMemory, cost);
+      takeFromWindow(memory as WindowMemory, cost);
+      return;
     case "calendar":
       (memory as CalendarMemory).used += cost;
       return;

@@ -9,6 +9,9 @@ import type { Broker, BrokerFlags } from "../events/index.ts";
 import { createDatabaseBroker, createMemoryBroker } from "../events/index.ts";
 import type { BrokerCase, BrokerWorld } from "../events/testing.ts";
 import { brokerSuite } from "../events/testing.ts";
+import type { LimitDriver } from "../limits/index.ts";
+import { createMemoryLimits } from "../limits/index.ts";
+import { limitSuite } from "../limits/testing.ts";
 
 /** One claim of a port about an engine. */
 export interface PortCase {
@@ -20,7 +23,7 @@ export interface PortCase {
 
 /** A port's suite on one engine: opened once, its cases run in any order, closed in the end. */
 export interface PortSuite {
-  readonly port: "database" | "broker" | "cache";
+  readonly port: "database" | "broker" | "cache" | "limiter";
   readonly cases: readonly PortCase[];
   open(): Promise<void>;
   /** Removes what the cases left. */
@@ -44,6 +47,12 @@ export function cachePort(makeDriver: () => CacheDriver): PortSuite {
 }
 
 export const memoryCachePort = (): PortSuite => cachePort(() => createMemoryCache());
+
+export function limiterPort(makeDriver: () => LimitDriver): PortSuite {
+  return { port: "limiter", cases: limitSuite({ makeDriver, wait: (ms) => systemClock.sleep(ms) }), ...noSuite };
+}
+
+export const memoryLimiterPort = (): PortSuite => limiterPort(() => createMemoryLimits());
 
 /** The default broker, whose tables are in the database: each case in a schema of its own. */
 export function databaseBrokerPort(makeDriver: () => DatabaseDriver): PortSuite {

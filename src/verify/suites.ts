@@ -6,13 +6,21 @@ import { engineOfScheme, engines } from "../engines/index.gen.ts";
 import type { EngineSetting } from "./engine-settings.ts";
 import { postgresSettings, redisSettings } from "./engine-settings.ts";
 import type { PortCase, PortSuite } from "./port-suites.ts";
-import { cachePort, databaseBrokerPort, databasePort, memoryBrokerPort, memoryCachePort } from "./port-suites.ts";
+import {
+  cachePort,
+  databaseBrokerPort,
+  databasePort,
+  limiterPort,
+  memoryBrokerPort,
+  memoryCachePort,
+  memoryLimiterPort,
+} from "./port-suites.ts";
 
 /**
  * The conformance suites on a user's own engine: every case of every port that the engine serves, and the settings of the
  * server on which our promises rest.
  *
- * Promises: works in schemas `plinth_suite_…` and cache namespaces `suite-…` of its own, and removes them; each case has a
+ * Promises: works in schemas `plinth_suite_…`, cache namespaces and limits `suite-…` of its own, and removes them; each case has a
  * time limit, after which it has failed. A case that cannot be asked is told with its reason. Not promised: that a case
  * which ran out of time has left nothing behind; and what only a crash of the server would show, such as a disk that
  * lies. The label says on what it relies.
@@ -111,12 +119,12 @@ async function benchOf(text: string, clock: Clock): Promise<Bench> {
     const guarantee = "nothing: it is gone with the process";
     return {
       engine: "memory",
-      suites: [memoryBrokerPort(), memoryCachePort()],
+      suites: [memoryBrokerPort(), memoryCachePort(), memoryLimiterPort()],
       judge: async () => ({ settings: [], guarantee }),
     };
   }
   const { engine, url } = await engineOf(text);
-  const { database, cache } = engine.ports;
+  const { database, cache, limiter } = engine.ports;
   const suites: PortSuite[] = [];
   if (database)
     suites.push(
@@ -124,6 +132,7 @@ async function benchOf(text: string, clock: Clock): Promise<Bench> {
       databaseBrokerPort(() => database(url)),
     );
   if (cache) suites.push(cachePort(() => cache(url)));
+  if (limiter) suites.push(limiterPort(() => limiter(url)));
   return {
     engine: engine.name,
     suites,
@@ -152,7 +161,8 @@ async function judgeDatabase(engine: string, driver: DatabaseDriver): ReturnType
 async function judgeCache(url: URL, clock: Clock): ReturnType<Bench["judge"]> {
   return {
     settings: await redisSettings(url, clock),
-    guarantee: "none needed: a cache may lose every entry, and serves none that was invalidated",
+    guarantee:
+      "none needed: a cache may lose every entry, and serves none that was invalidated; limits that are lost begin anew",
   };
 }
 
@@ -181,5 +191,6 @@ export function caseNames(): Readonly<Record<PortSuite["port"], readonly string[
     database: databasePort(() => driver).cases.map(({ name }) => name),
     broker: memoryBrokerPort().cases.map(({ name }) => name),
     cache: memoryCachePort().cases.map(({ name }) => name),
+    limiter: memoryLimiterPort().cases.map(({ name }) => name),
   };
 }
