@@ -11,8 +11,25 @@ export type { Cache } from "./cache/index.ts";
 export type { Database, ReadDatabase, Transaction } from "./database/index.ts";
 export { sql } from "./database/index.ts";
 export type { CorsOptions, Mount, MountedCall } from "./gateway/index.ts";
-export type { ClaimNames, IdentityOptions, IssuerDefinition, IssuerOptions } from "./identity/index.ts";
-export { issuer } from "./identity/index.ts";
+export type {
+  ApiKeysOptions,
+  ClaimNames,
+  DpopOptions,
+  IdentityOptions,
+  IssuerDefinition,
+  IssuerOptions,
+  TokenIssuer,
+} from "./identity/index.ts";
+export { apiKeys, issuer } from "./identity/index.ts";
+export type {
+  ClientKind,
+  ClientOptions,
+  ProviderDefinition,
+  ProviderOptions,
+  ProviderTtl,
+  ScopeOptions,
+} from "./provider/index.ts";
+export { provider } from "./provider/index.ts";
 export type { Infer, InferInput, Schema } from "./schema/index.ts";
 export { t } from "./schema/index.ts";
 export type {

@@ -6,8 +6,6 @@ import type { Broker, Scheduler } from "../events/index.ts";
 import { crashPointsFromEnvironment, createDatabaseBroker } from "../events/index.ts";
 import type { Gateway, Page } from "../gateway/index.ts";
 import { createGateway } from "../gateway/index.ts";
-import type { TokenKeys } from "../identity/index.ts";
-import { createTokenIssuer } from "../identity/index.ts";
 import type { Component, Lifecycle, ManagementServer } from "../lifecycle/index.ts";
 import { createLifecycle, createManagementServer } from "../lifecycle/index.ts";
 import type { IdentityProvider } from "../provider/index.ts";
@@ -34,14 +32,15 @@ import type { Databases } from "./databases.ts";
 import type { Eventing } from "./eventing.ts";
 import { createEventing } from "./eventing.ts";
 import { createKeeper, keySweepComponent } from "./idempotency.ts";
-import { createProcessIdentity, ownKeysFor, ownNameOf } from "./identity.ts";
+import type { ProcessTrust } from "./identity.ts";
+import { createEdgeIdentity, createProcessTrust, identityComponent, identityStoresOf } from "./identity.ts";
 import type { ProcessLimits } from "./limits.ts";
 import { createProcessLimits, trustedProxiesOf } from "./limits.ts";
 import { measureProcess } from "./measures.ts";
 import { createNeeds, requireSecrets, resolveHeaders } from "./needs.ts";
 import type { Peers } from "./peers.ts";
 import { createPeers } from "./peers.ts";
-import { createAppProvider, providerComponent, providerMounts, providerOf } from "./provider.ts";
+import { createAppProvider, providerComponent, providerMounts } from "./provider.ts";
 import { createSchedulers, scheduleComponent } from "./scheduling.ts";
 import type { Settings } from "./settings.ts";
 import type { Signals } from "./signals.ts";
@@ -100,13 +99,14 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
     name,
     log: signals.log,
     keepers: keepersOf(checked),
-    hasProvider: members.has("gateway") && providerOf(definition) !== undefined,
+    identity: identityStoresOf({ checked, services, members, settings }),
     onInvalidateIn: async (...invalidation) => events?.eventing.invalidateIn(...invalidation),
     onQuery: createStatementWatch({ settings, clock, log: signals.log, databases: () => databases }),
   });
-  const keys = await ownKeysFor(checked, services, members, settings);
   databases = stores;
-  const process: ProcessParts = { ...options, definition, checked, members, name, services, signals, stores, keys };
+  const placed = { ...options, definition, checked, members, name, services, signals, stores };
+  const trust = await createProcessTrust({ ...placed, log: signals.log });
+  const process: ProcessParts = { ...placed, trust };
   const events = createEvents(process);
   const peers = createProcessPeers(process);
   const wiring = createWiring(process, events?.eventing, peers);
@@ -126,6 +126,7 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
     ...storeComponents(stores),
     ...kept,
     peersComponent(peers),
+    ...[identityComponent(trust, { stores, settings, needs: after })].filter((each) => each !== undefined),
     ...(limits ? [limits.component] : []),
     ...(provider ? [providerComponent(provider, { settings, log, needs: after })] : []),
     ...(events
@@ -169,7 +170,7 @@ interface ProcessParts extends AssemblyOptions {
   readonly services: readonly ServiceDefinition[];
   readonly signals: Signals;
   readonly stores: Stores;
-  readonly keys: TokenKeys | undefined;
+  readonly trust: ProcessTrust;
 }
 
 function createProcessStores(
@@ -178,15 +179,16 @@ function createProcessStores(
   parts: Pick<StoresOptions, "log" | "onInvalidateIn" | "onQuery"> & {
     readonly name: string;
     readonly keepers: ReadonlySet<string>;
-    readonly hasProvider: boolean;
+    readonly identity: { readonly database: boolean; readonly cache: boolean };
   },
 ): Promise<Stores> {
-  const { name, keepers, hasProvider, ...rest } = parts;
+  const { name, keepers, identity, ...rest } = parts;
   return createStores({
     settings,
-    needsDatabase: hasProvider || services.some((service) => hasNeed(service, "database")),
+    needsDatabase: identity.database || services.some((service) => hasNeed(service, "database")),
     needsShards: services.some(isSharded),
-    needsCache: services.some((service) => hasNeed(service, "cache") || keepers.has(service.contract.name)),
+    needsCache:
+      identity.cache || services.some((service) => hasNeed(service, "cache") || keepers.has(service.contract.name)),
     applicationName: name,
     clock,
     random,
@@ -272,8 +274,7 @@ function createProcessSchedulers(parts: ProcessParts, { units }: Wiring): Readon
 }
 
 function createWiring(parts: ProcessParts, eventing: Eventing | undefined, peers: Peers): Wiring {
-  const { checked, members, settings, clock, random, signals, stores, keys, environment, doubles } = parts;
-  const tokens = keys && createTokenIssuer({ keys, ...ownNameOf(parts.definition), clock, random });
+  const { checked, members, settings, clock, random, signals, stores, trust, environment, doubles } = parts;
   const keepers = keepersOf(checked);
   return wire({
     checked,
@@ -285,7 +286,7 @@ function createWiring(parts: ProcessParts, eventing: Eventing | undefined, peers
     tracer: signals.tracer,
     metrics: signals.metrics,
     doubles,
-    resolve: createNeeds({ stores, tokens, environment, log: signals.log }),
+    resolve: createNeeds({ stores, tokens: trust.tokens, environment, log: signals.log }),
     publisher: (service) => eventing?.publisherOf(service) ?? refusePublish,
     responsesOf: (service) => (keepers.has(service) ? stores.cacheOf(service) : undefined),
     keeperOf: (service) => createKeeper(service, stores, crashPointsFromEnvironment(environment)),
@@ -299,10 +300,10 @@ function createEdge(
   limits: ProcessLimits | undefined,
   provider: IdentityProvider | undefined,
 ): Gateway {
-  const { definition, settings, signals, keys, clock, random } = parts;
+  const { definition, settings, signals, clock, random } = parts;
   const { cors } = definition.gateway;
   const mounts = [...(definition.gateway.mounts ?? []), ...(provider ? providerMounts(provider) : [])];
-  const authenticator = createProcessIdentity({ definition, settings, keys, provider, clock, log: signals.log });
+  const { authenticator, pages } = createEdgeIdentity({ ...parts, provider, log: signals.log });
   return createGateway({
     routes: wiring.routes(),
     host: settings.host,
@@ -315,7 +316,7 @@ function createEdge(
     clock,
     random,
     realm: definition.name,
-    pages: parts.pages,
+    pages: [...parts.pages, ...pages],
     ...(authenticator && { authenticator }),
     ...(limits && { quotas: limits.quotas }),
     ...trustedProxiesOf(definition, settings),

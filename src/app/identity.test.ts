@@ -1,11 +1,28 @@
 import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
-import { systemClock } from "../base/index.ts";
-import { createTokenIssuer, createTokenKeys, generateTokenSecret, issuer } from "../identity/index.ts";
+import { systemClock, systemRandom } from "../base/index.ts";
+import type { IdentityOptions } from "../identity/index.ts";
+import {
+  apiKeys,
+  createApiKeyStore,
+  createTokenIssuer,
+  createTokenKeys,
+  generateTokenSecret,
+  identitySchema,
+  issuer,
+  migrateIdentity,
+} from "../identity/index.ts";
 import { startIssuer } from "../identity/testing.ts";
 import { t } from "../schema/index.ts";
-import { contract, method, service } from "../service/index.ts";
+import { contract, method, service, tokens } from "../service/index.ts";
+import { createLogger } from "../telemetry/index.ts";
+import type { AppService } from "./app.ts";
 import { app } from "./app.ts";
+import { readProcessSettings } from "./settings.ts";
+import { createStores } from "./stores.ts";
 import { startTestApp } from "./testing.ts";
 
 const who = contract("who", {
@@ -43,4 +60,151 @@ test("an app believes itself and an issuer elsewhere, each with its own keys", a
   assert.deepEqual((await ask(await remote.sign()))[1], { subject: "u1", issuer: remote.url });
   const [status, , challenge] = await ask(await remote.sign({ iss: "shop" }));
   assert.deepEqual([status, challenge], [401, 'Bearer realm="shop", error="invalid_token"']);
+});
+
+const secret = generateTokenSecret();
+
+async function startedWith(
+  identity: IdentityOptions,
+  environment: Record<string, string> = {},
+  services: readonly AppService[] = [whoService],
+) {
+  return startTestApp(app({ name: "shop", services, gateway: { identity } }), {
+    settings: { tokenKey: secret },
+    environment,
+  });
+}
+
+async function ownToken(subject: string) {
+  const keys = await createTokenKeys({ secret });
+  return (await createTokenIssuer({ keys, issuer: "shop", audience: "shop" }).issue({ subject })).token;
+}
+
+test("PLINTH_ISSUER is the one line that changes whom an app believes", async (context) => {
+  const now = () => systemClock.wallNow();
+  const [declared, other] = [await startIssuer({ now }), await startIssuer({ now })];
+  context.after(() => Promise.all([declared.stop(), other.stop()]));
+  const running = await startedWith(
+    { issuers: [issuer({ url: declared.url, audience: "nobody" })] },
+    { PLINTH_ISSUER: other.url, PLINTH_AUDIENCE: "the-api" },
+  );
+  context.after(() => running.stop());
+  const ask = async (token: string) =>
+    (await fetch(`${running.url}/who`, { headers: { authorization: `Bearer ${token}` } })).status;
+  assert.equal(await ask(await other.sign({ aud: "the-api" })), 200);
+  assert.equal(await ask(await other.sign({ aud: "nobody" })), 401);
+  assert.equal(await ask(await declared.sign({ aud: "the-api" })), 401);
+  assert.equal(await ask(await ownToken("ada")), 200);
+  const named = issuer({ name: "main", url: "https://a.example", audience: "a" });
+  const two = [named, issuer({ url: "https://b.example", audience: "b" })];
+  await assert.rejects(startedWith({ issuers: two }, { PLINTH_ISSUER: other.url }), /PLINTH_ISSUERS="main=https/);
+  await assert.rejects(startedWith({ issuers: two }, { PLINTH_ISSUERS: `mian=${other.url}` }), /there are main/);
+  await assert.rejects(startedWith({}, { PLINTH_AUDIENCE: "x" }), /no issuer/);
+});
+
+test("an API key lets its owner in, until it is taken back", async (context) => {
+  const clock = { ...systemClock };
+  const folder = await mkdtemp(join(tmpdir(), "plinth-keys-"));
+  context.after(() => rm(folder, { recursive: true, force: true }));
+  const stores = await createStores({
+    settings: readProcessSettings({ PLINTH_DATA: folder }),
+    needsDatabase: true,
+    needsShards: false,
+    needsCache: false,
+    applicationName: "test",
+    clock,
+    random: systemRandom,
+    log: createLogger({ level: "silent" }),
+  });
+  const database = stores.databaseOf(identitySchema);
+  const keyStore = createApiKeyStore({ database, clock, random: systemRandom });
+  await stores.database?.open();
+  await migrateIdentity(database);
+  const made = await keyStore.create({ subject: "acme", name: "nightly", scopes: ["who:write"], plan: "gold" });
+  const [record] = await keyStore.list();
+  assert.deepEqual(record, made.record);
+  assert.ok(!JSON.stringify(record).includes(made.key));
+  const next = await keyStore.rotate(made.record.id, 60_000);
+  assert.equal((await keyStore.find(made.record.id))?.successor, next.record.id);
+  const gone = await keyStore.create({ subject: "acme", ttlMs: -1000 });
+  const revoked = await keyStore.create({ subject: "acme" });
+  await keyStore.revoke(revoked.record.id);
+  await assert.rejects(keyStore.rotate(revoked.record.id, 0), { reason: "API_KEY_UNKNOWN" });
+  await assert.rejects(keyStore.revoke("nobody"), { reason: "API_KEY_UNKNOWN" });
+  await stores.database?.close();
+
+  const running = await startedWith({ apiKeys: apiKeys() }, { DATABASE_URL: `pglite:${folder}/database` });
+  context.after(() => running.stop());
+  const ask = async (headers: Record<string, string>) => {
+    const answer = await fetch(`${running.url}/who`, { headers });
+    const body = (await answer.json()) as Record<string, unknown>;
+    return [answer.status, body.subject ?? body.reason, answer.headers.get("www-authenticate")] as const;
+  };
+  assert.deepEqual((await ask({ "x-api-key": made.key })).slice(0, 2), [200, "acme"]);
+  assert.deepEqual((await ask({ "x-api-key": made.key })).slice(0, 2), [200, "acme"]);
+  assert.deepEqual((await ask({ authorization: `ApiKey ${next.key}` })).slice(0, 2), [200, "acme"]);
+  const told = (error: string) => `Bearer realm="shop", ApiKey realm="shop"${error}, header="X-API-Key"`;
+  for (const bad of [gone.key, revoked.key, `${made.key.slice(0, -1)}!`, "x"]) {
+    assert.deepEqual(await ask({ "x-api-key": bad }), [401, "API_KEY_INVALID", told(', error="invalid_token"')]);
+  }
+  assert.deepEqual(await ask({}), [401, "TOKEN_MISSING", told("")]);
+  const both = await ask({ "x-api-key": made.key, authorization: `Bearer ${await ownToken("ada")}` });
+  assert.deepEqual(both.slice(0, 2), [400, "CREDENTIALS_AMBIGUOUS"]);
+});
+
+test("a service signs a token and takes it back", async (context) => {
+  const door = contract("door", {
+    methods: {
+      enter: method({
+        http: "POST /door",
+        access: "public",
+        response: t.Object({ token: t.String(), id: t.String() }),
+      }),
+      leave: method({ http: "DELETE /door/:id", access: "public", request: t.Object({ id: t.String() }) }),
+      leaveAll: method({ http: "DELETE /door", access: "public" }),
+    },
+  });
+  const doorService = service(door, {
+    needs: { tokens: tokens() },
+    methods: {
+      enter: (_, { tokens }) => tokens.issue({ subject: "ada" }),
+      leave: ({ id }, { tokens }) => tokens.revoke({ id }),
+      leaveAll: (_, { tokens }) => tokens.revoke({ subject: "ada" }),
+    },
+  });
+  const running = await startedWith({}, {}, [whoService, doorService]);
+  context.after(() => running.stop());
+  const enter = async () =>
+    (await (await fetch(`${running.url}/door`, { method: "POST" })).json()) as { token: string; id: string };
+  const ask = async (token: string) =>
+    (await fetch(`${running.url}/who`, { headers: { authorization: `Bearer ${token}` } })).status;
+  const [first, second] = [await enter(), await enter()];
+  assert.deepEqual([await ask(first.token), await ask(second.token)], [200, 200]);
+  assert.equal((await fetch(`${running.url}/door/${first.id}`, { method: "DELETE" })).status, 204);
+  assert.deepEqual([await ask(first.token), await ask(second.token)], [401, 200]);
+  await fetch(`${running.url}/door`, { method: "DELETE" });
+  assert.deepEqual([await ask(first.token), await ask(second.token)], [401, 401]);
+});
+
+test("an app that knows its address says whose tokens it takes", async (context) => {
+  const running = await startedWith({
+    url: "https://api.example.com/v1",
+    dpop: true,
+    issuers: [issuer({ url: "https://login.example.com", audience: "a" })],
+  });
+  context.after(() => running.stop());
+  const answer = await fetch(`${running.url}/.well-known/oauth-protected-resource/v1`);
+  assert.equal(answer.headers.get("content-type"), "application/json");
+  assert.deepEqual(await answer.json(), {
+    resource: "https://api.example.com/v1",
+    authorization_servers: ["https://login.example.com"],
+    scopes_supported: ["who:write"],
+    bearer_methods_supported: ["header"],
+    dpop_signing_alg_values_supported: ["ES256", "EdDSA", "Ed25519"],
+  });
+  const about = 'resource_metadata="https://api.example.com/.well-known/oauth-protected-resource/v1"';
+  assert.equal(
+    (await fetch(`${running.url}/who`)).headers.get("www-authenticate"),
+    `Bearer realm="shop", ${about}, DPoP realm="shop", algs="ES256 EdDSA Ed25519", ${about}`,
+  );
 });

@@ -11,9 +11,12 @@ import { seedDevelopmentUser } from "./provider-user.ts";
 import type { Settings } from "./settings.ts";
 import type { Stores } from "./stores.ts";
 
-/** The identity provider that an app declares for its gateway; undefined where it declares none. */
-export function providerOf(definition: App): ProviderDefinition | undefined {
-  return definition.gateway.identity?.provider;
+/** The identity provider that an app declares for its gateway; undefined where it declares none, or another issuer takes its place. */
+export function providerOf(
+  definition: App,
+  settings: Partial<Pick<Settings, "issuer">> = {},
+): ProviderDefinition | undefined {
+  return settings.issuer === undefined ? definition.gateway.identity?.provider : undefined;
 }
 
 export interface AppProviderParts {
@@ -28,7 +31,7 @@ export interface AppProviderParts {
 /** The provider of a process that has the gateway. Throws StartError ISSUER_URL_MISSING, ISSUER_URL_INVALID, PROVIDER_SECRET_MISSING. */
 export async function createAppProvider(parts: AppProviderParts): Promise<IdentityProvider | undefined> {
   const { definition, settings, stores, clock, random, log } = parts;
-  const declared = providerOf(definition);
+  const declared = providerOf(definition, settings);
   if (!declared) return undefined;
   return createIdentityProvider({
     definition: declared,

@@ -199,6 +199,43 @@ const spec = {
       }),
     ),
   },
+  issuer: {
+    variable: "PLINTH_ISSUER",
+    setting: optional(
+      text({
+        description:
+          "the issuer whose access tokens are taken, in the place of the app's own identity provider or of the one that the app declares",
+        example: "https://login.example.com",
+      }),
+    ),
+  },
+  issuers: {
+    variable: "PLINTH_ISSUERS",
+    setting: optional(
+      namedUrls({
+        description: "the same where the app declares several, by their names",
+        example: "staff=https://login.example.com partners=https://id.example.org",
+      }),
+    ),
+  },
+  audience: {
+    variable: "PLINTH_AUDIENCE",
+    setting: optional(
+      text({
+        description: "how that issuer calls the app: the audience of its tokens",
+        example: "https://api.example.com",
+      }),
+    ),
+  },
+  publicUrl: {
+    variable: "PLINTH_URL",
+    setting: optional(
+      text({
+        description: "where clients reach the app, told to those that look for its issuers",
+        example: "https://api.example.com",
+      }),
+    ),
+  },
   issuerUrl: {
     variable: "PLINTH_ISSUER_URL",
     setting: optional(

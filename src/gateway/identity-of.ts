@@ -4,12 +4,12 @@ import type { Presented } from "../identity/index.ts";
 import type { Exchange } from "./exchange.ts";
 
 /** What a request shows of who sends it. Made only for those whose token is not remembered. */
-export function identityOf(exchange: Exchange): Presented {
+export function identityOf(exchange: Exchange, apiKey: string | undefined): Presented {
   const { headers } = exchange;
   const proof = headers.dpop;
   return {
     authorization: headers.authorization,
-    apiKey: undefined,
+    apiKey,
     dpop: Array.isArray(proof) ? proof.join(", ") : proof,
     method: exchange.method,
     url: () => urlOf(exchange),
@@ -17,10 +17,9 @@ export function identityOf(exchange: Exchange): Presented {
   };
 }
 
-/** The address that was asked for, as the client wrote it. */
-function urlOf({ req, path }: Exchange): string {
-  const scheme = (req.socket as Partial<TLSSocket>).encrypted ? "https" : "http";
-  return `${scheme}://${req.headers.host ?? ""}${path}`;
+/** The address that was asked for, as the client wrote it, and the proxies before us tell it. */
+function urlOf({ client, req, path }: Exchange): string {
+  return `${client.protocol}://${client.host ?? req.headers.host ?? ""}${path}`;
 }
 
 /** Of the certificate that the client proved to have by the handshake; undefined when it showed none. */

@@ -1,11 +1,12 @@
 import type { Clock, Principal } from "../base/index.ts";
-import { systemClock } from "../base/index.ts";
+import type { ApiKeyCheck } from "./api-keys.ts";
 import type { Challenge } from "./challenge.ts";
-import { createChallenge } from "./challenge.ts";
 import type { VerifiedClaims } from "./claims.ts";
-import { authorizationMalformed, schemeUnknown, TokenFault, tokenInvalid } from "./errors.ts";
-import type { Presented } from "./presented.ts";
+import type { ProofCheck } from "./dpop-proof.ts";
+import { authorizationMalformed, credentialsAmbiguous, schemeUnknown, TokenFault, tokenInvalid } from "./errors.ts";
+import type { Credential, Presented, Scheme } from "./presented.ts";
 import { readCredential, schemeOf } from "./presented.ts";
+import type { RevocationStore } from "./revocation.ts";
 import { TokenMemory } from "./token-memory.ts";
 import type { TrustedIssuer } from "./token-verifier.ts";
 import { createTokenVerifier } from "./token-verifier.ts";
@@ -19,7 +20,9 @@ import { createTokenVerifier } from "./token-verifier.ts";
  *   never followed. Everything that costs nothing is looked at before any key: length, alphabet, JSON, claims.
  * - What cannot be checked is refused: with 401 when it is not good, with 503 while nobody can know. Nothing that fails
  *   lets anybody in.
- * - A verified token is remembered for a bounded time, never past its end, and shared by all requests that wait for it.
+ * - A verified token is remembered for a bounded time, never past its end nor its revocation, and shared by all requests
+ *   that wait for it. One that is bound to a key is good only with the proof of that key, each time anew (RFC 9449), or on a
+ *   connection with its certificate (RFC 8705).
  *
  * Not promised: that two issuers mean two people by one subject. `claims.iss` says who spoke; `subjectPrefix` of an
  * issuer keeps them apart.
@@ -29,6 +32,10 @@ import { createTokenVerifier } from "./token-verifier.ts";
 export interface Authenticator {
   /** The principal of an `Authorization` header that was verified a short while ago, and needs nothing beside it. */
   recall(authorization: string): Principal | undefined;
+  /** The header for API keys, in small letters; undefined where none are taken. */
+  readonly apiKeyHeader: string | undefined;
+  /** The principal of an API key that was looked up a moment ago. */
+  recallKey(apiKey: string): Principal | undefined;
   /** Rejects with `unauthenticated`, `invalid_argument` (not readable) or `unavailable` (nobody can know). */
   authenticate(presented: Presented): Promise<Principal>;
   /** What a refused client is told. */
@@ -39,46 +46,52 @@ export interface Authenticator {
 
 export interface AuthenticatorOptions {
   readonly issuers: readonly TrustedIssuer[];
-  /** Named in `WWW-Authenticate`. Default "api". */
-  readonly realm?: string;
+  readonly challenge: Challenge;
+  /** Tokens that were taken back; undefined: none can be. */
+  readonly revocations?: RevocationStore | undefined;
+  /** Undefined: a token that is bound to a DPoP key is refused. */
+  readonly proofs?: ProofCheck | undefined;
+  readonly apiKeys?: { readonly header: string; readonly check: ApiKeyCheck } | undefined;
   /** Verified tokens that are remembered. Default 10000. */
   readonly rememberedCount?: number;
   /** How long at most; never past a token's own end. Default 5 min. */
   readonly rememberMs?: number;
-  readonly clock?: Clock;
+  readonly clock: Clock;
 }
 
-export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
-  const clock = options.clock ?? systemClock;
-  const rememberMs = options.rememberMs ?? 300_000;
-  const memory = new TokenMemory(clock, rememberMs, options.rememberedCount ?? 10_000);
-  const verify = createTokenVerifier(options.issuers, clock);
-  const underWay = new Map<string, Promise<VerifiedClaims>>();
-  for (const { keys } of options.issuers) keys.onKeysGone = () => memory.clear();
+const rememberMsDefault = 300_000;
+const rememberedCountDefault = 10_000;
 
-  const verifyAnew = async (authorization: string, token: string): Promise<VerifiedClaims> => {
-    const claims = await verify(token);
-    memory.keep(authorization, claims, rememberMs);
-    return claims;
-  };
-  /** Many requests with one new token share one verification. */
-  const claimsOf = (authorization: string, token: string): Promise<VerifiedClaims> => {
-    const running = underWay.get(authorization);
-    if (running) return running;
-    const begun = verifyAnew(authorization, token).finally(() => underWay.delete(authorization));
-    underWay.set(authorization, begun);
-    return begun;
-  };
-  const authenticate = async ({ authorization = "" }: Presented): Promise<Principal> => {
-    if (schemeOf(authorization) !== "bearer") throw schemeUnknown("Bearer");
-    const credential = readCredential(authorization);
+export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
+  const { apiKeys, proofs } = options;
+  const tokens = createTokens(options);
+  const schemes: ReadonlySet<Scheme> = new Set<Scheme>([
+    "bearer",
+    ...(proofs ? (["dpop"] as const) : []),
+    ...(apiKeys ? (["apikey"] as const) : []),
+  ]);
+  const names = [...schemes].map((scheme) => schemeNames[scheme]).join(" or ");
+
+  const authenticate = async (presented: Presented): Promise<Principal> => {
+    const { authorization, apiKey } = presented;
+    if (apiKey !== undefined && apiKeys) {
+      if (authorization !== undefined) throw credentialsAmbiguous();
+      return apiKeys.check.authenticate(apiKey);
+    }
+    const text = authorization ?? "";
+    const scheme = schemeOf(text);
+    if (scheme === undefined || !schemes.has(scheme)) throw schemeUnknown(names);
+    const credential = readCredential(text);
     if (!credential) throw authorizationMalformed();
-    const claims = memory.find(authorization) ?? (await claimsOf(authorization, credential.token));
-    if (claims.confirmation) throw new TokenFault("bound to a key");
+    if (scheme === "apikey" && apiKeys) return apiKeys.check.authenticate(credential.token);
+    const claims = await tokens.claimsOf(text, credential.token);
+    await checkHolder(claims, credential, presented, proofs);
     return claims.principal;
   };
   return {
-    recall: (authorization) => memory.recall(authorization),
+    recall: tokens.recall,
+    recallKey: (apiKey) => apiKeys?.check.recall(apiKey),
+    apiKeyHeader: apiKeys?.header.toLowerCase(),
     async authenticate(presented) {
       try {
         return await authenticate(presented);
@@ -87,7 +100,66 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
         throw thrown;
       }
     },
-    challenge: createChallenge({ realm: options.realm ?? "api" }),
-    forget: () => memory.clear(),
+    challenge: options.challenge,
+    forget: tokens.forget,
   };
+}
+
+const schemeNames: Readonly<Record<Scheme, string>> = { bearer: "Bearer", dpop: "DPoP", apikey: "ApiKey" };
+
+/** Verifies tokens, once for all who wait, and remembers them. */
+function createTokens(options: AuthenticatorOptions) {
+  const { clock, revocations, rememberMs = rememberMsDefault, issuers } = options;
+  const memory = new TokenMemory(clock, rememberMs, options.rememberedCount ?? rememberedCountDefault);
+  const verify = createTokenVerifier(issuers, clock);
+  const underWay = new Map<string, Promise<VerifiedClaims>>();
+  const freshMs = revocations?.freshMs ?? Number.POSITIVE_INFINITY;
+  for (const { keys } of issuers) keys.onKeysGone = () => memory.clear();
+  if (revocations) revocations.onRevoked = () => memory.doubt();
+
+  const refuseRevoked = async (claims: VerifiedClaims): Promise<void> => {
+    if (await revocations?.has(claims)) throw new TokenFault("revoked");
+  };
+  const look = async (authorization: string, token: string): Promise<VerifiedClaims> => {
+    const found = memory.find(authorization);
+    const { doubts } = memory;
+    if (found) {
+      await refuseRevoked(found.claims);
+      memory.renew(authorization, freshMs, doubts);
+      return found.claims;
+    }
+    const claims = await verify(token);
+    await refuseRevoked(claims);
+    memory.keep(authorization, claims, freshMs, doubts);
+    return claims;
+  };
+  return {
+    recall: (authorization: string) => memory.recall(authorization),
+    forget: () => memory.clear(),
+    claimsOf(authorization: string, token: string): VerifiedClaims | Promise<VerifiedClaims> {
+      const found = memory.find(authorization);
+      if (found?.isFresh) return found.claims;
+      const running = underWay.get(authorization);
+      if (running) return running;
+      const begun = look(authorization, token).finally(() => underWay.delete(authorization));
+      underWay.set(authorization, begun);
+      return begun;
+    },
+  };
+}
+
+/** Whether the sender has the key that the token is bound to. A scheme must be that of its token: a stolen bound token is no bearer token. */
+async function checkHolder(
+  { confirmation }: VerifiedClaims,
+  { scheme, token }: Credential,
+  presented: Presented,
+  proofs: ProofCheck | undefined,
+): Promise<void> {
+  if (scheme === "dpop") {
+    if (confirmation?.kind !== "dpop" || !proofs) throw new TokenFault("not bound to a DPoP key");
+    return proofs(presented, token, confirmation.thumbprint);
+  }
+  if (confirmation === undefined) return;
+  if (confirmation.kind === "dpop") throw new TokenFault("bound to a DPoP key, and sent without");
+  if (presented.certificate() !== confirmation.thumbprint) throw new TokenFault("bound to another certificate");
 }

@@ -29,7 +29,7 @@ export function testIdentity(
   options: IdentityOptions = {},
   parts: Partial<IdentityParts> = {},
 ): TestIdentity {
-  const made = createIdentity(options, {
+  const { authenticator } = createIdentity(options, {
     realm: "shop",
     own,
     clock,
@@ -39,7 +39,7 @@ export function testIdentity(
     },
     ...parts,
   });
-  return { ...made, verify: (authorization) => made.authenticate(showing(authorization)) };
+  return { ...authenticator, verify: (authorization) => authenticator.authenticate(showing(authorization)) };
 }
 
 export type { TestIssuer } from "./test-issuer.ts";

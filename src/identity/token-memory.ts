@@ -11,6 +11,7 @@ export class TokenMemory {
   readonly #rememberMs: number;
   readonly #count: number;
   #entries: TwoGenerations<Remembered>;
+  #doubts = 0;
 
   constructor(clock: Clock, rememberMs: number, count: number) {
     this.#clock = clock;
@@ -23,38 +24,63 @@ export class TokenMemory {
   recall(authorization: string): Principal | undefined {
     const found = this.#entries.get(tailOf(authorization));
     if (found === undefined || found.authorization !== authorization) return undefined;
-    return this.#clock.wallNow() < found.freshUntil ? found.principal : undefined;
+    return this.#clock.wallNow() < found.freshUntil && found.doubts === this.#doubts && !found.claims.confirmation
+      ? found.principal
+      : undefined;
   }
 
-  /** What was verified, although it must be looked at again: bound to a key, or not asked for a while whether it was revoked. */
-  find(authorization: string): VerifiedClaims | undefined {
+  /** What was verified, although more may have to be looked at: a proof, or whether it was revoked meanwhile. */
+  find(authorization: string): Found | undefined {
     const found = this.#entries.get(tailOf(authorization));
     if (found === undefined || found.authorization !== authorization) return undefined;
-    return this.#clock.wallNow() < found.until ? found.claims : undefined;
-  }
-
-  /** `freshMs`: how long it may be recalled before `find` is asked again. */
-  keep(authorization: string, claims: VerifiedClaims, freshMs: number, until?: number): void {
     const now = this.#clock.wallNow();
-    const end = Math.min(claims.expiresAt, until ?? now + this.#rememberMs);
-    const freshUntil = claims.confirmation ? 0 : Math.min(end, now + freshMs);
-    this.#entries.set(tailOf(authorization), {
-      authorization,
-      claims,
-      principal: claims.principal,
-      until: end,
-      freshUntil,
-    });
+    if (now >= found.until) return undefined;
+    return { claims: found.claims, isFresh: now < found.freshUntil && found.doubts === this.#doubts };
   }
 
-  /** When what `find` gives ends. */
-  endOf(authorization: string): number | undefined {
-    return this.#entries.get(tailOf(authorization))?.until;
+  /** How often `doubt` was called: taken before it is asked whether something was revoked, and shown with the answer. */
+  get doubts(): number {
+    return this.#doubts;
+  }
+
+  /** Keeps what was verified. `freshMs`: how long until it must be asked again whether it was revoked. */
+  keep(authorization: string, claims: VerifiedClaims, freshMs: number, doubts: number): void {
+    const now = this.#clock.wallNow();
+    this.#set(authorization, claims, Math.min(claims.expiresAt, now + this.#rememberMs), now + freshMs, doubts);
+  }
+
+  /** It was asked again, and is still good. */
+  renew(authorization: string, freshMs: number, doubts: number): void {
+    const found = this.#entries.get(tailOf(authorization));
+    if (found?.authorization === authorization)
+      this.#set(authorization, found.claims, found.until, this.#clock.wallNow() + freshMs, doubts);
+  }
+
+  /** From now on everything must be asked again: something was revoked. */
+  doubt(): void {
+    this.#doubts++;
   }
 
   clear(): void {
     this.#entries = new TwoGenerations(this.#count);
   }
+
+  #set(authorization: string, claims: VerifiedClaims, until: number, freshUntil: number, doubts: number): void {
+    this.#entries.set(tailOf(authorization), {
+      authorization,
+      claims,
+      principal: claims.principal,
+      until,
+      freshUntil: Math.min(until, freshUntil),
+      doubts,
+    });
+  }
+}
+
+export interface Found {
+  readonly claims: VerifiedClaims;
+  /** It need not be asked again whether it was revoked. */
+  readonly isFresh: boolean;
 }
 
 interface Remembered {
@@ -64,6 +90,8 @@ interface Remembered {
   /** `clock.wallNow()` milliseconds. */
   readonly until: number;
   readonly freshUntil: number;
+  /** Those there had been when it was last asked. */
+  readonly doubts: number;
 }
 
 /**
