@@ -9,6 +9,7 @@ import { createGateway } from "../gateway/index.ts";
 import type { Component, Lifecycle, ManagementServer } from "../lifecycle/index.ts";
 import { createLifecycle, createManagementServer } from "../lifecycle/index.ts";
 import type { IdentityProvider } from "../provider/index.ts";
+import type { Overload } from "../resilience/index.ts";
 import type { RpcServer, RpcTls } from "../rpc/index.ts";
 import { createRpcServer } from "../rpc/index.ts";
 import type { ExternalService, Need, Publish, ServiceDefinition } from "../service/index.ts";
@@ -38,6 +39,7 @@ import type { ProcessLimits } from "./limits.ts";
 import { createProcessLimits, trustedProxiesOf } from "./limits.ts";
 import { measureProcess } from "./measures.ts";
 import { createNeeds, requireSecrets, resolveHeaders } from "./needs.ts";
+import { createProcessOverload } from "./overload.ts";
 import type { Peers } from "./peers.ts";
 import { createPeers } from "./peers.ts";
 import { createAppProvider, providerComponent, providerMounts } from "./provider.ts";
@@ -104,7 +106,8 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
     onQuery: createStatementWatch({ settings, clock, log: signals.log, databases: () => databases }),
   });
   databases = stores;
-  const placed = { ...options, definition, checked, members, name, services, signals, stores };
+  const overload = createProcessOverload(definition.gateway, { ...options, ...signals });
+  const placed = { ...options, definition, checked, members, name, services, signals, stores, overload };
   const trust = await createProcessTrust({ ...placed, log: signals.log });
   const process: ProcessParts = { ...placed, trust };
   const events = createEvents(process);
@@ -171,6 +174,7 @@ interface ProcessParts extends AssemblyOptions {
   readonly signals: Signals;
   readonly stores: Stores;
   readonly trust: ProcessTrust;
+  readonly overload: Overload | undefined;
 }
 
 function createProcessStores(
@@ -316,6 +320,7 @@ function createEdge(
     clock,
     random,
     realm: definition.name,
+    overload: parts.overload,
     pages: [...parts.pages, ...pages],
     ...(authenticator && { authenticator }),
     ...(limits && { quotas: limits.quotas }),
@@ -334,6 +339,7 @@ function createRpc(parts: ProcessParts, wiring: Wiring): RpcServer {
     secret: requireRpcSecret(settings, name),
     tls: rpcTls(settings),
     methods: wiring.rpcMethods(),
+    overload: parts.overload,
     clock,
     random,
     startTrace: (_method, traceparent, tracestate) => ({

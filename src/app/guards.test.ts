@@ -106,7 +106,7 @@ test("streams that stay open take no call's place, and refusals are counted for 
     release = resolve;
   });
   const held = guard.policy(take)(() => gate);
-  const running = Array.from({ length: 256 }, () => held({}, scope()));
+  const running = Array.from({ length: 1000 }, () => held({}, scope()));
   const waiting = Array.from({ length: 257 }, () => held({}, scope()));
   const refused = Promise.allSettled(waiting);
   // A refusal was never executed, so it is tried again, as far as the budget goes.

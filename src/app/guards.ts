@@ -8,6 +8,7 @@ import {
   createRetryBudget,
   deadline,
   deadlineStream,
+  inFlightMaxDefault,
   retry,
 } from "../resilience/index.ts";
 import type { Operation } from "../service/index.ts";
@@ -15,8 +16,9 @@ import type { Logger, Metrics } from "../telemetry/index.ts";
 
 /**
  * What stands around the calls from this process to one callee: one retry budget, one breaker, and one bulkhead each for
- * calls (256) and streams (5000), shared by all who call it here, so that a sick callee takes its own share and not the
- * process, and streams that stay open for minutes take no call's place.
+ * calls (1,000) and streams (5,000), shared by all who call it here, so that a sick callee takes its own share and not the
+ * process, and streams that stay open for minutes take no call's place. A callee's share is half of what the process takes
+ * on at most: how much a callee bears is its own to say, and it does (`overload.ts` of the resilience room).
  */
 export interface Guard {
   policy(operation: Operation): Policy;
@@ -30,6 +32,8 @@ export interface GuardOptions {
   readonly log: Logger;
 }
 
+/** Half of what a process takes on (`inFlightMaxDefault`). */
+const callsMax = inFlightMaxDefault / 2;
 /** As many as the gateway lets in. */
 const streamsMax = 5000;
 
@@ -55,7 +59,7 @@ export function createGuards(options: GuardOptions): (callee: string) => Guard {
       clock,
       onChange: (now, before) => options.log.warn({ callee, from: before, to: now }, `breaker of ${callee}: ${now}`),
     });
-    const bulkhead = createBulkhead({ name: callee, clock });
+    const bulkhead = createBulkhead({ name: callee, concurrentMax: callsMax, clock });
     const streams = createBulkhead({ name: callee, concurrentMax: streamsMax, queueMax: 0, clock });
     const budget = createRetryBudget({ clock });
     const retried = retries.with({ callee });

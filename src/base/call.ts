@@ -56,6 +56,8 @@ export interface CallContext {
   readonly caller: string;
   /** 1 for the first try. */
   readonly attempt: number;
+  /** How much it matters when not all can be served: 0 sheddable, 1 sheddable_plus, 2 critical, 3 critical_plus. */
+  readonly criticality: number;
   /** What this call and those around it have written, for reads from replicas. Made when first asked for. */
   readonly position: Position;
   /** The same, when somebody has asked for it. */
@@ -78,6 +80,8 @@ export interface ScopeFields {
   readonly idempotencyKey?: string | undefined;
   readonly caller: string;
   readonly attempt?: number;
+  /** Default 2, critical. */
+  readonly criticality?: number;
   /** The wheel that watches the deadline. Default: one on the machine's clock. */
   readonly deadlines?: Deadlines | undefined;
 }
@@ -107,6 +111,7 @@ export class CallScope implements CallContext, DeadlineEntry {
   readonly idempotencyKey: string | undefined;
   readonly caller: string;
   readonly attempt: number;
+  readonly criticality: number;
   cancelled: PlinthError | undefined = undefined;
   /** What it was answered with had been recorded for an idempotency key before. Set by whoever answers. */
   isRepeat = false;
@@ -138,6 +143,7 @@ export class CallScope implements CallContext, DeadlineEntry {
     this.idempotencyKey = fields.idempotencyKey;
     this.caller = fields.caller;
     this.attempt = fields.attempt ?? 1;
+    this.criticality = fields.criticality ?? 2;
     this.#deadlines = fields.deadlines ?? systemDeadlines;
     if (fields.deadline !== Number.POSITIVE_INFINITY) this.#deadlines.add(this, fields.deadline);
   }
@@ -201,6 +207,7 @@ export class CallScope implements CallContext, DeadlineEntry {
       idempotencyKey: changes.idempotencyKey,
       caller: changes.caller ?? this.caller,
       attempt: changes.attempt ?? 1,
+      criticality: this.criticality,
       deadlines: this.#deadlines,
     });
     child.#origin = this.#origin ?? this;

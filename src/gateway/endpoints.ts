@@ -1,5 +1,8 @@
 import type { Authenticator } from "../identity/index.ts";
+import type { Overload } from "../resilience/index.ts";
+import { levelOf } from "../resilience/index.ts";
 import { compileAdmission } from "./admission.ts";
+import type { Deprecations } from "./deprecation.ts";
 import { wrongGateway } from "./errors.ts";
 import type { Endpoint, Exchange } from "./exchange.ts";
 import type { GatewayRoute } from "./gateway-route.ts";
@@ -7,14 +10,17 @@ import type { Mount } from "./mount.ts";
 import { compileMount } from "./mount.ts";
 import type { Page } from "./page.ts";
 import { compilePage } from "./page.ts";
-import { compileRaw } from "./raw.ts";
 import type { QuotaSteps } from "./rate-limit-edge.ts";
+import { compileRaw } from "./raw.ts";
 import type { Router, RouteVerb } from "./router.ts";
+import { compileShedding } from "./shed.ts";
 import type { EdgeMetrics } from "./signals.ts";
 import { composeSteps } from "./step.ts";
 import type { StreamSettings } from "./streaming.ts";
 import { compileStreaming } from "./streaming.ts";
 import { compileUnary } from "./unary.ts";
+import type { VersionedEndpoint, VersionSwitch } from "./version.ts";
+import { compileVersionSwitch } from "./version.ts";
 
 /** What endpoints are compiled with. */
 export interface EndpointParts {
@@ -23,16 +29,22 @@ export interface EndpointParts {
   readonly settings: StreamSettings;
   readonly authenticator: Authenticator | undefined;
   readonly quotas: QuotaSteps;
+  readonly overload: Overload | undefined;
+  readonly deprecations: Deprecations;
+  readonly versions: VersionSwitch;
 }
 
 export function addRoutes(routes: readonly GatewayRoute[], parts: EndpointParts): void {
-  for (const { operation, call, stream, parsesAgain = false } of routes) {
+  const byMediaType = new Map<string, VersionedRoute>();
+  for (const { operation, call, stream, parsesAgain = false, at } of routes) {
     const { route, id, kind } = operation;
     if (!route) continue;
+    const deadlineMs = operation.deadlineMs ?? parts.settings.deadlineMs;
     const admit = composeSteps([
+      compileShedding(parts.overload, operation.level, deadlineMs),
+      parts.deprecations.stepOf(id, operation.deprecated),
       parts.quotas.failures,
-      compileAdmission(id, operation.access, parts.authenticator),
-      parts.quotas.stepOf(id, operation.limits),
+      compileAdmission(id, operation.access, parts.authenticator, parts.quotas.stepOf(id, operation.limits)),
     ]);
     const settings = parsesAgain ? { ...parts.settings, parsesAgain } : parts.settings;
     let serve: Endpoint["serve"];
@@ -43,8 +55,28 @@ export function addRoutes(routes: readonly GatewayRoute[], parts: EndpointParts)
       const missing = kind === "stream" ? "stream" : "call";
       throw wrongGateway("ROUTE_INVALID", `${id}: nothing was given that answers it; pass its ${missing}.`);
     }
-    add(parts, route.verb, route.path, serve, id);
+    for (const { path, versions } of at ?? [{ path: route.path, versions: undefined }]) {
+      if (!versions) {
+        add(parts, route.verb, path, serve, id, [id, operation.service]);
+        continue;
+      }
+      const key = `${route.verb} ${path}`;
+      const known = byMediaType.get(key) ?? { verb: route.verb, path, endpoints: [] };
+      known.endpoints.push({ versions, id, serve, names: [id, operation.service] });
+      byMediaType.set(key, known);
+    }
   }
+  for (const { verb, path, endpoints } of byMediaType.values()) {
+    const owner = endpoints.map(({ id }) => id).join(" and ");
+    const names = endpoints.flatMap((endpoint) => endpoint.names);
+    add(parts, verb, path, compileVersionSwitch(endpoints, parts.versions), owner, names);
+  }
+}
+
+interface VersionedRoute {
+  readonly verb: RouteVerb;
+  readonly path: string;
+  readonly endpoints: (VersionedEndpoint & { readonly names: readonly string[] })[];
 }
 
 export function addPages(pages: readonly Page[], parts: EndpointParts): void {
@@ -60,10 +92,12 @@ function add(
   path: string,
   serve: (exchange: Exchange) => void,
   owner: string,
+  names?: readonly string[],
 ): void {
   const endpointOf = (method: RouteVerb): Endpoint => ({
     route: path,
     spanName: `${method} ${path}`,
+    ...(names && { names }),
     observe: metrics.observe(method, path),
     serve,
   });
@@ -80,10 +114,11 @@ export interface MountedEndpoint {
 export function compileMounts(mounts: readonly Mount[], parts: EndpointParts): readonly MountedEndpoint[] {
   return mounts.map((mount) => {
     const access = mount.access ?? "authenticated";
+    const name = `mount "${mount.path}"`;
     const admit = composeSteps([
+      compileShedding(parts.overload, levelOf(), parts.settings.deadlineMs),
       parts.quotas.failures,
-      compileAdmission(`mount "${mount.path}"`, access, parts.authenticator),
-      parts.quotas.stepOf(`mount ${mount.path}`, mount.limits),
+      compileAdmission(name, access, parts.authenticator, parts.quotas.stepOf(name, mount.limits)),
     ]);
     const serve = compileMount(mount, admit, parts.settings.deadlineMs);
     const route = mount.path === "/" ? "/*" : `${mount.path}/*`;

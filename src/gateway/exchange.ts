@@ -2,6 +2,8 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:
 import type { Clock, Deadlines, PlinthError, Principal } from "../base/index.ts";
 import { anonymous, toPlinthError } from "../base/index.ts";
 import type { Challenge } from "../identity/index.ts";
+import type { Level, Overload, Pass } from "../resilience/index.ts";
+import { overloaded } from "../resilience/index.ts";
 import type { AccessEntry, AccessLog, Logger, Span, Tracer } from "../telemetry/index.ts";
 import { HttpError, httpPhrase, httpStatusOf, retryAfterOf, stringifyProblem, toProblem } from "../wire/index.ts";
 import type { ClientFacts, ClientOf } from "./client-address.ts";
@@ -14,9 +16,12 @@ import { parseIdempotencyKey } from "./idempotency-key.ts";
 import type { ResolvedLimits } from "./limits.ts";
 import { hasPosition, takePosition, tellPosition } from "./position.ts";
 import type { Texts } from "./query.ts";
+import type { Maintenance } from "./reload-maintenance.ts";
 import { RequestScope } from "./request-scope.ts";
+import { retryAfterShed } from "./shed-answer.ts";
 import { spanAttributes } from "./span-attributes.ts";
 import { pathOf } from "./target.ts";
+import { isUnreadBodyLarge, refuseAndLinger } from "./unread-body.ts";
 import type { Tunnel } from "./websocket.ts";
 
 /** What all requests of one gateway share. */
@@ -37,6 +42,8 @@ export interface Edge {
   /** The head of every error. */
   readonly refusalHead: HeadTemplate;
   readonly connections: Connections;
+  /** Whether there is room for one more request. Undefined: there always is. */
+  readonly overload: Overload | undefined;
   /** Notes an answer to what never became a request. */
   observeBroken(status: number): void;
   /** Requests that are being answered, streams that have begun not among them. */
@@ -45,6 +52,8 @@ export interface Edge {
   /** Whether requests are served; before the start and after the end they are refused. */
   isOpen: boolean;
   draining: boolean;
+  /** What is closed for the time being. */
+  readonly maintenance: Maintenance;
   /** In `clock.now()` milliseconds. */
   lastRequestAt: number;
   /** Called after each request, while the process drains. */
@@ -56,6 +65,8 @@ export interface Endpoint {
   /** The template, "/products/:id"; "" when no route matched. */
   readonly route: string;
   readonly spanName: string;
+  /** How maintenance calls it: the route's name, or the method's and its service's. None: it is never closed. */
+  readonly names?: readonly string[];
   /** Notes the duration of an answer. */
   observe(status: number, seconds: number): void;
   serve(exchange: Exchange): void;
@@ -66,12 +77,8 @@ const reading = 1;
 const running = 2;
 const over = 3;
 
-/** A body this large that nobody wants is still read, so that the connection can be kept. Above: closed. */
-const discardBytesMax = 64 * 1024;
 /** Smaller answers fit into the buffers of the network: a client that takes nothing holds up nobody. */
 const watchedBytesMin = 64 * 1024;
-/** How long a connection stays open for a client that is still sending while it is being refused. */
-const lingerMs = 1000;
 
 /**
  * One request and its answer, from the moment when its headers are there. One constructor, one fixed shape; it is also
@@ -95,6 +102,10 @@ export class Exchange implements Guest, AccessEntry {
   expectsContinue: boolean;
   readonly span: Span | undefined;
   principal: Principal = anonymous;
+  /** How much it matters when not all can be served. */
+  level: Level = 2;
+  /** The place that it has among those in flight. */
+  pass: Pass | undefined = undefined;
   scope: RequestScope | undefined = undefined;
   status = 0;
   durationMs = 0;
@@ -104,6 +115,8 @@ export class Exchange implements Guest, AccessEntry {
   /** The outside target that answered, and how many tries it took. */
   target: string | undefined = undefined;
   attempts = 1;
+  /** The type that JSON is answered as, where the client asked for it by a name of its own. */
+  mediaType: string | undefined = undefined;
   /** The connection of a client that asks for a WebSocket. */
   tunnel: Tunnel | undefined = undefined;
   /** Tells a failure in another way than a problem answer; false when it did not. For answers that have begun. */
@@ -171,6 +184,7 @@ export class Exchange implements Guest, AccessEntry {
       caller: "gateway",
       attempt: 1,
       deadlines: this.edge.deadlines,
+      criticality: this.level,
     });
     takePosition(this.headers, this.scope);
     return this.scope;
@@ -210,6 +224,12 @@ export class Exchange implements Guest, AccessEntry {
   addHeader(name: string, value: string): void {
     this.#headers ??= [];
     this.#headers.push(name, value);
+  }
+
+  /** Puts the headers that were added onto an answer that somebody else writes. */
+  tellHeaders(): void {
+    const added = this.#headers ?? [];
+    for (let i = 0; i < added.length; i += 2) this.res.appendHeader(added[i] as string, added[i + 1] as string);
   }
 
   /** Runs `listener` when this is over, with `status` and `durationMs` known. Several run in the order in which they came. */
@@ -271,14 +291,22 @@ export class Exchange implements Guest, AccessEntry {
     this.extend(head);
     const retryAfter = retryAfterOf(failure);
     if (retryAfter !== undefined) head.push("retry-after", retryAfter);
+    else if (failure.reason === overloaded.reason) head.push("retry-after", retryAfterShed(this.edge.overload));
     if (failure instanceof HttpError)
       for (const name of Object.keys(failure.headers)) head.push(name, failure.headers[name] as string);
     if (!(failure instanceof HttpError && failure.headers["www-authenticate"] !== undefined)) {
       const challenge = this.edge.challenge(status, failure, this.headers.authorization);
       if (challenge !== undefined) head.push("www-authenticate", challenge);
     }
-    if (this.#isUnreadBodyLarge()) this.#linger(status, head, text, bodyBytes);
-    else this.answer(status, head, text, bodyBytes);
+    const { req, res } = this;
+    if (this.expectsContinue || this.#isBroken || !isUnreadBodyLarge(req, res)) {
+      this.answer(status, head, text, bodyBytes);
+      return;
+    }
+    res.statusCode = status;
+    refuseAndLinger(req, res, head, text, this.edge.clock);
+    this.responseBytes = bodyBytes;
+    this.finish(status);
   }
 
   /** Ends the exchange on our side. The answer is on its way, or nobody is there to read it. */
@@ -290,7 +318,9 @@ export class Exchange implements Guest, AccessEntry {
     else edge.inFlight--;
     this.#connection.leave(this, this.res);
     this.scope?.finish();
-    this.durationMs = edge.clock.now() - this.startedAt;
+    const now = edge.clock.now();
+    this.durationMs = now - this.startedAt;
+    this.pass?.end(now);
     this.endpoint.observe(status, this.durationMs / 1000);
     if (this.span) this.span.end(status >= 500 ? "error" : "ok", this.span.sampled ? spanAttributes(this) : undefined);
     edge.accessLog?.write(this);
@@ -312,6 +342,8 @@ export class Exchange implements Guest, AccessEntry {
   becomeStream(): void {
     if (this.#isStreaming || this.#phase === over) return;
     this.#isStreaming = true;
+    this.pass?.release();
+    this.pass = undefined;
     this.edge.inFlight--;
     this.edge.streams++;
   }
@@ -390,37 +422,5 @@ export class Exchange implements Guest, AccessEntry {
 
   get trace(): Span | undefined {
     return this.span;
-  }
-
-  /** Whether there is more body to come than is worth reading for nothing. */
-  #isUnreadBodyLarge(): boolean {
-    if (this.req.complete || this.expectsContinue || this.#isBroken) return false;
-    const { headers } = this;
-    if (headers["transfer-encoding"] !== undefined) return true;
-    const length = headers["content-length"];
-    return length !== undefined && Number(length) > (this.res.shouldKeepAlive ? discardBytesMax : 0);
-  }
-
-  /**
-   * Refuses a request whose body is still coming. Closing at once would reset the connection and lose the answer on its
-   * way; so the whole answer is sent, what still comes is thrown away, and after its end or 1 s the connection closes.
-   */
-  #linger(status: number, head: string[], text: string, bodyBytes: number): void {
-    const { req, res } = this;
-    res.shouldKeepAlive = false;
-    res.writeHead(status, head);
-    res.write(text);
-    // Bound now: a mounted handler that lost its answer finds `res.end` replaced.
-    const finish = res.end.bind(res);
-    const end = () => {
-      cancel();
-      if (!res.writableEnded) finish();
-    };
-    const cancel = this.edge.clock.after(lingerMs, end);
-    req.once("end", end);
-    req.once("close", end);
-    req.resume();
-    this.responseBytes = bodyBytes;
-    this.finish(status);
   }
 }

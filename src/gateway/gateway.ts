@@ -3,6 +3,8 @@ import type { Clock, Random } from "../base/index.ts";
 import { createDeadlines, createIds, systemClock, systemRandom } from "../base/index.ts";
 import type { Authenticator } from "../identity/index.ts";
 import { createChallenge } from "../identity/index.ts";
+import type { Overload } from "../resilience/index.ts";
+import { levelOf } from "../resilience/index.ts";
 import type { AccessLog, Logger, Metrics, Tracer } from "../telemetry/index.ts";
 import { problemContentType } from "../wire/index.ts";
 import { compileAdmission } from "./admission.ts";
@@ -12,6 +14,7 @@ import { compileCompression } from "./compression.ts";
 import { Connections } from "./connection.ts";
 import type { CorsOptions } from "./cors.ts";
 import { compileCors } from "./cors.ts";
+import { createDeprecations } from "./deprecation.ts";
 import { createDispatcher } from "./dispatcher.ts";
 import { addPages, addRoutes, compileMounts } from "./endpoints.ts";
 import { wrongGateway } from "./errors.ts";
@@ -28,13 +31,17 @@ import type { Outside, OutsideOptions } from "./proxy-table.ts";
 import { addOutside } from "./proxy-table.ts";
 import type { QuotaOptions } from "./rate-limit-edge.ts";
 import { compileQuotas } from "./rate-limit-edge.ts";
+import type { Maintenance } from "./reload-maintenance.ts";
+import { createMaintenance } from "./reload-maintenance.ts";
 import { createRouteTable } from "./route-table.ts";
 import type { GatewayServer } from "./server.ts";
 import { createGatewayServer } from "./server.ts";
+import { compileShedding } from "./shed.ts";
 import { createEdgeMetrics } from "./signals.ts";
 import { composeSteps } from "./step.ts";
 import type { TrustedProxiesOptions } from "./trusted-proxies.ts";
 import { compileTrustedProxies } from "./trusted-proxies.ts";
+import type { VersionOptions } from "./version.ts";
 
 /**
  * The HTTP edge: turns outside HTTP into calls, over `node:http`.
@@ -77,12 +84,16 @@ export interface GatewayOptions {
   readonly quotas?: QuotaOptions;
   /** Proxies that are believed when they say where a request comes from. Default: none. */
   readonly trustedProxies?: TrustedProxiesOptions;
+  /** Whether the process takes on one more request. Default: as many as `limits` say. */
+  readonly overload?: Overload | undefined;
   /** `false` for none. */
   readonly compression?: CompressionOptions | false;
   readonly mounts?: readonly Mount[];
   readonly pages?: readonly Page[];
   /** Where all routes but those with a `host` of their own are served; requests for other hosts are 421. Default: any. */
   readonly hosts?: readonly string[];
+  /** How media types name versions, for the routes that say which they are. */
+  readonly versions?: VersionOptions;
   /** Outside systems behind this gateway. */
   readonly outside?: OutsideOptions;
   /** Taken off the path of each request, for mounting under a path that the outer app leaves on. */
@@ -92,6 +103,7 @@ export interface GatewayOptions {
 export interface Gateway extends GatewayServer {
   /** Splits and mirrors, which may change while it runs. */
   readonly outside: Outside;
+  readonly maintenance: Maintenance;
   /**
    * For mounting inside an Express, Fastify or `node:http` app: mount it before body parsers. With `next`, a path that is
    * not ours is handed back instead of answered with 404. Before `open` or `start`, and once the gateway has drained,
@@ -121,11 +133,13 @@ export function createGateway(options: GatewayOptions): Gateway {
     onUnauthenticated,
     refusalHead: headTemplate(headers, { "content-type": problemContentType, "cache-control": "no-store" }),
     connections: new Connections(),
+    overload: options.overload,
     observeBroken: (status) => brokenObserver(status, 0),
     inFlight: 0,
     streams: 0,
     isOpen: false,
     draining: false,
+    maintenance: createMaintenance(),
     lastRequestAt: 0,
     onFinish: undefined,
   };
@@ -138,6 +152,9 @@ export function createGateway(options: GatewayOptions): Gateway {
     settings: { ...limits, headers, compression },
     authenticator: options.authenticator,
     quotas,
+    overload: options.overload,
+    deprecations: createDeprecations(options.metrics),
+    versions: { vendor: options.versions?.vendor ?? "api", fallback: options.versions?.default },
   };
   addRoutes(options.routes, parts);
   addPages(options.pages ?? [], parts);
@@ -152,11 +169,13 @@ export function createGateway(options: GatewayOptions): Gateway {
     random,
     log: options.log,
     newId: createIds(clock, random),
-    admissionOf: ({ name, access, route }) =>
+    admissionOf: ({ name, access, limits: own, route, deadlineMs }) =>
       composeSteps([
+        compileShedding(options.overload, levelOf(route.criticality), deadlineMs),
+        quotas.failures,
         route.authorization === "pass"
-          ? undefined
-          : compileAdmission(`the route ${name}`, access, options.authenticator),
+          ? quotas.stepOf(`the route ${name}`, own)
+          : compileAdmission(`the route ${name}`, access, options.authenticator, quotas.stepOf(`the route ${name}`, own)),
       ]),
   });
   table.compile();
@@ -168,6 +187,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const server = createGatewayServer({ edge, dispatcher, host, port, random, takesUpgrades });
   return Object.assign(server, {
     outside,
+    maintenance: edge.maintenance,
     handler: (req: IncomingMessage, res: ServerResponse, next?: () => void) =>
       dispatcher.dispatch(req, res, false, next),
   });

@@ -9,7 +9,10 @@ export interface GatewayLimits {
   readonly headerBytes?: Size;
   /** Nesting of a JSON body. Above: 400. Default 64. */
   readonly jsonDepth?: number;
-  /** Requests that run at the same time. Above: 503 with `Retry-After`, nothing executed. Default 1000. */
+  /**
+   * Requests that run or wait to, at the same time. Above: 503 with `Retry-After`, nothing executed. Default 3000. Well below
+   * it a process refuses what it has no time for (see Overload).
+   */
   readonly inFlight?: number;
   /** Streams that have begun. Above: 503 with `Retry-After`, nothing executed. Default 5000. */
   readonly streams?: number;
@@ -86,7 +89,7 @@ export function resolveLimits(limits: GatewayLimits, mode: "development" | "test
     urlLength: count("urlLength", 8192),
     headerBytes: bytes("headerBytes", 16 * 1024),
     jsonDepth: count("jsonDepth", 64),
-    inFlight: count("inFlight", 1000),
+    inFlight: count("inFlight", 3000),
     streams: count("streams", 5000),
     connections: count("connections", 10_000),
     requestsPerConnection: count("requestsPerConnection", 10_000),

@@ -1,7 +1,9 @@
 import type { Duration, Size } from "../base/index.ts";
 import { parseDuration, parseSize } from "../base/index.ts";
-import type { Access } from "../service/index.ts";
-import { isAccess } from "../service/index.ts";
+import type { Criticality } from "../resilience/index.ts";
+import { criticalities, isCriticality } from "../resilience/index.ts";
+import type { Access, MethodLimit, MethodLimits } from "../service/index.ts";
+import { compileMethodLimits, isAccess } from "../service/index.ts";
 import type { Mirroring } from "./mirror.ts";
 import { fixedPart } from "./proxy-path.ts";
 import type { RouteVerb } from "./router.ts";
@@ -40,6 +42,10 @@ export interface OutsideRoute {
   readonly rewrite?: string;
   /** Takes paths with encoded slashes, `;` parameters and empty segments, which servers read differently. Default false. */
   readonly looseSegments?: boolean;
+  /** How much it matters when not all can be served, as of a method. Default "critical". */
+  readonly criticality?: Criticality;
+  /** How often it may be called, as of a method; `false`: without any limit. */
+  readonly limits?: readonly MethodLimit[] | false;
   readonly headers?: { readonly request?: HeaderChanges; readonly response?: HeaderChanges };
   /** Until the answer's head. Above: 504. Default: the gateway's `deadline`, 10 s. */
   readonly deadline?: Duration;
@@ -86,6 +92,7 @@ export interface ResolvedRoute {
   readonly fixed: string;
   readonly methods: readonly RouteVerb[];
   readonly access: Access;
+  readonly limits: MethodLimits | false | undefined;
   readonly deadlineMs: number;
   readonly bodyLimitBytes: number;
   readonly streamMs: number;
@@ -100,7 +107,7 @@ const redirectPattern = /^(?:https:\/\/[a-z0-9.-]+(?::\d{1,5})?)?(?:\/[A-Za-z0-9
 
 /** Adds what is wrong to `problems`; what it gives then is not to be used. */
 export function resolveRoute(route: OutsideRoute, deadlineMs: number, problems: string[]): ResolvedRoute {
-  const name = route.name ?? `${route.host ?? ""}${route.path}`;
+  const name = routeName(route);
   const where = `gateway: routes: ${name}`;
   const wrong = (what: string): void => void problems.push(`${where}: ${what}`);
   const ms = (field: string, value: Duration | undefined, fallback: number): number => {
@@ -116,6 +123,8 @@ export function resolveRoute(route: OutsideRoute, deadlineMs: number, problems: 
   };
   const streamCount = route.streams?.count ?? 1000;
   if (!Number.isInteger(streamCount) || streamCount < 1) wrong("streams.count: write a whole number above 0.");
+  if (route.criticality !== undefined && !isCriticality(route.criticality))
+    wrong(`criticality: "${route.criticality}" is none; use one of ${criticalities.join(", ")}.`);
   checkShape(route, wrong);
   return {
     name,
@@ -123,11 +132,21 @@ export function resolveRoute(route: OutsideRoute, deadlineMs: number, problems: 
     fixed: fixedPart(route.path),
     methods: route.methods ?? methodsDefault,
     access: route.access ?? "authenticated",
+    limits: compileMethodLimits(
+      where,
+      { ...(route.limits !== undefined && { limits: route.limits }), http: route.path },
+      problems,
+    ),
     deadlineMs: ms("deadline", route.deadline, deadlineMs),
     bodyLimitBytes: bytes("bodyLimit", route.bodyLimit, 10 * 1024 * 1024),
     streamMs: ms("streams.duration", route.streams?.duration, 3_600_000),
     streamCount,
   };
+}
+
+/** How messages, metrics and the gateway's file call a route: its name, or host and path. */
+export function routeName({ name, host = "", path }: OutsideRoute): string {
+  return name ?? `${host}${path}`;
 }
 
 function checkShape(route: OutsideRoute, wrong: (what: string) => void): void {

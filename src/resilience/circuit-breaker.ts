@@ -1,6 +1,6 @@
 import type { Clock, Duration, ErrorCode, PlinthError, Policy } from "../base/index.ts";
 import { systemClock, toMs, toPlinthError } from "../base/index.ts";
-import { circuitOpen, isPassedOn } from "./errors.ts";
+import { circuitOpen, isPassedOn, overloaded } from "./errors.ts";
 import { gatedStream } from "./gated-stream.ts";
 import type { StreamPolicy } from "./policy.ts";
 import { RatioWindow } from "./ratio-window.ts";
@@ -212,6 +212,8 @@ function outcomeOf(thrown: unknown): Outcome {
   const error = toPlinthError(thrown);
   const { code, executed } = error;
   if (code === "cancelled" || code === "resource_exhausted") return "neutral";
+  // It is well enough to choose whom it serves.
+  if (error.reason === overloaded.reason) return "neutral";
   if (code === "deadline_exceeded" && executed === "no") return "neutral";
   if ((code === "unavailable" || code === "deadline_exceeded") && isPassedOn(error)) return "neutral";
   return failureCodes.has(code) ? "failure" : "success";

@@ -6,6 +6,7 @@ import { PlinthError } from "../base/index.ts";
  * - `CIRCUIT_OPEN` (unavailable): the callee failed too often and is left alone for a while. Repair the callee.
  * - `BULKHEAD_FULL` (resource_exhausted): too many calls to this callee are running. Make it faster, add instances, or
  *   raise `concurrentMax` if it can bear more.
+ * - `OVERLOADED` (unavailable): the process has more to do than it can. Add processes, or do less for a request.
  * - `TOO_SLOW` (unavailable): an engine did not answer within its time limit.
  * - `DEADLINE_EXCEEDED`, or the reason the caller gave for going away: time is over.
  */
@@ -24,6 +25,16 @@ export function bulkheadFull(name: string, concurrentMax: number): PlinthError {
     executed: "no",
   });
 }
+
+/**
+ * The process has more to do than it can. Nothing was executed, and no policy of ours asks again: that would make it
+ * worse. Made once, since it tells nothing of its occurrence.
+ */
+export const overloaded = new PlinthError("unavailable", "The server has more to do than it can. Try again later.", {
+  reason: "OVERLOADED",
+  retry: "never",
+  executed: "no",
+});
 
 /**
  * True for a failure that the callee had from others and lets through: its handler ran (`executed: "yes"`), and it says

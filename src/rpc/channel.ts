@@ -1,5 +1,6 @@
 import type { CallContext, CallScope, Clock, PlinthError } from "../base/index.ts";
 import { deadlineExceeded, toPlinthError } from "../base/index.ts";
+import { levelOf } from "../resilience/index.ts";
 import type { Codec, Reader } from "../wire/index.ts";
 import { fromWireError, readValue } from "../wire/index.ts";
 import { ClientStream } from "./client-stream.ts";
@@ -41,6 +42,8 @@ export interface ChannelOptions {
   readonly hasStreams: boolean;
   /** Does it take and tell positions? */
   readonly hasPositions: boolean;
+  /** Does it know how much a call matters? */
+  readonly hasCriticality: boolean;
 }
 
 /**
@@ -198,7 +201,7 @@ export class Channel {
     pending: PendingCall,
     refuse: (error: PlinthError) => void,
   ): number | undefined {
-    const { clock, clientName, methods, remote, hasPositions } = this.#options;
+    const { clock, clientName, methods, remote, hasPositions, hasCriticality } = this.#options;
     const { connection } = this;
     const { method: local, request: codec } = methods[method] as CompiledMethod;
     const target = remote[method];
@@ -216,8 +219,9 @@ export class Channel {
       const { index, isRequestCompiled, isResponseCompiled } = target;
       const place = { id, method: index, isRequestCompiled, isResponseCompiled, remainingMs, principalSlot };
       const position = hasPositions ? context.knownPosition?.token : undefined;
+      const criticality = hasCriticality && context.criticality !== levelOf() ? context.criticality : undefined;
       mark = connection.begin(frameKind.call);
-      writeCallHeader(writer, { ...place, clientName, window, position }, context);
+      writeCallHeader(writer, { ...place, clientName, window, position, criticality }, context);
       if (isRequestCompiled) codec.encode(request, writer);
       else codec.encodeLoose(request, writer);
       connection.end(mark);

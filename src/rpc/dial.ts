@@ -184,6 +184,7 @@ class Dialled {
       onLeave: (channel) => this.#events.onLeave(channel),
       hasStreams: challenge.features.includes("streams"),
       hasPositions: challenge.features.includes("positions"),
+      hasCriticality: challenge.features.includes("criticality"),
     });
     this.#events.onReady(this.#channel, challenge.name);
   }

@@ -30,7 +30,7 @@ export const protocolName = "plinth-rpc";
 export const protocolVersions: readonly number[] = [1];
 
 /** What this build can do beyond unary calls. A side uses only what both name. */
-export const protocolFeatures: readonly string[] = ["streams", "positions", "repeats"];
+export const protocolFeatures: readonly string[] = ["streams", "positions", "repeats", "criticality"];
 
 export const frameKind = {
   hello: 1,
@@ -64,6 +64,8 @@ const flag = {
   stream: 128,
   /** Only to a server with the feature "positions". */
   position: 256,
+  /** Not "critical", which is the default. Only to a server with the feature "criticality". */
+  criticality: 512,
 } as const;
 
 /** The longest remaining time that is sent: about 49 days. A longer one is sent as none. */
@@ -92,6 +94,8 @@ export interface CallHeader {
   readonly window: StreamWindow | undefined;
   /** How far the caller has come in the databases (`Position`): not checked. */
   readonly position: string | undefined;
+  /** As it was told: not checked. Undefined: critical. */
+  readonly criticality: number | undefined;
 }
 
 /** What of a call's header does not come from its context. */
@@ -105,6 +109,8 @@ export interface CallPlace {
   readonly clientName: string;
   readonly window: StreamWindow | undefined;
   readonly position: string | undefined;
+  /** Undefined: not told. */
+  readonly criticality: number | undefined;
 }
 
 export function writeCallHeader(writer: Writer, place: CallPlace, context: CallContext): void {
@@ -121,7 +127,8 @@ export function writeCallHeader(writer: Writer, place: CallPlace, context: CallC
       (caller === place.clientName ? 0 : flag.caller) |
       (attempt > 1 ? flag.retried : 0) |
       (place.window ? flag.stream : 0) |
-      (place.position === undefined ? 0 : flag.position),
+      (place.position === undefined ? 0 : flag.position) |
+      (place.criticality === undefined ? 0 : flag.criticality),
   );
   writer.uvarint(place.principalSlot);
   if (hasDeadline) writer.uvarint(Math.ceil(place.remainingMs));
@@ -137,6 +144,7 @@ export function writeCallHeader(writer: Writer, place: CallPlace, context: CallC
     writer.uvarint(place.window.bytes);
   }
   if (place.position !== undefined) writer.string(place.position);
+  if (place.criticality !== undefined) writer.uvarint(place.criticality);
 }
 
 export function readCallHeader(reader: Reader): CallHeader {
@@ -162,5 +170,6 @@ export function readCallHeader(reader: Reader): CallHeader {
     attempt: (flags & flag.retried) === 0 ? 1 : reader.uvarint(),
     window: (flags & flag.stream) === 0 ? undefined : { items: reader.uvarint(), bytes: reader.uvarint() },
     position: (flags & flag.position) === 0 ? undefined : reader.string(),
+    criticality: (flags & flag.criticality) === 0 ? undefined : reader.uvarint(),
   };
 }

@@ -3,6 +3,8 @@ import { createServer } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import type { Clock, Deadlines, PlinthError, Random } from "../base/index.ts";
 import { createDeadlines, StartError, systemClock, systemRandom } from "../base/index.ts";
+import type { Overload } from "../resilience/index.ts";
+import { createLane } from "../resilience/index.ts";
 import { frameBytesMax } from "../wire/index.ts";
 import { Connection } from "./connection.ts";
 import { handshakeTimeout, serverStopped } from "./errors.ts";
@@ -65,6 +67,8 @@ export interface RpcServerOptions {
   readonly random?: Random;
   readonly deadlines?: Deadlines;
   readonly limits?: Partial<RpcServerLimits>;
+  /** Whether the process takes on one more call. Default: as many as `limits` say. */
+  readonly overload?: Overload | undefined;
   readonly startTrace?: StartTrace | undefined;
   readonly log?: RpcLog | undefined;
 }
@@ -104,6 +108,8 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
   return new TcpRpcServer(options, limits, tableOf(methods), {
     methods,
     clock,
+    overload: options.overload,
+    lanes: options.overload ? methods.map(createLane) : [],
     deadlines: options.deadlines ?? createDeadlines(clock),
     startTrace: options.startTrace,
     callCountMax: limits.calls,

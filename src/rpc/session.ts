@@ -1,5 +1,7 @@
 import type { Clock, Deadlines, PlinthError, Trace } from "../base/index.ts";
 import { CallScope, deadlineExceeded, toPlinthError } from "../base/index.ts";
+import type { Lane, Overload, Pass } from "../resilience/index.ts";
+import { overloaded, toLevel, waitMaxMs } from "../resilience/index.ts";
 import type { Reader } from "../wire/index.ts";
 import { toWireError, writeValue } from "../wire/index.ts";
 import type { Connection } from "./connection.ts";
@@ -26,6 +28,10 @@ export type StartTrace = (
 /** What all sessions of a server share. */
 export interface Floor {
   readonly methods: readonly CompiledMethod<RpcServerMethod>[];
+  /** Whether there is room for one more call. */
+  readonly overload: Overload | undefined;
+  /** By number of the method; empty without `overload`. */
+  readonly lanes: readonly Lane[];
   readonly clock: Clock;
   readonly deadlines: Deadlines;
   readonly startTrace: StartTrace | undefined;
@@ -44,6 +50,7 @@ export interface RunningCall extends StreamTarget {
   stream: ServerStream | undefined;
   /** The version of the position that the caller knows. */
   toldPosition: number;
+  pass: Pass | undefined;
 }
 
 /**
@@ -137,6 +144,7 @@ export class Session {
       caller: header.caller ?? this.clientName,
       attempt: header.attempt,
       deadlines,
+      ...(header.criticality !== undefined && { criticality: toLevel(header.criticality) }),
     });
     if (header.position !== undefined) scope.position.merge(header.position);
     const call: RunningCall = {
@@ -147,12 +155,47 @@ export class Session {
       response: compiled.response,
       stream: undefined,
       toldPosition: scope.knownPosition?.version ?? 0,
+      pass: undefined,
     };
     this.calls.set(call.id, call);
     this.#floor.inFlight++;
     this.#floor.callCount++;
-    if (compiled.method.kind === "unary") this.#run(call, compiled.method, request);
-    else this.#stream(call, compiled.method, request, header);
+    const begin = (): void => {
+      if (compiled.method.kind === "unary") this.#run(call, compiled.method, request);
+      else this.#stream(call, compiled.method, request, header);
+    };
+    const { overload, lanes } = this.#floor;
+    const lane = lanes[header.method];
+    if (overload && lane) this.#enter(call, overload, lane, begin);
+    else begin();
+  }
+
+  /** Begins when there is room for it, or never. What has been decoded is little beside what it asks for. */
+  #enter(call: RunningCall, overload: Overload, lane: Lane, begin: () => void): void {
+    const { scope } = call;
+    const nowMs = this.#floor.clock.now();
+    call.pass = overload.tryEnter(lane, scope.criticality, nowMs);
+    if (call.pass) {
+      begin();
+      return;
+    }
+    overload.wait({
+      level: scope.criticality,
+      since: nowMs,
+      waitMaxMs: Math.min(waitMaxMs, (scope.deadline - nowMs) / 2),
+      isOver: false,
+      run: () => {
+        if (scope.cancelled) this.#fail(call, scope.cancelled);
+        else {
+          call.pass = overload.enter(lane, this.#floor.clock.now());
+          begin();
+        }
+      },
+      refuse: () => {
+        this.#floor.refusedCount++;
+        this.#fail(call, overloaded);
+      },
+    });
   }
 
   /** Why a call is not run, looked at before any work is done for it. */
@@ -246,6 +289,9 @@ export class Session {
   #finish(call: RunningCall, status: "ok" | "error"): void {
     this.calls.delete(call.id);
     this.#floor.inFlight--;
+    // A stream is mostly idle, and how long it takes says nothing.
+    if (call.stream) call.pass?.release();
+    else call.pass?.end(this.#floor.clock.now());
     call.scope.finish();
     call.trace?.end(status);
   }

@@ -1,4 +1,5 @@
 import type { Duration, ErrorCode, Size } from "../base/index.ts";
+import type { Criticality } from "../resilience/index.ts";
 import type { Infer, Schema } from "../schema/index.ts";
 import type { Access } from "./access.ts";
 import type { Deprecation } from "./deprecation.ts";
@@ -36,6 +37,8 @@ interface Declaration<Q = any, X extends Resource | undefined = any> {
   readonly deprecated?: Deprecation;
   /** The versions of the API that it belongs to. Default: those of its contract. */
   readonly version?: Versions;
+  /** How much it matters when not all can be served: what is sheddable is refused first. Default "critical". */
+  readonly criticality?: Criticality;
   /**
    * How often it may be called over HTTP, and by whom: `[{ quota: 100, window: "1m", by: "principal" }]`. Beside what the
    * app's `gateway.limits` say for all; `false` for none of those either.

@@ -1,4 +1,6 @@
 import { isErrorCode, parseDuration, toBytes, toMs } from "../base/index.ts";
+import type { Level } from "../resilience/index.ts";
+import { criticalities, isCriticality, levelOf } from "../resilience/index.ts";
 import type { Compiled, Schema } from "../schema/index.ts";
 import { compile, t } from "../schema/index.ts";
 import type { Access } from "./access.ts";
@@ -37,6 +39,8 @@ export interface Operation {
   /** Declared errors: reason to code. */
   readonly errors: ReadonlyMap<string, string>;
   readonly bodyLimitBytes: number;
+  /** Of calls that begin with it. */
+  readonly level: Level;
   /** How often it may be called over HTTP; `false`: without any limit. */
   readonly limits: MethodLimits | false | undefined;
   readonly deprecated: DeprecationPlan | undefined;
@@ -126,6 +130,9 @@ function compileOperation(
   }
   const keys = compileKeyPlan(definition, id, route, problems);
   const declared = compileErrors(id, kind === "raw" ? [] : definition.options.errors, problems);
+  if (options.criticality !== undefined && !isCriticality(options.criticality)) {
+    problems.push(`${id}: criticality: "${options.criticality}" is none; use one of ${criticalities.join(", ")}.`);
+  }
   const errors = keys ? new Map([...(keys.isRequired ? requiredKeyErrors : keyErrors), ...declared]) : declared;
   const deprecated = compileDeprecation(id, options.deprecated, problems);
   const versions = compileVersions(id, options.version ?? version, problems);
@@ -148,6 +155,7 @@ function compileOperation(
     keys,
     errors,
     bodyLimitBytes: bodyLimitBytes ?? bodyLimitDefault,
+    level: levelOf(options.criticality),
     limits: compileMethodLimits(id, options, problems),
     status:
       (definition.kind === "unary" ? definition.options.status : undefined) ??

@@ -36,6 +36,11 @@ const registeredTypes: Readonly<Record<string, { readonly type: string; readonly
     type: "https://iana.org/assignments/http-problem-types#quota-exceeded",
     title: "Request cannot be satisfied as assigned quota has been exceeded",
   },
+  // The same, 5.2.
+  OVERLOADED: {
+    type: "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity",
+    title: "Request cannot be satisfied due to temporary server capacity constraints",
+  },
 };
 const ownMembers: ReadonlySet<string> = new Set([
   "type",

@@ -1,0 +1,89 @@
+import type { Lane, Level, Overload, Pass, Waiter } from "../resilience/index.ts";
+import { createLane, overloaded, waitMaxMs } from "../resilience/index.ts";
+import type { Exchange } from "./exchange.ts";
+import { retryAfterShed, shedAnswer } from "./shed-answer.ts";
+import type { Step } from "./step.ts";
+import { proceed } from "./step.ts";
+
+/**
+ * The first step of a request: whether the process takes it on. It comes before identity, so that a refusal costs next to
+ * nothing; what may be refused first is what the route declares (`criticality`), never what a client says.
+ */
+export function compileShedding(overload: Overload | undefined, level: Level, deadlineMs: number): Step {
+  if (!overload) {
+    return (exchange, next) => {
+      exchange.level = level;
+      next(exchange);
+    };
+  }
+  const lane = createLane();
+  const waitMs = Math.min(waitMaxMs, deadlineMs / 2);
+  return (exchange, next) => {
+    exchange.level = level;
+    exchange.pass = overload.tryEnter(lane, level, exchange.startedAt);
+    if (exchange.pass !== undefined) next(exchange);
+    else overload.wait(new WaitingExchange(exchange, next, overload, lane, waitMs));
+  };
+}
+
+class WaitingExchange implements Waiter {
+  readonly waitMaxMs: number;
+  readonly #exchange: Exchange;
+  readonly #next: (exchange: Exchange) => void;
+  readonly #overload: Overload;
+  readonly #lane: Lane;
+
+  constructor(
+    exchange: Exchange,
+    next: (exchange: Exchange) => void,
+    overload: Overload,
+    lane: Lane,
+    waitMaxMs: number,
+  ) {
+    this.#exchange = exchange;
+    this.#next = next;
+    this.#overload = overload;
+    this.#lane = lane;
+    this.waitMaxMs = waitMaxMs;
+  }
+
+  get level(): Level {
+    return this.#exchange.level;
+  }
+
+  get since(): number {
+    return this.#exchange.startedAt;
+  }
+
+  get isOver(): boolean {
+    return this.#exchange.isOver;
+  }
+
+  run(): void {
+    const exchange = this.#exchange;
+    const pass: Pass = this.#overload.enter(this.#lane, exchange.edge.clock.now());
+    exchange.pass = pass;
+    proceed(exchange, this.#next);
+  }
+
+  refuse(): void {
+    refuse(this.#exchange);
+  }
+}
+
+/** A request with a body takes the longer way, which looks after the body. */
+function refuse(exchange: Exchange): void {
+  const { headers, edge, res } = exchange;
+  if (headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined) {
+    exchange.fail(overloaded);
+    return;
+  }
+  const { status, phrase, body } = shedAnswer;
+  exchange.reason = overloaded.reason;
+  const head = edge.refusalHead.slice();
+  head[1] = String(body.length);
+  exchange.extend(head);
+  head.push("retry-after", retryAfterShed(edge.overload));
+  res.statusMessage = phrase;
+  exchange.answer(status, head, body, body.length);
+}

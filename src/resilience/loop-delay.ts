@@ -1,0 +1,18 @@
+import { monitorEventLoopDelay } from "node:perf_hooks";
+
+/** How late the event loop was on average since it was last asked, in milliseconds. */
+export type LoopDelay = () => number;
+
+const resolutionMs = 20;
+
+/** Measured by Node outside of JavaScript: it costs a wake-up each 20 ms, also while nothing happens. */
+export function createLoopDelay(): LoopDelay {
+  const histogram = monitorEventLoopDelay({ resolution: resolutionMs });
+  histogram.enable();
+  return () => {
+    // Nanoseconds between two looks, the planned pause among them. NaN when there was none.
+    const meanMs = histogram.mean / 1e6 - resolutionMs;
+    histogram.reset();
+    return Number.isNaN(meanMs) ? 0 : Math.max(meanMs, 0);
+  };
+}

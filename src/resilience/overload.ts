@@ -1,0 +1,260 @@
+import type { Clock, Random } from "../base/index.ts";
+import type { AdaptiveLimit, Lane } from "./adaptive-limit.ts";
+import { createAdaptiveLimit } from "./adaptive-limit.ts";
+import type { Level } from "./criticality.ts";
+import { criticalities } from "./criticality.ts";
+import type { LoopDelay } from "./loop-delay.ts";
+import { createLoopDelay } from "./loop-delay.ts";
+import type { Waiter } from "./overload-queue.ts";
+import { OverloadQueue } from "./overload-queue.ts";
+
+/**
+ * Whether a process takes on one more request. It says no while that is cheap: what is refused at once costs a hundredth of
+ * what is served too late. Made once for a process; all that brings work from outside asks it first.
+ *
+ *     const pass = overload.tryEnter(lane, level, now);   a few comparisons
+ *     if (!pass) overload.wait(waiter);                   runs it later, or refuses it
+ *     …
+ *     pass.end(clock.now());
+ *
+ * Three things bound what it lets in, each by level, so that what matters less is refused first:
+ *
+ * - **in flight**: the adaptive limit (`adaptive-limit.ts`); 60, 80, 95 and 100 % of it from sheddable to critical_plus.
+ * - **the turn**: in one turn of the event loop, requests are begun for 10, 20, 50 and 200 ms; what else came in that turn
+ *   waits. Otherwise the loop would take on all that came while it was busy, each turn longer than the last.
+ * - **the loop**: late by 50 ms on average over a second, nothing sheddable is taken; by 200 ms nothing sheddable_plus.
+ *
+ * Who is not let in waits, no longer than 100 ms and half of its time; sheddable requests no longer than 20 ms when others
+ * have been waiting for 100 ms without a pause (CoDel's rule). As many wait as may be in flight, at most 1,000. See
+ * `overload-queue.ts` for who is next. A refusal says that nothing was done and that nobody inside is to try again.
+ *
+ * Not promised: fairness among callers (that is what rate limits are for), and anything about work that continues after
+ * its answer, or that nobody asked for from outside.
+ */
+export interface Overload {
+  /** A place, if there is one now. */
+  tryEnter(lane: Lane, level: Level, nowMs: number): Pass | undefined;
+  /** Runs or refuses it, sooner or later. `run` is to begin with `enter`. */
+  wait(waiter: Waiter): void;
+  /** A place for whom `wait` has let in. */
+  enter(lane: Lane, nowMs: number): Pass;
+  /** How many seconds a refused client is told to stay away: 1 to 3, so that they do not come back together. */
+  retryAfterSeconds(): number;
+  readonly stats: OverloadStats;
+}
+
+export type ShedReason = "limit" | "turn" | "loop" | "wait";
+
+export interface OverloadStats {
+  readonly limit: number;
+  readonly inFlight: number;
+  readonly queued: number;
+  readonly loopDelayMs: number;
+  /** Refused since the start, by level. */
+  shed(level: Level): Readonly<Record<ShedReason, number>>;
+}
+
+export interface OverloadOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** The most in flight. Default 2,000. */
+  readonly inFlightMax?: number;
+  readonly loopDelay?: LoopDelay;
+  /** Runs a task when the loop has taken what there is to take. Default `setImmediate`. */
+  readonly atTurnEnd?: (task: () => void) => void;
+}
+
+/** The most that a process works on at a time, before it has learned better. */
+export const inFlightMaxDefault = 2_000;
+
+/** From sheddable to critical_plus. */
+const limitShares: readonly number[] = [0.6, 0.8, 0.95, 1];
+const turnBudgetsMs: readonly number[] = [10, 20, 50, 200];
+const loopDelaysMs: readonly number[] = [50, 200];
+const lookEveryMs = 1_000;
+const queueMax = 1_000;
+export const waitMaxMs = 100;
+const congestedAfterMs = 100;
+const congestedWaitMs = 20;
+const expireEveryMs = 10;
+
+export function createOverload(options: OverloadOptions): Overload {
+  return new ProcessOverload(options);
+}
+
+/** The right to be in flight. Ended once, in one of two ways. */
+export class Pass {
+  readonly #overload: ProcessOverload;
+  readonly #lane: Lane;
+  readonly #since: number;
+
+  constructor(overload: ProcessOverload, lane: Lane, since: number) {
+    this.#overload = overload;
+    this.#lane = lane;
+    this.#since = since;
+  }
+
+  /** It was answered. */
+  end(nowMs: number): void {
+    this.#overload.leave(this.#lane, nowMs - this.#since, nowMs);
+  }
+
+  /** It goes on as something that holds nobody up, such as a stream. */
+  release(): void {
+    this.#overload.leave(undefined, 0, 0);
+  }
+}
+
+class ProcessOverload implements Overload {
+  inFlight = 0;
+  loopDelayMs = 0;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #loopDelay: LoopDelay;
+  readonly #atTurnEnd: (task: () => void) => void;
+  readonly #limit: AdaptiveLimit;
+  readonly #queue = new OverloadQueue();
+  readonly #shed = criticalities.map(() => ({ limit: 0, turn: 0, loop: 0, wait: 0 }));
+  /** The most in flight for each level. */
+  #bounds: readonly number[] = [];
+  /** The lowest level that the loop has time for. */
+  #levelMin = 0;
+  #lookAt = 0;
+  #peak = 0;
+  #isTurnOpen = false;
+  #turnStartedAt = 0;
+  /** When somebody began to wait without a pause since; undefined while nobody does. */
+  #waitingSince: number | undefined = undefined;
+  #stopExpiring: (() => void) | undefined = undefined;
+
+  constructor(options: OverloadOptions) {
+    this.#clock = options.clock;
+    this.#random = options.random;
+    this.#loopDelay = options.loopDelay ?? createLoopDelay();
+    this.#atTurnEnd = options.atTurnEnd ?? setImmediate;
+    this.#limit = createAdaptiveLimit({ max: options.inFlightMax ?? inFlightMaxDefault });
+    this.#setBounds();
+  }
+
+  tryEnter(lane: Lane, level: Level, nowMs: number): Pass | undefined {
+    if (nowMs >= this.#lookAt) this.#look(nowMs);
+    if (!this.#isTurnOpen) this.#openTurn(nowMs);
+    return this.#obstacle(level, nowMs) === undefined ? this.enter(lane, nowMs) : undefined;
+  }
+
+  enter(lane: Lane, nowMs: number): Pass {
+    this.inFlight++;
+    if (this.inFlight > this.#peak) this.#peak = this.inFlight;
+    return new Pass(this, lane, nowMs);
+  }
+
+  wait(waiter: Waiter): void {
+    const { level, since } = waiter;
+    const obstacle = this.#obstacle(level, since);
+    // Waiting for a loop that is late would make it later.
+    if (obstacle === "loop") {
+      this.#refuse(waiter, obstacle);
+      return;
+    }
+    const isFull = this.#queue.size >= Math.min(queueMax, this.#limit.limit);
+    const loser = isFull ? (this.#queue.evict(level) ?? waiter) : undefined;
+    if (loser !== waiter) {
+      this.#queue.add(waiter);
+      this.#waitingSince ??= since;
+      this.#stopExpiring ??= this.#clock.every(expireEveryMs, this.#expire);
+      this.#openTurn(since);
+    }
+    if (loser) this.#refuse(loser, obstacle ?? "limit");
+  }
+
+  leave(lane: Lane | undefined, durationMs: number, nowMs: number): void {
+    this.inFlight--;
+    if (lane) {
+      this.#limit.note(lane, durationMs);
+      if (this.#limit.isDue(nowMs)) {
+        if (this.#limit.advance(nowMs, this.#peak)) this.#setBounds();
+        this.#peak = this.inFlight;
+      }
+    }
+    if (this.#queue.size > 0) this.#openTurn(this.#clock.now());
+  }
+
+  retryAfterSeconds(): number {
+    return 1 + Math.floor(this.#random.next() * 3);
+  }
+
+  get stats(): OverloadStats {
+    return {
+      limit: Math.floor(this.#limit.limit),
+      inFlight: this.inFlight,
+      queued: this.#queue.size,
+      loopDelayMs: this.loopDelayMs,
+      shed: (level) => this.#shed[level] as Record<ShedReason, number>,
+    };
+  }
+
+  #obstacle(level: Level, nowMs: number): ShedReason | undefined {
+    if (level < this.#levelMin) return "loop";
+    if (this.inFlight >= (this.#bounds[level] as number)) return "limit";
+    if (nowMs - this.#turnStartedAt >= (turnBudgetsMs[level] as number)) return "turn";
+    return undefined;
+  }
+
+  #look(nowMs: number): void {
+    this.#lookAt = nowMs + lookEveryMs;
+    this.loopDelayMs = this.#loopDelay();
+    this.#levelMin = loopDelaysMs.filter((ms) => this.loopDelayMs > ms).length;
+  }
+
+  #setBounds(): void {
+    this.#bounds = limitShares.map((share) => Math.max(1, Math.floor(this.#limit.limit * share)));
+  }
+
+  #openTurn(startedAt: number): void {
+    if (this.#isTurnOpen) return;
+    this.#isTurnOpen = true;
+    this.#turnStartedAt = startedAt;
+    this.#atTurnEnd(this.#endTurn);
+  }
+
+  readonly #endTurn = (): void => {
+    this.#isTurnOpen = false;
+    if (this.#queue.size === 0) return;
+    this.#turnStartedAt = this.#clock.now();
+    this.#letIn();
+  };
+
+  /** One at a time: what the first does in promises that are settled is done before the clock is looked at again. */
+  readonly #letIn = (): void => {
+    const nowMs = this.#clock.now();
+    const level = this.#queue.nextLevel;
+    const obstacle = level === -1 ? undefined : this.#obstacle(level, nowMs);
+    if (level === -1) this.#onEmpty();
+    else if (obstacle === "turn") this.#openTurn(nowMs);
+    // Whoever leaves opens the turn again; who waits too long is refused by the timer.
+    if (level === -1 || obstacle) return;
+    const waiter = this.#queue.take(nowMs) as Waiter;
+    if (!waiter.isOver) waiter.run();
+    queueMicrotask(() => process.nextTick(this.#letIn));
+  };
+
+  readonly #expire = (): void => {
+    const nowMs = this.#clock.now();
+    const isCongested = nowMs - (this.#waitingSince ?? nowMs) > congestedAfterMs;
+    for (const waiter of this.#queue.expire(nowMs, isCongested ? congestedWaitMs : waitMaxMs)) {
+      if (!waiter.isOver) this.#refuse(waiter, "wait");
+    }
+    if (this.#queue.size === 0) this.#onEmpty();
+  };
+
+  #onEmpty(): void {
+    this.#waitingSince = undefined;
+    this.#stopExpiring?.();
+    this.#stopExpiring = undefined;
+  }
+
+  #refuse(waiter: Waiter, reason: ShedReason): void {
+    (this.#shed[waiter.level] as Record<ShedReason, number>)[reason]++;
+    waiter.refuse();
+  }
+}
