@@ -174,6 +174,33 @@ describe("a member that is new or came back", () => {
   });
 });
 
+describe("latency", () => {
+  test("rises with what nobody waited for, and does not fall with it", () => {
+    const { balancer, member, clock, said } = groupOf(["a", "b"], { balance: "p2c" });
+    const at = () => Math.round(member("a").latency.at(clock.now()));
+    balancer.observe(member("a"), "success", 20);
+    balancer.observe(member("a"), "unfinished", 5);
+    balancer.observe(member("a"), "unfinished");
+    assert.equal(at(), 20);
+    for (let i = 0; i < 9; i++) balancer.observe(member("a"), "unfinished", 300);
+    assert.deepEqual([at(), said], [300, []]);
+  });
+
+  test("doubles with each failure, however fast, up to a second; a slower failure counts as it was", () => {
+    const { balancer, member, clock } = groupOf(["a", "b"], { balance: "p2c", outliers: undefined });
+    const at = () => Math.round(member("a").latency.at(clock.now()));
+    balancer.observe(member("a"), "success", 20);
+    balancer.observe(member("a"), "failure", 1);
+    assert.equal(at(), 40);
+    balancer.observe(member("a"), "success");
+    assert.equal(at(), 40);
+    for (let i = 0; i < 9; i++) balancer.observe(member("a"), "failure", 1);
+    assert.equal(at(), 1000);
+    balancer.observe(member("a"), "failure", 3000);
+    assert.equal(at(), 3000);
+  });
+});
+
 describe("ejection", () => {
   test("comes with the fifth failure in a row, and a success in between begins anew", () => {
     const { answer, said, member } = groupOf(["a", "b", "c"]);

@@ -35,8 +35,11 @@ export interface Balancer<T> {
   /** A request goes to it, until `end`. */
   begin(member: Member<T>): void;
   end(member: Member<T>): void;
-  /** What became of a request, as soon as that is known. Without a latency where that says nothing of the member. */
-  observe(member: Member<T>, outcome: "success" | "failure", latencyMs?: number): void;
+  /**
+   * What became of a request, as soon as that is known; without a latency where that says nothing of the member.
+   * `unfinished`: nobody waited for the answer any longer, which took so long at least.
+   */
+  observe(member: Member<T>, outcome: "success" | "failure" | "unfinished", latencyMs?: number): void;
   setHealthy(member: Member<T>, isHealthy: boolean): void;
   /** Ends ejections that are over, and from time to time looks for members that fail more than others. */
   look(): void;
@@ -118,6 +121,7 @@ class Group<T> implements Balancer<T> {
       if (member && member.zone === each.zone) {
         known.delete(each.name);
         member.weight = each.weight ?? 1;
+        member.value = each.value;
         return member;
       }
       const added = new Member(each);
@@ -154,8 +158,12 @@ class Group<T> implements Balancer<T> {
     member.inFlight--;
   }
 
-  observe(member: Member<T>, outcome: "success" | "failure", latencyMs?: number): void {
+  observe(member: Member<T>, outcome: "success" | "failure" | "unfinished", latencyMs?: number): void {
     const nowMs = this.#clock.now();
+    if (outcome === "unfinished") {
+      if (latencyMs !== undefined && latencyMs > member.latency.at(nowMs)) member.latency.observe(latencyMs, nowMs);
+      return;
+    }
     const isFailure = outcome === "failure";
     if (isFailure) member.latency.observe(Math.max(latencyMs ?? 0, failureMsOf(member, nowMs)), nowMs);
     else if (latencyMs !== undefined) member.latency.observe(latencyMs, nowMs);

@@ -16,7 +16,7 @@ export type MemberState = "available" | "ejected" | "unhealthy";
 export class Member<T = unknown> {
   readonly name: string;
   readonly zone: string | undefined;
-  readonly value: T;
+  value: T;
   weight: number;
   inFlight = 0;
   readonly latency = new PeakEwma();

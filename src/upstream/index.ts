@@ -1,4 +1,8 @@
 /** Services that Plinth did not write, behind its gateway: targets, balancing, health, retries, tunnels. */
+export type { UpstreamParts } from "./http-upstream.ts";
+export { createUpstream } from "./http-upstream.ts";
+export type { UpstreamLog } from "./log.ts";
+export type { Resolve } from "./resolver.ts";
 export type {
   ForwardAnswer,
   ForwardClient,
@@ -9,7 +13,6 @@ export type {
   Upstream,
 } from "./upstream.ts";
 export type {
-  Balance,
   HealthOptions,
   OutlierOptions,
   UpstreamBreakerOptions,

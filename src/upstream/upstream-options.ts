@@ -1,3 +1,4 @@
+import type { Balance } from "../balancing/index.ts";
 import type { Duration, Size } from "../base/index.ts";
 import type { Egress, HttpTls } from "../http/index.ts";
 
@@ -5,7 +6,11 @@ import type { Egress, HttpTls } from "../http/index.ts";
 export interface UpstreamOptions {
   /** `"http://orders:8080"`, `"https://a.example"`; without a path. A name stands for all its addresses. At least one. */
   readonly targets: readonly (string | UpstreamTarget)[];
-  /** How a target is chosen. Default `"p2c"`. */
+  /**
+   * How a target is chosen. `"p2c"` (default): of two at random the one with the smaller latency (peak EWMA) times load.
+   * `"least-request"`: of two at random the one with fewer requests for its weight. `"round-robin"`, `"weighted"`: in turn.
+   * `"hash"`: by the request's key, with bounded load.
+   */
   readonly balance?: Balance;
   /** Where this process runs: targets of the same zone are taken first. */
   readonly zone?: string;
@@ -28,12 +33,6 @@ export interface UpstreamOptions {
   /** Default: public, private and loopback addresses, for they are declared here and chosen by nobody else. */
   readonly egress?: Egress;
 }
-
-/**
- * `p2c`: two at random, the one with the smaller peak-EWMA of its latency times its load. `least-request`: two at random,
- * the one with fewer requests for its weight. `round-robin`, `weighted` (smooth): in turn. `hash`: by the request's key, with bounded load.
- */
-export type Balance = "p2c" | "round-robin" | "weighted" | "least-request" | "hash";
 
 export interface UpstreamTarget {
   readonly url: string;
@@ -110,8 +109,6 @@ export interface UpstreamLimits {
   readonly answerBody?: Size;
   /** How long an answer may stand still once it has begun. Above: broken off. Default 60 s. */
   readonly stalled?: Duration;
-  /** Bodies of idempotent requests up to this size are kept to be sent again. Default 64 KiB. */
-  readonly replayBody?: Size;
   /** Names are looked up again. Default 5 s. */
   readonly resolve?: Duration;
   /** The longest that `start` waits. Default 3 s. */

@@ -1,0 +1,220 @@
+import type { IncomingHttpHeaders } from "node:http";
+import { Readable } from "node:stream";
+import type { Member } from "../balancing/index.ts";
+import type { PlinthError, Random } from "../base/index.ts";
+import { error } from "../base/index.ts";
+import type { RetryBudget } from "../resilience/index.ts";
+import type { AttemptOwner, AttemptParts } from "./attempt.ts";
+import { Attempt } from "./attempt.ts";
+import { BodyFeed } from "./body-feed.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { upstreamAnswerTooLarge, upstreamTimeout, upstreamUnavailable } from "./errors.ts";
+import { answerHeaders } from "./forward-headers.ts";
+import type { ForwardAnswer, ForwardRequest } from "./upstream.ts";
+import type { RetryCause } from "./upstream-metrics.ts";
+import type { UpstreamSettings } from "./upstream-settings.ts";
+
+export interface ForwardParts extends AttemptParts {
+  readonly settings: UpstreamSettings;
+  readonly budget: RetryBudget;
+  readonly random: Random;
+}
+
+/** Methods of which doing it twice is as good as once (RFC 9110, 9.2.2; RFC 10008). */
+const idempotentMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"]);
+
+const backoffMinMs = 25;
+const backoffMaxMs = 250;
+
+/**
+ * One request, tried at one target after the other until somebody answers it.
+ *
+ * Another try is made only where it is safe: the request never left, or it may be repeated and its body is still whole; never
+ * once an answer is on its way to the client. It goes to another target if there is one, within the attempts, the deadline
+ * and the budget that all requests share. A hedge is a second try beside the first, under the same rules; who answers first
+ * wins, and the other is cancelled.
+ */
+export class Forwarding implements AttemptOwner {
+  readonly #parts: ForwardParts;
+  readonly #request: ForwardRequest;
+  readonly #headers: readonly string[];
+  readonly #isRepeatable: boolean;
+  readonly #onOver: () => void;
+  readonly #tried: Member<Endpoint>[] = [];
+  /** Those that may still answer. */
+  readonly #live = new Set<Attempt>();
+  /** Those, and others whose answer is read to its end for nothing, or for the client. */
+  readonly #open = new Set<Attempt>();
+  #isSettled = false;
+  #winner: Attempt | undefined = undefined;
+  #resolve: (answer: ForwardAnswer) => void = () => {};
+  #reject: (reason: PlinthError) => void = () => {};
+  #forgetCancel = (): void => {};
+  #stopTimer = (): void => {};
+  #stopHedge = (): void => {};
+
+  /** `onOver` runs once, when nothing of it is under way any more. */
+  constructor(parts: ForwardParts, request: ForwardRequest, headers: readonly string[], onOver: () => void) {
+    this.#parts = parts;
+    this.#request = request;
+    this.#headers = headers;
+    this.#onOver = onOver;
+    this.#isRepeatable = request.isIdempotent ?? idempotentMethods.has(request.method);
+  }
+
+  run(): Promise<ForwardAnswer> {
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+      this.#start();
+    });
+  }
+
+  #start(): void {
+    const { balancer, name, clock, settings } = this.#parts;
+    const member = balancer.pick({ key: this.#request.hashKey });
+    if (!member || this.#request.deadline <= clock.now()) {
+      this.#fail(member ? upstreamTimeout(name, member.value.target.origin, "no") : upstreamUnavailable(name));
+      return;
+    }
+    this.#forgetCancel = this.#request.onCancel((reason) => this.#cancel(reason));
+    if (this.#isSettled) return;
+    this.#launch(member, 0);
+    if (settings.hedgeMs !== undefined && this.#isRepeatable && !(this.#request.body instanceof Readable))
+      this.#stopHedge = clock.after(settings.hedgeMs, () => this.#hedge());
+  }
+
+  onAnswer(attempt: Attempt, status: number, headers: IncomingHttpHeaders): void {
+    const isToRetry = this.#parts.settings.retry.statuses.has(status) && this.#mayRepeat(attempt);
+    if (isToRetry && (this.#live.size > 1 || this.#tryAgain("status", attempt))) {
+      this.#live.delete(attempt);
+      return;
+    }
+    this.#settle();
+    this.#winner = attempt;
+    for (const other of this.#live) if (other !== attempt) other.cancel(hedged);
+    const { name, answerBytesMax } = this.#parts;
+    const length = Number(headers["content-length"] ?? Number.NaN);
+    if (length > answerBytesMax) {
+      attempt.leave();
+      this.#reject(upstreamAnswerTooLarge(name, attempt.target, answerBytesMax));
+      return;
+    }
+    const hasBody = this.#request.method !== "HEAD" && status !== 204 && status !== 304 && length !== 0;
+    this.#resolve({
+      status,
+      headers: answerHeaders(headers),
+      body: attempt.open(hasBody),
+      target: attempt.target,
+      attempts: this.#tried.length,
+    });
+  }
+
+  onFailure(attempt: Attempt, reason: PlinthError): void {
+    // A hedge, or the one that it is for, may still answer.
+    if (this.#isSettled || this.#live.size > 0) return;
+    const isSafe = (reason.executed === "no" && attempt.leftBodyWhole) || this.#mayRepeat(attempt);
+    if (isSafe && this.#tryAgain(causeOf(reason), attempt, reason.executed === "no")) return;
+    this.#fail(reason);
+  }
+
+  onOver(attempt: Attempt): void {
+    this.#live.delete(attempt);
+    this.#open.delete(attempt);
+    if (this.#winner === attempt) this.#forgetCancel();
+    if (this.#isSettled && this.#open.size === 0) this.#onOver();
+  }
+
+  #mayRepeat(attempt: Attempt): boolean {
+    return !this.#isSettled && this.#isRepeatable && attempt.leftBodyWhole;
+  }
+
+  /** Picks, pays and sends or waits; false when there is to be no other try. */
+  #tryAgain(cause: RetryCause, failed: Attempt, isUnsent = false): boolean {
+    const { balancer, settings, random, clock, budget, metrics } = this.#parts;
+    if (this.#tried.length >= settings.retry.attempts) return false;
+    const key = this.#request.hashKey;
+    const other = balancer.pick({ key, avoid: this.#tried });
+    // An answer is better than to ask the same one again.
+    const member = other ?? (cause === "status" ? undefined : balancer.pick({ key }));
+    if (!member) return false;
+    const backoffMs = Math.min(backoffMaxMs, backoffMinMs * 2 ** (this.#tried.length - 1)) * random.next();
+    const waitMs = isUnsent && member !== failed.member ? 0 : backoffMs;
+    if (clock.now() + waitMs >= this.#request.deadline) return false;
+    if (!budget.withdraw()) {
+      metrics.countRefusedRetry();
+      return false;
+    }
+    metrics.countRetry(cause);
+    this.#launch(member, waitMs);
+    return true;
+  }
+
+  #hedge(): void {
+    if (this.#isSettled || this.#live.size !== 1) return;
+    const { balancer, settings, budget, metrics } = this.#parts;
+    if (this.#tried.length >= settings.retry.attempts) return;
+    const member = balancer.pick({ key: this.#request.hashKey, avoid: this.#tried });
+    if (!member) return;
+    if (budget.withdraw()) {
+      metrics.countRetry("hedge");
+      this.#launch(member, 0);
+    } else metrics.countRefusedRetry();
+  }
+
+  #launch(member: Member<Endpoint>, waitMs: number): void {
+    const attempt = new Attempt(member, this.#parts, this);
+    this.#tried.push(member);
+    this.#live.add(attempt);
+    this.#open.add(attempt);
+    if (waitMs < 1) this.#send(attempt);
+    else this.#stopTimer = this.#parts.clock.after(waitMs, () => this.#send(attempt));
+  }
+
+  #send(attempt: Attempt): void {
+    const { clock, settings } = this.#parts;
+    const { method, path, body, deadline } = this.#request;
+    attempt.send(
+      {
+        method,
+        path,
+        headers: this.#headers,
+        body: body instanceof Readable ? new BodyFeed(body) : body,
+      },
+      Math.min(deadline, clock.now() + settings.retry.tryMs),
+    );
+  }
+
+  #cancel(reason: PlinthError): void {
+    if (this.#winner) {
+      this.#winner.cancel(reason);
+      return;
+    }
+    this.#settle();
+    const isIdle = this.#open.size === 0;
+    for (const attempt of this.#open) attempt.cancel(reason);
+    this.#reject(reason);
+    if (isIdle) this.#onOver();
+  }
+
+  #fail(reason: PlinthError): void {
+    const isIdle = this.#open.size === 0;
+    this.#settle();
+    this.#forgetCancel();
+    this.#reject(reason);
+    if (isIdle) this.#onOver();
+  }
+
+  #settle(): void {
+    this.#isSettled = true;
+    this.#stopTimer();
+    this.#stopHedge();
+  }
+}
+
+const hedged = error("cancelled", "Another target has answered.");
+
+function causeOf({ reason }: PlinthError): RetryCause {
+  if (reason === "UPSTREAM_TIMEOUT") return "timeout";
+  return reason === "UPSTREAM_BROKEN" ? "broken" : "unreachable";
+}
