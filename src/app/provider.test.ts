@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import * as client from "openid-client";
-import { newId } from "../base/index.ts";
+import { newId, systemRandom } from "../base/index.ts";
 import { createDatabase } from "../database/index.ts";
 import pglite from "../engines/pglite/index.ts";
 import { createBrowser } from "../provider/browser.fixture.ts";
-import { createPasswords, createUserStore, provider, providerSchema } from "../provider/index.ts";
+import { createProviderDirectory, provider, providerSchema } from "../provider/index.ts";
 import { t } from "../schema/index.ts";
 import { contract, method, service } from "../service/index.ts";
 import { app } from "./app.ts";
@@ -57,7 +57,9 @@ async function addUser(databaseUrl: string, name: string, password: string): Pro
   assert.ok(driver);
   await driver.open();
   const database = createDatabase({ driver, schema: providerSchema });
-  await createUserStore(database, createPasswords()).add({ name, password });
+  const declared = greeting.gateway.identity?.provider;
+  assert.ok(declared);
+  await createProviderDirectory(declared, database, systemRandom).users.add({ name, password });
   await driver.close();
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Adapter, AdapterPayload } from "oidc-provider";
 import type { Database } from "../database/index.ts";
+import { sql } from "../database/index.ts";
 
 /**
  * What oidc-provider keeps, in the app's database. Whoever reads the table gets nothing to sign in with: ids are hashed,
@@ -12,32 +13,46 @@ import type { Database } from "../database/index.ts";
 export interface ArtifactStore {
   /** For one kind of them. `reused` makes the error for whoever uses something a second time. */
   adapter(model: string, reused: () => Error): Adapter;
-  /** Ends everything that came of a sign-in. */
+  /** Ends everything that came of a sign-in, its access tokens as well: see `isRevoked`. */
   revokeGrant(grantId: string): Promise<void>;
-  /** Ends everything of a user; answers the grants that it had. */
-  revokeAccount(account: string): Promise<readonly string[]>;
+  /** Ends every session and every sign-in of a user. */
+  revokeAccount(account: string): Promise<void>;
+  /** Whether access tokens of this grant are not to be believed any more. */
+  isRevoked(grantId: string): Promise<boolean>;
   /** Deletes up to `limit` that have expired. Answers how many. */
   sweep(limit: number): Promise<number>;
 }
 
-export function createArtifactStore(database: Database): ArtifactStore {
+/** `accessTokenMs`: how long it must be remembered that a grant was revoked. */
+export function createArtifactStore(database: Database, accessTokenMs: number): ArtifactStore {
+  const note = sql`insert into revoked_grants (grant_id, expires_at)
+    select distinct gone.grant_id, clock_timestamp() + ${accessTokenMs}::float8 * interval '1 ms'
+    from gone where gone.grant_id is not null on conflict (grant_id) do nothing`;
   const revokeGrant = async (grantId: string): Promise<void> => {
-    await database.sql`delete from artifacts where grant_id = ${grantId}`;
+    await database.sql`with gone as (delete from artifacts where grant_id = ${grantId} returning grant_id) ${note}`;
   };
   return {
     revokeGrant,
     adapter: (model, reused) => createAdapter(database, model, { reused, revokeGrant }),
     async revokeAccount(account) {
-      const rows = await database.sql<{ grant_id: string | null }>`
-        delete from artifacts where account = ${account} returning grant_id`;
-      return [...new Set(rows.flatMap(({ grant_id: id }) => id ?? []))];
+      await database.sql`with gone as (delete from artifacts where account = ${account} returning grant_id) ${note}`;
+    },
+    async isRevoked(grantId) {
+      const rows = await database.sql`
+        select 1 as one from revoked_grants where grant_id = ${grantId} and expires_at > clock_timestamp()`;
+      return rows.length > 0;
     },
     async sweep(limit) {
-      const rows = await database.sql`
-        delete from artifacts where ctid in (
-          select ctid from artifacts where expires_at <= clock_timestamp() limit ${limit}::int for update skip locked
-        ) returning 1 as one`;
-      return rows.length;
+      const [artifacts, grants] = await Promise.all(
+        ["artifacts", "revoked_grants"].map(
+          (table) => database.sql`
+            delete from ${sql.id(table)} where ctid in (
+              select ctid from ${sql.id(table)} where expires_at <= clock_timestamp() limit ${limit}::int
+              for update skip locked
+            ) returning 1 as one`,
+        ),
+      );
+      return Math.max(artifacts?.length ?? 0, grants?.length ?? 0);
     },
   };
 }
@@ -103,6 +118,7 @@ function createAdapter(
       throw reused();
     },
     async destroy(id) {
+      if (model === "Grant") return revokeGrant(id);
       await database.sql`delete from artifacts where model = ${model} and id = ${hash(id)}`;
     },
     async revokeByGrantId(grantId) {

@@ -136,9 +136,9 @@ export function toMetadata(client: KnownClient, scopes: ProviderDefinition["scop
     post_logout_redirect_uris: [...signOutUris],
     response_types: isMachine ? [] : ["code"],
     grant_types: isMachine ? ["client_credentials"] : ["authorization_code", "refresh_token"],
-    scope: isMachine ? "" : "openid offline_access profile email",
     token_endpoint_auth_method: hasSecret(client) ? "client_secret_basic" : "none",
     id_token_signed_response_alg: "ES256",
+    ...(!isMachine && { scope: "openid offline_access profile email" }),
     ...(hasSecret(client) && { client_secret: `sha256 ${client.secretHashes.join(" ")}` }),
     // Ours: what oidc-provider has no word for.
     plinth_scopes: own,

@@ -1,14 +1,13 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock, Random } from "../base/index.ts";
 import type { Database } from "../database/index.ts";
-import { createArtifactStore } from "./artifacts.ts";
 import type { ClientStore } from "./clients.ts";
-import { createClientStore } from "./clients.ts";
+import { clockLeewayMs, createProviderDirectory } from "./directory.ts";
 import type { Engine } from "./engine.ts";
 import { createEngine } from "./engine.ts";
 import type { SignInOutcome } from "./interaction.ts";
 import { migrateProvider } from "./migrations.ts";
-import { createPasswords } from "./passwords.ts";
+import type { Passwords } from "./passwords.ts";
 import type { ProviderDefinition } from "./provider.ts";
 import type { ProviderLog } from "./provider-log.ts";
 import { createProviderSecret } from "./secret.ts";
@@ -17,7 +16,6 @@ import type { SigningKeys } from "./signing-keys.ts";
 import { createSigningKeyStore, toPublicJwk } from "./signing-keys.ts";
 import { createUpkeep } from "./upkeep.ts";
 import type { UserStore } from "./users.ts";
-import { createUserStore } from "./users.ts";
 
 /** The provider of one gateway process: what is mounted, and the keys by which its tokens are known. */
 export interface IdentityProvider {
@@ -25,6 +23,8 @@ export interface IdentityProvider {
   readonly audience: string;
   /** The public keys. It looks again, at most each second, so that a key of another process is found. */
   jwks(): Promise<PublicKeys>;
+  /** Whether a token with this `grant_id` is not to be believed any more, although it has not ended. */
+  isRevoked(grantId: string): Promise<boolean>;
   readonly mounts: readonly ProviderMount[];
   readonly users: UserStore;
   readonly clients: ClientStore;
@@ -58,10 +58,10 @@ export interface IdentityProviderOptions {
   readonly migrates: boolean;
   /** Who asks. Default: the other end of the connection. */
   readonly addressOf?: (req: IncomingMessage) => string;
+  readonly passwords?: Passwords;
 }
 
 const aheadMsMax = 86_400_000;
-const clockLeewayMs = 60_000;
 const lookEveryMs = 60_000;
 const lookAgainMs = 1_000;
 const sweepEveryMs = 600_000;
@@ -70,9 +70,7 @@ const sweepPiece = 1_000;
 export function createIdentityProvider(options: IdentityProviderOptions): IdentityProvider {
   const { definition, database, clock, random, log, issuer, audience, title } = options;
   const secret = createProviderSecret(options.secrets, random);
-  const users = createUserStore(database, createPasswords());
-  const clients = createClientStore(database, definition, random);
-  const artifacts = createArtifactStore(database);
+  const { users, clients, artifacts } = createProviderDirectory(definition, database, random, options.passwords);
   const limits = createSignInLimits(database);
   const keyStore = createSigningKeyStore(database, secret, {
     signsMs: definition.rotateKeysMs,
@@ -132,6 +130,7 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
         },
       },
     ],
+    isRevoked: artifacts.isRevoked,
     async jwks() {
       const isFresh = current !== undefined && clock.now() - lookedAt < lookAgainMs;
       const { keys } = isFresh ? (current as { keys: SigningKeys }).keys : await loadOnce();

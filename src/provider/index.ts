@@ -1,10 +1,12 @@
 /** An identity provider inside the app: sign-in pages, OpenID Connect and OAuth 2.1 for its own users and clients. */
-export type { KnownClient } from "./clients.ts";
-export { createClientStore, hasSecret } from "./clients.ts";
+export type { ClientStore, KnownClient } from "./clients.ts";
+export { hasSecret } from "./clients.ts";
+export type { ProviderDirectory } from "./directory.ts";
+export { createProviderDirectory } from "./directory.ts";
 export type { IdentityProvider, IdentityProviderOptions, ProviderMount, PublicKeys } from "./identity-provider.ts";
 export { createIdentityProvider } from "./identity-provider.ts";
 export { migrateProvider, providerMigrations, providerSchema } from "./migrations.ts";
-export { createPasswords, passwordLength } from "./passwords.ts";
+export { passwordLength } from "./passwords.ts";
 export type {
   ClientKind,
   ClientOptions,
@@ -16,4 +18,3 @@ export type {
 export { provider } from "./provider.ts";
 export type { ProviderLog } from "./provider-log.ts";
 export type { NewUser, User, UserStore } from "./users.ts";
-export { createUserStore } from "./users.ts";

@@ -9,6 +9,7 @@ import pglite from "../engines/pglite/index.ts";
 import postgres from "../engines/postgres/index.ts";
 import type { IdentityProvider } from "./identity-provider.ts";
 import { createIdentityProvider } from "./identity-provider.ts";
+import { createPasswords } from "./passwords.ts";
 import type { ProviderOptions } from "./provider.ts";
 import { provider } from "./provider.ts";
 
@@ -67,6 +68,8 @@ export async function startProvider({
     random: systemRandom,
     log: { info: say, warn: say, error: say },
     migrates: true,
+    // What an attack costs is not the point of most tests.
+    passwords: createPasswords({ cost: { ln: 10, r: 8, p: 1 } }),
   });
   serve(server, made);
   await made.start();

@@ -10,9 +10,9 @@ export interface UserStore {
   list(): Promise<readonly User[]>;
   find(id: string): Promise<User | undefined>;
   findByName(name: string): Promise<User | undefined>;
-  /** Rejects with USER_UNKNOWN, PASSWORD_INVALID. Whoever is signed in stays so: see `end`. */
+  /** Ends what the user was signed in to. Rejects with USER_UNKNOWN, PASSWORD_INVALID. */
   setPassword(name: string, password: string): Promise<User>;
-  /** Rejects with USER_UNKNOWN. */
+  /** A user who is disabled cannot sign in, and is signed in nowhere. Rejects with USER_UNKNOWN. */
   setDisabled(name: string, isDisabled: boolean): Promise<User>;
   /** The user whose password it is. Takes as long when there is none. */
   signIn(name: string, password: string): Promise<User | undefined>;
@@ -56,7 +56,12 @@ interface Row {
 const namePattern = /^[\p{L}\p{N}.!#$%&'*+/=?^_`{|}~@-]{1,254}$/u;
 const linePattern = /^[^\p{Cc}\p{Zl}\p{Zp}]{1,200}$/u;
 
-export function createUserStore(database: Database, passwords: Passwords): UserStore {
+/** `endAll` ends every session of a user. */
+export function createUserStore(
+  database: Database,
+  passwords: Passwords,
+  endAll: (id: string) => Promise<void>,
+): UserStore {
   const changed = ([row]: Row[], name: string): User => {
     if (row) return toUser(row);
     throw error("not_found", `There is no user "${name}".`, { reason: "USER_UNKNOWN", executed: "no" });
@@ -89,14 +94,18 @@ export function createUserStore(database: Database, passwords: Passwords): UserS
       const hash = await passwords.hash(checkPassword(password));
       const rows = await database.sql<Row>`
         update users set password = ${hash}, password_at = clock_timestamp() where name = ${key(name)} returning *`;
-      return changed(rows, name);
+      const user = changed(rows, name);
+      await endAll(user.id);
+      return user;
     },
     async setDisabled(name, isDisabled) {
       const rows = isDisabled
         ? await database.sql<Row>`
             update users set disabled_at = coalesce(disabled_at, clock_timestamp()) where name = ${key(name)} returning *`
         : await database.sql<Row>`update users set disabled_at = null where name = ${key(name)} returning *`;
-      return changed(rows, name);
+      const user = changed(rows, name);
+      if (isDisabled) await endAll(user.id);
+      return user;
     },
     async signIn(name, password) {
       const [row] = await database.sql<Row>`select * from users where name = ${key(name)}`;

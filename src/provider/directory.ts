@@ -1,0 +1,35 @@
+import type { Random } from "../base/index.ts";
+import type { Database } from "../database/index.ts";
+import type { ArtifactStore } from "./artifacts.ts";
+import { createArtifactStore } from "./artifacts.ts";
+import type { ClientStore } from "./clients.ts";
+import { createClientStore } from "./clients.ts";
+import type { Passwords } from "./passwords.ts";
+import { createPasswords } from "./passwords.ts";
+import type { ProviderDefinition } from "./provider.ts";
+import type { UserStore } from "./users.ts";
+import { createUserStore } from "./users.ts";
+
+/** What a provider keeps, for itself and for tools that work on it while it runs elsewhere. */
+export interface ProviderDirectory {
+  readonly users: UserStore;
+  readonly clients: ClientStore;
+  readonly artifacts: ArtifactStore;
+}
+
+/** Verifiers may be so much behind. */
+export const clockLeewayMs = 60_000;
+
+export function createProviderDirectory(
+  definition: Pick<ProviderDefinition, "clients" | "scopes" | "accessTokenMs">,
+  database: Database,
+  random: Random,
+  passwords: Passwords = createPasswords(),
+): ProviderDirectory {
+  const artifacts = createArtifactStore(database, definition.accessTokenMs + clockLeewayMs);
+  return {
+    artifacts,
+    users: createUserStore(database, passwords, artifacts.revokeAccount),
+    clients: createClientStore(database, definition, random),
+  };
+}
