@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { StartError } from "../base/index.ts";
 import { t } from "../schema/index.ts";
-import { cache, contract, database, event, external, method, service } from "../service/index.ts";
+import { cache, contract, database, event, external, method, resource, service } from "../service/index.ts";
 import { app, groupsOf, membersOf } from "./app.ts";
 import { checkApp } from "./check.ts";
 import { createRuntime } from "./runtime.ts";
@@ -62,6 +62,42 @@ const wrong: readonly [claim: string, build: () => Parameters<typeof app>[0], me
     "a handler that is missing, and one that is too many",
     () => ({ name: "shop", services: [service(stock, { methods: { release() {} } as never })] }),
     /stock\.reserve: methods: .* no handler; add "async reserve[\s\S]*stock\.release: methods: .* no such method/,
+  ],
+  [
+    "a rule about an object that nobody finds, and one that is found for nothing",
+    () => {
+      const access = { resource: resource<{}>()("note"), can: () => true };
+      const notes = contract("notes", { methods: { show: method({ access }) } });
+      const resources = { other: () => ({}) } as never;
+      return { name: "shop", services: [service(notes, { resources, methods: { async show() {} } })] };
+    },
+    /notes\.show: access\.resource: nothing says how "note" is found; add "note: [\s\S]*notes: resources\.other: no access rule/,
+  ],
+  [
+    "a rule about an object of an outside service",
+    () => {
+      const outside = contract("stock", {
+        methods: { reserve: method({ http: "POST /reserve", access: { can: () => true } }) },
+      });
+      return { name: "shop", services: [external(outside, "http://127.0.0.1:1")] };
+    },
+    /stock\.reserve: access\.can: an outside service answers it, so nobody would ask this rule/,
+  ],
+  [
+    "access rules that are none",
+    () => {
+      const rules = [
+        {},
+        { scope: "" },
+        { role: [] },
+        { can: true },
+        { resource: resource<{}>()("x") },
+        { scopes: "a" },
+      ];
+      const methods = Object.fromEntries(rules.map((access, i) => [`m${i}`, method({ access: access as never })]));
+      return { name: "shop", services: [service(contract("odd", { methods }), { methods: {} as never })] };
+    },
+    /m0: access: \{\} is no access rule[\s\S]*m1: access[\s\S]*m2: access[\s\S]*m3: access[\s\S]*m4: access[\s\S]*m5: access/,
   ],
   [
     "events without a database to write them in",

@@ -18,9 +18,15 @@ export interface VerifyFlags {
 
 /** Cases as they end, then the settings, the guarantee and the sums. */
 export async function runVerify(args: readonly string[], flags: VerifyFlags, terminal: Terminal): Promise<ExitCode> {
-  const [what, url = ""] = args;
+  const [what, url] = args;
   if (what !== "engine") {
-    throw new StartError("USAGE_WRONG", `"${what}": only an engine can be verified; write plinth verify engine URL.`);
+    throw new StartError(
+      "USAGE_WRONG",
+      `"${what}": that cannot be verified; write plinth verify engine URL, or plinth verify access.`,
+    );
+  }
+  if (url === undefined) {
+    throw new StartError("USAGE_WRONG", "engine: which one? Write plinth verify engine URL.");
   }
   if (flags.record !== undefined && (flags.only !== undefined || flags.port !== undefined)) {
     throw new StartError("USAGE_WRONG", "--record: a record is of all cases; leave out --port and --only.");

@@ -3,6 +3,11 @@
  * judge them (`checkers/`), and the conformance suites of the ports on a user's own engine (`suites.ts`).
  */
 
+export type { Credential, Expectation } from "./access/access-case.ts";
+export type { AccessMatrixOptions, AccessReport, AccessRow, AccessSample } from "./access/access-matrix.ts";
+export { verifyAccess } from "./access/access-matrix.ts";
+export type { AccessTokens, AccessTokensOptions } from "./access/access-tokens.ts";
+export { createAccessTokens } from "./access/access-tokens.ts";
 export type { BankOptions } from "./checkers/bank.ts";
 export { checkBank } from "./checkers/bank.ts";
 export type { CacheOptions, CacheSample } from "./checkers/cache.ts";

@@ -1,4 +1,4 @@
-import { contract, event, type Infer, method, t } from "plinth";
+import { contract, event, type Infer, method, resource, t } from "plinth";
 import { CartItem } from "../cart/contract.ts";
 import { Money } from "../money.ts";
 import { Card } from "../payment/contract.ts";
@@ -17,6 +17,9 @@ export const Order = t.Object({
   createdAt: t.String({ format: "date-time" }),
 });
 export type Order = Infer<typeof Order>;
+
+/** An order is the business of whoever placed it. */
+const order = resource<Order & { readonly accountId: string }>()("order");
 
 export const checkout = contract("checkout", {
   methods: {
@@ -52,6 +55,7 @@ export const checkout = contract("checkout", {
       request: t.Object({ id: Id }),
       response: Order,
       errors: { ORDER_UNKNOWN: "not_found" },
+      access: { resource: order, can: (who, _request, { accountId }) => accountId === who.subject },
     }),
     listOrders: method({
       http: "GET /orders",

@@ -31,6 +31,12 @@ export default service(checkout, {
     payment,
     shipping,
   },
+  resources: {
+    async order({ id }, { db }) {
+      const row = await orders.findOrder(db, id);
+      return row && { ...orders.toOrder(row), accountId: row.account_id };
+    },
+  },
   methods: {
     async placeOrder({ card, shipTo, currency: payIn = baseCurrency }, context) {
       const { db, accounts, cart, currency, inventory, payment, shipping } = context;
@@ -97,11 +103,7 @@ export default service(checkout, {
       }
     },
 
-    async getOrder({ id }, { db, principal, fail }) {
-      const row = await orders.findOrder(db, principal.subject, id);
-      if (!row) throw fail("ORDER_UNKNOWN", `You have no order "${id}".`);
-      return orders.toOrder(row);
-    },
+    getOrder: async (_request, { resource }) => resource,
 
     async listOrders({ limit = 20, after }, { db, principal }) {
       const rows = await orders.listOrders(db, { accountId: principal.subject, limit, after });

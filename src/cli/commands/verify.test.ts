@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { run } from "../terminal.fixture.ts";
+import { repository, run } from "../terminal.fixture.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "plinth-verify-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -55,8 +55,8 @@ describe("verify engine", () => {
 
   test("refuses what cannot be verified, a record of a part, and a record that is none", async () => {
     const wrong: [string[], RegExp][] = [
-      [["app", "memory"], /"app": only an engine can be verified; write plinth verify engine URL/],
-      [["engine"], /URL is missing/],
+      [["app", "memory"], /"app": that cannot be verified; write plinth verify engine URL, or plinth verify access/],
+      [["engine"], /engine: which one\? Write plinth verify engine URL/],
       [["engine", "nowhere"], /no engine serves this/],
       [["engine", "memory", "--record", "a.json", "--only", "x"], /leave out --port and --only/],
       [["engine", "memory", "--port", "lease"], /memory serves no lease/],
@@ -68,5 +68,48 @@ describe("verify engine", () => {
     }
     writeFileSync(join(folder, "damaged.json"), "{");
     assert.match((await verify("engine", "memory", "--record", "damaged.json")).err, /it is no record of results/);
+  });
+});
+
+describe("verify access", () => {
+  const shop = join(repository, "examples/shop");
+  const access = (...line: string[]) => run(["verify", "access", ...line], { cwd: shop });
+
+  test("asks every method of the shop with every credential, and finds none open that should be shut", async () => {
+    const { code, out, err } = await access("--samples", "access-samples.ts", "--json");
+    assert.equal(err, "");
+    const { verdict, rows } = JSON.parse(out);
+    assert.deepEqual([code, verdict.valid, verdict.findings], [0, true, []]);
+    assert.ok(verdict.counts.methods >= 28 && rows.length > 300, `${rows.length} requests`);
+  });
+
+  test("tells what it cannot know without samples, and that is no success", async () => {
+    const place = join(folder, "notes.mts");
+    writeFileSync(
+      place,
+      `import { app, contract, method, resource, service } from "${repository}src/index.ts";
+      const note = resource()("note");
+      const access = { resource: note, can: () => false };
+      const notes = contract("notes", { methods: { show: method({ http: "GET /note", access }) } });
+      const resources = { note: () => ({}) };
+      export default app({ name: "notes", services: [service(notes, { resources, methods: { async show() {} } })] });`,
+    );
+    const { code, out } = await run(["verify", "access", "--app", place]);
+    assert.equal(code, 1);
+    assert.match(out, /^CREDENTIAL +ASKED +REFUSED +WRONG\nno token +1 +1 +0\n/);
+    assert.match(out, /not known: notes\.show: its rule is about an object, and there is no sample of one/);
+    assert.match(out, /requests: not known\n$/);
+  });
+
+  test("refuses a file of samples that is none", async () => {
+    writeFileSync(join(folder, "none.mjs"), "export default 5;");
+    for (const [file, pattern] of [
+      ["nowhere.ts", /--samples nowhere\.ts: it cannot be loaded/],
+      [join(folder, "none.mjs"), /its default export is no samples; export/],
+    ] as const) {
+      const { code, err } = await access("--samples", file);
+      assert.equal(code, 2);
+      assert.match(err, pattern);
+    }
   });
 });
