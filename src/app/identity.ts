@@ -31,6 +31,7 @@ import type { App } from "./app.ts";
 import type { CheckedApp } from "./check.ts";
 import { resolveIssuers } from "./identity-issuers.ts";
 import { providerOf } from "./provider.ts";
+import { withProviderRevocations } from "./provider-revocation.ts";
 import type { Settings } from "./settings.ts";
 import type { Stores } from "./stores.ts";
 import { tokenSecretOf } from "./token-key.ts";
@@ -147,7 +148,7 @@ export function createEdgeIdentity(parts: EdgeIdentityParts): EdgeIdentity {
     fetchJson: fetcher.getJson,
     allowsLoopback: settings.mode !== "production",
     clock,
-    revocations: trust.revocations,
+    revocations: provider ? withProviderRevocations(trust.revocations, provider) : trust.revocations,
     replays: trust.replays,
     keyStore: trust.keyStore,
     scopes: [...new Set(checked.served.flatMap(({ access }) => scopesOf(access)))].sort(),
@@ -180,7 +181,9 @@ function signsTokens({ services }: Pick<Place, "services">): boolean {
 function asksForTokens({ app, served }: CheckedApp): boolean {
   return (
     served.some((operation) => operation.access !== "public") ||
-    (app.gateway.mounts ?? []).some((mount) => (mount.access ?? "authenticated") !== "public")
+    [...(app.gateway.mounts ?? []), ...(app.gateway.routes ?? [])].some(
+      ({ access = "authenticated" }) => access !== "public",
+    )
   );
 }
 

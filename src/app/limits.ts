@@ -48,7 +48,7 @@ export function checkLimits({ gateway }: App, problems: string[]): CheckedLimits
     Object.entries(gateway.plans ?? {}).map(([name, list]) => {
       if (!/^[A-Za-z][A-Za-z0-9_-]{0,31}$/.test(name))
         problems.push(`gateway: plans: ${JSON.stringify(name)} is no name; use letters, digits, "_" and "-".`);
-      return [name, compileLimits(`gateway: plans.${name}`, list, problems)] as const;
+      return [name, compileLimits(`gateway: plans.${name}`, list, problems, `${name}-`)] as const;
     }),
   );
   const failures =
@@ -86,6 +86,7 @@ export interface ProcessLimits {
   readonly component: Component;
   readonly quotas: CheckedLimits & {
     readonly limiter: Limiter;
+    readonly namespace: string;
     readonly observe: (limit: string, outcome: "allowed" | "refused") => void;
   };
 }
@@ -104,7 +105,10 @@ export interface ProcessLimitsOptions {
 export async function createProcessLimits(options: ProcessLimitsOptions): Promise<ProcessLimits | undefined> {
   const { checked, settings, clock, random, log, metrics, group } = options;
   const { limits } = checked;
-  const isLimited = limits.limits.length > 0 || limits.plans.size > 0 || checked.served.some((each) => each.limits);
+  const isLimited =
+    limits.limits.length > 0 ||
+    limits.plans.size > 0 ||
+    [...checked.served, ...(checked.app.gateway.routes ?? [])].some((each) => each.limits);
   if (!isLimited && !limits.authFailures) return undefined;
   // Refused credentials alone are no reason for a connection to the server of the cache.
   const driver =
@@ -129,7 +133,7 @@ export async function createProcessLimits(options: ProcessLimitsOptions): Promis
       start: () => limiter.open(),
       stop: () => limiter.close(),
     },
-    quotas: { ...limits, limiter, observe: measureLimits(metrics, limiter) },
+    quotas: { ...limits, limiter, namespace: checked.app.name, observe: measureLimits(metrics, limiter) },
   };
 }
 

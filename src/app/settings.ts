@@ -10,6 +10,7 @@ import {
   namedUrls,
   oneOf,
   optional,
+  originsByName,
   port,
   ratio,
   readSettings,
@@ -124,6 +125,30 @@ const spec = {
         description: "proxies that are believed when they say where a request comes from; or how many there are",
         example: "10.0.0.0/8,fd00::/8",
       }),
+    ),
+  },
+  tlsCertificates: {
+    variable: "PLINTH_TLS_CERT",
+    setting: optional(
+      list(text({ description: "a PEM file" }), {
+        description: "certificates that the gateway shows, each for the names in it; with one, it speaks TLS only",
+        example: "/etc/tls/tls.crt",
+      }),
+    ),
+  },
+  tlsKeys: {
+    variable: "PLINTH_TLS_KEY",
+    setting: optional(
+      list(text({ description: "a PEM file" }), {
+        description: "the keys of those certificates, in the same order",
+        example: "/etc/tls/tls.key",
+      }),
+    ),
+  },
+  tlsPlainPort: {
+    variable: "PLINTH_TLS_PLAIN_PORT",
+    setting: optional(
+      port({ description: "a port for plain HTTP beside TLS, where all is refused and ACME is answered; unset, none" }),
     ),
   },
   cacheNearBytes: {
@@ -241,7 +266,7 @@ const spec = {
     setting: optional(
       text({
         description:
-          "where browsers and clients reach the app's own identity provider, its path included; unset in development, the gateway's own address",
+          "where browsers and clients reach the app's own identity provider, its path included; unset, PLINTH_URL and its path, or in development the gateway's own address",
         example: "https://shop.example.com/auth",
       }),
     ),
@@ -279,6 +304,24 @@ const spec = {
   traceSample: {
     variable: "PLINTH_TRACE",
     setting: ratio({ default: 0.01, description: "the share of new traces that is recorded" }),
+  },
+  upstreams: {
+    variable: "PLINTH_UPSTREAMS",
+    setting: optional(
+      originsByName({
+        description: "where the outside systems behind the gateway are; unset, where the app says",
+      }),
+    ),
+  },
+  gatewayFile: {
+    variable: "PLINTH_GATEWAY_FILE",
+    setting: optional(
+      text({
+        description:
+          "a JSON file that changes targets, splits, mirrors, plans and maintenance of the gateway while it runs",
+        example: "/etc/plinth/gateway.json",
+      }),
+    ),
   },
   graceMs: {
     variable: "PLINTH_GRACE_MS",

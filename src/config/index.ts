@@ -11,6 +11,7 @@ export {
   namedUrls,
   oneOf,
   optional,
+  originsByName,
   port,
   ratio,
   secret,

@@ -197,6 +197,25 @@ export function addresses(
   );
 }
 
+/** `name=http://a:8080,http://b:8080;other=https://c`. */
+export function originsByName(
+  options: SettingOptions<ReadonlyMap<string, readonly string[]>>,
+): Setting<ReadonlyMap<string, readonly string[]>> {
+  const parse = (given: string) => {
+    const map = new Map<string, readonly string[]>();
+    for (const part of given.split(";").filter((each) => each.trim() !== "")) {
+      const [, name = "", rest = ""] = /^\s*([A-Za-z][A-Za-z0-9_-]{0,62})=([^;]+)$/.exec(part) ?? [];
+      const list = rest.split(",").map((each) => each.trim());
+      const areOrigins = list.every((each) => /^https?:\/\/[^/?#@\s]+$/.test(each) && URL.canParse(each));
+      if (name === "" || map.has(name) || !areOrigins) return undefined;
+      map.set(name, list);
+    }
+    return map;
+  };
+  const example = "legacy=http://10.0.0.2:8080,http://10.0.0.3:8080;billing=https://billing.internal";
+  return build({ kind: "http addresses by name", example, parse }, options);
+}
+
 /** Addresses by name, with spaces between: `"b=postgres://… c=postgres://…"`. */
 export function namedUrls(options: SettingOptions<ReadonlyMap<string, string>>): Setting<ReadonlyMap<string, string>> {
   const parse = (given: string) => {

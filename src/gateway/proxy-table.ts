@@ -110,6 +110,7 @@ function addRoute({ name, route, methods, fixed }: ResolvedRoute, serve: Endpoin
   const endpointOf = (method: RouteVerb): Endpoint => ({
     route: route.path,
     spanName: `${method} ${route.path}`,
+    names: [name],
     observe: parts.metrics.observe(method, route.path),
     serve,
   });
