@@ -164,9 +164,18 @@ test("the issuer signs nothing senseless", async () => {
     { subject: "u", ttl: "25h" },
     { subject: "u", ttl: 0 },
     { subject: "u", scopes: ["a b"] },
+    { subject: "u", claims: { aud: "another" } },
+    { subject: "u", claims: { roles: ["admin"] } },
   ] as const) {
     await assert.rejects(issuer.issue(token as never), { reason: "TOKEN_REQUEST_INVALID" });
   }
+});
+
+test("roles and other claims reach the principal", async () => {
+  const { issuer, verifier } = await setUp();
+  const { token } = await issuer.issue({ subject: "u", roles: ["admin"], claims: { tenant: "acme" } });
+  const { claims } = await verifier.verify(`Bearer ${token}`);
+  assert.deepEqual([claims.roles, claims.tenant], [["admin"], "acme"]);
 });
 
 test("a signature of the DER form is refused", async () => {
