@@ -34,14 +34,14 @@ test("a method's limits hold through the gateway, with the draft's headers", asy
       [200, 200, 200, 429],
     );
     const [first, , , last] = answers as [Response, Response, Response, Response];
-    assert.match(first.headers.get("ratelimit-policy") ?? "", /^"address-1m";q=3;w=60;pk=:[A-Za-z0-9+/=]+:$/);
-    assert.match(first.headers.get("ratelimit") ?? "", /^"address-1m";r=2;t=\d+;pk=:[A-Za-z0-9+/=]+:$/);
-    assert.match(last.headers.get("ratelimit") ?? "", /^"address-1m";r=0;t=\d+;pk=/);
+    assert.match(first.headers.get("ratelimit-policy") ?? "", /^"search-address-1m";q=3;w=60;pk=:[A-Za-z0-9+/=]+:$/);
+    assert.match(first.headers.get("ratelimit") ?? "", /^"search-address-1m";r=2;t=\d+;pk=:[A-Za-z0-9+/=]+:$/);
+    assert.match(last.headers.get("ratelimit") ?? "", /^"search-address-1m";r=0;t=\d+;pk=/);
     assert.ok(Number(last.headers.get("retry-after")) >= 50);
     assert.equal(last.headers.get("content-type"), "application/problem+json");
     const problem = (await last.json()) as Record<string, unknown>;
     assert.equal(problem.type, "https://iana.org/assignments/http-problem-types#quota-exceeded");
-    assert.deepEqual(problem["violated-policies"], ["address-1m"]);
+    assert.deepEqual(problem["violated-policies"], ["search-address-1m"]);
     const free = await fetch(`${running.url}/open`);
     assert.deepEqual([free.status, free.headers.get("ratelimit-policy")], [200, null]);
   } finally {
@@ -55,7 +55,7 @@ test("limits stand in the Model", () => {
   assert.deepEqual(search?.limits, {
     own: [
       {
-        name: "address-1m",
+        name: "search-address-1m",
         by: "address",
         kind: "window",
         quota: 3,

@@ -13,7 +13,7 @@ export interface CorsOptions {
   readonly methods?: readonly string[];
   /** Request headers that a page may send. Default: authorization, content-type, idempotency-key, plinth-position, traceparent, tracestate, x-request-id. */
   readonly allowHeaders?: readonly string[];
-  /** Answer headers that a page may read. Default: etag, plinth-position, retry-after, x-request-id. */
+  /** Answer headers that a page may read. Default: etag, plinth-position, ratelimit, ratelimit-policy, retry-after, x-request-id. */
   readonly exposeHeaders?: readonly string[];
   /** How long a browser remembers a preflight. Default 10 min. */
   readonly maxAge?: Duration;
@@ -37,7 +37,14 @@ const allowHeadersDefault = [
   "tracestate",
   "x-request-id",
 ];
-const exposeHeadersDefault = ["etag", "plinth-position", "retry-after", "x-request-id"];
+const exposeHeadersDefault = [
+  "etag",
+  "plinth-position",
+  "ratelimit",
+  "ratelimit-policy",
+  "retry-after",
+  "x-request-id",
+];
 const originPattern = /^[a-z][a-z0-9+.-]*:\/\/[^/?#@*A-Z\s]+$/;
 
 /** Throws StartError CORS_INVALID. */

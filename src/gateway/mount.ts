@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duration, PlinthError, Principal } from "../base/index.ts";
 import { parseDuration } from "../base/index.ts";
 import type { Access } from "../service/index.ts";
+import { clientHeaders, tellsOfClient } from "./client-address-headers.ts";
 import { wrongGateway } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
 import type { RequestScope } from "./request-scope.ts";
@@ -41,6 +42,8 @@ export function compileMount(mount: Mount, admit: Step, deadlineMsDefault: numbe
     const { req, res } = exchange;
     const scope = exchange.begin(deadlineMs);
     exchange.startReading();
+    tellClient(exchange);
+    exchange.tellHeaders();
     rewrite(req, prefix, scope);
     // From here on the answer is the handler's to end: the exchange ends with it.
     res.once("finish", () => {
@@ -59,6 +62,18 @@ export function compileMount(mount: Mount, admit: Step, deadlineMsDefault: numbe
 export function isUnder(prefix: string, path: string): boolean {
   if (prefix === "/") return true;
   return path.startsWith(prefix) && (path.length === prefix.length || path.charCodeAt(prefix.length) === 0x2f);
+}
+
+/** What a client may have made up of where it comes from, replaced by what is known. */
+function tellClient({ req, client }: Exchange): void {
+  const { headers, rawHeaders } = req;
+  for (const name of Object.keys(headers)) if (tellsOfClient(name)) delete headers[name];
+  for (let i = rawHeaders.length - 2; i >= 0; i -= 2) {
+    if (tellsOfClient((rawHeaders[i] as string).toLowerCase())) rawHeaders.splice(i, 2);
+  }
+  const pairs = clientHeaders(client);
+  for (let i = 0; i < pairs.length; i += 2) headers[pairs[i] as string] = pairs[i + 1] as string;
+  rawHeaders.push(...pairs);
 }
 
 /** A path without its mount's, as `req.url`. */

@@ -1,4 +1,3 @@
-import type { TLSSocket } from "node:tls";
 import type { Principal } from "../base/index.ts";
 import type { ForwardClient } from "../upstream/index.ts";
 import type { Exchange } from "./exchange.ts";
@@ -79,11 +78,10 @@ export function principalHeaders(principal: Principal): HeaderPairs {
 }
 
 /** Whence a request came, as the gateway knows it. Throws 400 for a `Host` that is none. */
-export function forwardClientOf({ req, remote }: Exchange): ForwardClient {
+export function forwardClientOf({ req, client }: Exchange): ForwardClient {
   const { host } = req.headers;
   if (host !== undefined) hostName(host);
-  const isSecure = (req.socket as TLSSocket).encrypted === true;
-  return { addresses: [remote], proto: isSecure ? "https" : "http", host: host ?? "" };
+  return { addresses: [client.address], proto: client.protocol, host: client.host ?? host ?? "" };
 }
 
 const claimHeaders = [

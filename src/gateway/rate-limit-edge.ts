@@ -2,9 +2,11 @@ import type { Clock } from "../base/index.ts";
 import type { Authenticator } from "../identity/index.ts";
 import type { Limiter } from "../limits/index.ts";
 import type { LimitPlan, MethodLimits } from "../service/index.ts";
+import { compileMethodLimits } from "../service/index.ts";
 import { wrongGateway } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
 import type { GatewayRoute } from "./gateway-route.ts";
+import type { OutsideOptions } from "./proxy-table.ts";
 import type { RateLimits, SharedLimits } from "./rate-limit.ts";
 import { createRateLimits } from "./rate-limit.ts";
 import { createFailureGuard } from "./rate-limit-failures.ts";
@@ -13,6 +15,8 @@ import type { Step } from "./step.ts";
 /** What the gateway is given to limit with. */
 export interface QuotaOptions extends SharedLimits {
   readonly limiter: Limiter;
+  /** Keeps apps apart that share a store: the app's name. */
+  readonly namespace: string;
   /** How many refused credentials one address may show; undefined for any number. */
   readonly authFailures: LimitPlan | undefined;
   readonly observe?: ((limit: string, outcome: "allowed" | "refused") => void) | undefined;
@@ -34,6 +38,7 @@ export interface CompiledQuotas {
 export function compileQuotas(
   options: {
     readonly routes: readonly GatewayRoute[];
+    readonly outside?: OutsideOptions;
     readonly quotas?: QuotaOptions;
     readonly authenticator?: Authenticator;
   },
@@ -41,10 +46,17 @@ export function compileQuotas(
 ): CompiledQuotas {
   const { quotas, authenticator, routes } = options;
   if (!quotas) return { quotas: { failures: undefined, stepOf: withoutLimiter }, onUnauthenticated: undefined };
-  const limits: RateLimits = createRateLimits({ ...quotas, all: routes.map(({ operation }) => operation.limits) });
-  const { authFailures: plan, limiter } = quotas;
+  // What is wrong with those of routes to outside systems is told where these are compiled.
+  const outside = (options.outside?.routes ?? []).map(({ name = "", path, limits: given }) =>
+    compileMethodLimits(name, { http: path, ...(given !== undefined && { limits: given }) }, []),
+  );
+  const all = [...routes.map(({ operation }) => operation.limits), ...outside];
+  const limits: RateLimits = createRateLimits({ ...quotas, all });
+  const { authFailures: plan, limiter, namespace } = quotas;
   const guard =
-    plan && authenticator ? createFailureGuard({ plan, limiter, clock, isKnown: knownBy(authenticator) }) : undefined;
+    plan && authenticator
+      ? createFailureGuard({ plan, limiter, namespace, clock, isKnown: knownBy(authenticator) })
+      : undefined;
   return {
     quotas: { failures: guard?.step, stepOf: (id, declared) => limits.stepOf(id, declared) },
     onUnauthenticated: guard && ((exchange) => guard.note(exchange)),

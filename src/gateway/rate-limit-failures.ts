@@ -24,6 +24,7 @@ export interface FailureGuard {
 export interface FailureGuardOptions {
   readonly plan: LimitPlan;
   readonly limiter: Limiter;
+  readonly namespace: string;
   readonly clock: Clock;
   /** Whether the credential of a request was verified before and is still good. */
   readonly isKnown: (exchange: Exchange) => boolean;
@@ -32,7 +33,7 @@ export interface FailureGuardOptions {
 /** Addresses that are waiting. Above: those that were not heard of for longest are forgotten. */
 const blockedMax = 10_000;
 
-export function createFailureGuard({ plan, limiter, clock, isKnown }: FailureGuardOptions): FailureGuard {
+export function createFailureGuard({ plan, limiter, namespace, clock, isKnown }: FailureGuardOptions): FailureGuard {
   const blockedUntil = new Keyed<number>(blockedMax);
   return {
     step(exchange, next) {
@@ -50,7 +51,8 @@ export function createFailureGuard({ plan, limiter, clock, isKnown }: FailureGua
       const group = addressGroup(exchange.remote);
       const slot = `failures/${group.replaceAll(":", "-")}`;
       const count = async (): Promise<void> => {
-        const { states } = await limiter.take(slot, [{ key: `${plan.name}:${group}`, rule: plan.rule, cost: 1 }]);
+        const key = `${namespace}/${plan.name}:${group}`;
+        const { states } = await limiter.take(slot, [{ key, rule: plan.rule, cost: 1 }]);
         const state = states[0];
         if (state === undefined || state.remaining > 0) return;
         blockedUntil.set(group, clock.now() + Math.max(1000, state.resetMs));

@@ -42,6 +42,8 @@ export interface PlanOf {
 
 export interface RateLimitsOptions extends SharedLimits {
   readonly limiter: Limiter;
+  /** Keeps apps apart that share a store: the app's name. */
+  readonly namespace: string;
   /** The limits of all routes that there are, to see which are ever decided together. */
   readonly all: readonly (MethodLimits | false | undefined)[];
   /** Notes what came of a limit, for metrics. */
@@ -49,22 +51,21 @@ export interface RateLimitsOptions extends SharedLimits {
 }
 
 export function createRateLimits(options: RateLimitsOptions): RateLimits {
-  const { limits, plans, planOf, limiter, observe } = options;
-  const commonSlot = slotOfShared(options);
-  checkNames(options);
-  const isShared = limits.length > 0 || plans.size > 0;
+  const { limits, plans, planOf, limiter, namespace, observe } = options;
+  const shared = [...limits, ...[...plans.values()].flat()];
+  const commonSlot = slotOfShared(shared, options.all);
+  checkPlans(options);
 
   const metersOf = (id: string, declared: MethodLimits | undefined, plan: string | undefined): readonly Meter[] => {
-    const shared = [
-      ...limits.map((each) => ({ each, store: each.name })),
-      ...(plan === undefined ? [] : (plans.get(plan) ?? [])).map((each) => ({ each, store: `${plan}/${each.name}` })),
-    ];
-    const meters = shared.flatMap(({ each, store }) => {
+    const ofPlan = plan === undefined ? [] : (plans.get(plan) ?? []);
+    const meters = [...limits, ...ofPlan].flatMap((each) => {
       const cost = declared?.sharedCosts.get(each.name);
       if (cost === 0) return [];
+      const store = ofPlan.includes(each) ? `${namespace}/${plan}/${each.name}` : `${namespace}/${each.name}`;
       return [createMeter(each.perRoute ? `${store}@${id}` : store, each, cost ?? each.cost)];
     });
-    return [...meters, ...(declared?.own ?? []).map((each) => createMeter(`${id}/${each.name}`, each))];
+    const own = declared?.own ?? [];
+    return [...meters, ...own.map((each) => createMeter(`${namespace}/${id}/${each.name}`, each))];
   };
 
   const stepWith = (id: string, meters: readonly Meter[], slot: string | undefined): Step => {
@@ -94,8 +95,15 @@ export function createRateLimits(options: RateLimitsOptions): RateLimits {
     stepOf(id, declared) {
       if (declared === false) return undefined;
       const own = declared?.own ?? [];
+      checkMethod(id, declared, shared);
+      if (shared.length > 0 && commonSlot === undefined && !countsAlike([...shared, ...own])) {
+        throw wrongGateway(
+          "LIMITS_INVALID",
+          `${id}: its limits count by another thing than all others, which is possible from the start only; start the gateway anew with it.`,
+        );
+      }
       // What is never decided together with the counters of another route may be where it likes.
-      const slot = isShared ? commonSlot : countsAlike(own) ? undefined : id;
+      const slot = shared.length > 0 ? commonSlot : countsAlike(own) ? undefined : id;
       const step = (plan: string | undefined): Step | undefined => {
         const meters = metersOf(id, declared, plan);
         return meters.length === 0 ? undefined : stepWith(id, meters, slot);
@@ -164,41 +172,40 @@ function refusalOf(meters: readonly Meter[], states: readonly QuotaState[]): Err
  * Where a store that is spread over several servers keeps the app's limits, and with them those of each method, which are
  * decided in the same step: all in one place; or each partition in its own (undefined), where all count by the same.
  */
-function slotOfShared({ limits, plans, all }: RateLimitsOptions): string | undefined {
-  const own = all.flatMap((each) => (each ? each.own : []));
-  return countsAlike([...limits, ...[...plans.values()].flat(), ...own]) ? undefined : "shared";
+function slotOfShared(shared: readonly LimitPlan[], all: RateLimitsOptions["all"]): string | undefined {
+  return countsAlike([...shared, ...all.flatMap((each) => (each ? each.own : []))]) ? undefined : "shared";
 }
 
 function countsAlike(plans: readonly LimitPlan[]): boolean {
   return new Set(plans.map(({ by }) => JSON.stringify(by))).size <= 1;
 }
 
-/** In one answer every limit has a name of its own, and what a method names of the app's is there. */
-function checkNames({ limits, plans, all }: RateLimitsOptions): void {
+/** In one answer every limit has a name of its own. */
+function checkPlans({ limits, plans }: RateLimitsOptions): void {
   const problems: string[] = [];
-  const shared = new Set([...limits, ...[...plans.values()].flat()].map(({ name }) => name));
   for (const [plan, list] of plans) {
     for (const { name } of list) {
       if (limits.some((each) => each.name === name))
         problems.push(
-          `gateway: plans.${plan}: "${name}" is a limit of all plans too; give one of the two another "name".`,
+          `gateway: plans.${plan}: "${name}" is a limit of all plans too; give one of them another "name".`,
         );
     }
   }
-  for (const each of all) {
-    if (!each) continue;
-    for (const { name } of each.own) {
-      if (shared.has(name))
-        problems.push(
-          `limits: "${name}" of a method is also one that the gateway has for all; give it another "name".`,
-        );
-    }
-    for (const name of each.sharedCosts.keys()) {
-      if (!shared.has(name))
-        problems.push(
-          `limits: there is no shared limit "${name}"; the gateway has ${[...shared].join(", ") || "none"}.`,
-        );
-    }
-  }
+  if (problems.length > 0) throw wrongGateway("LIMITS_INVALID", problems);
+}
+
+/** ... and what a method names of the app's is there. */
+function checkMethod(id: string, declared: MethodLimits | undefined, shared: readonly LimitPlan[]): void {
+  const names = new Set(shared.map(({ name }) => name));
+  const taken = (declared?.own ?? []).filter(({ name }) => names.has(name));
+  const unknown = [...(declared?.sharedCosts.keys() ?? [])].filter((name) => !names.has(name));
+  const problems = [
+    ...taken.map(
+      ({ name }) => `${id}: limits: the gateway has a limit "${name}" for all; give this one another "name".`,
+    ),
+    ...unknown.map(
+      (name) => `${id}: limits: there is no shared limit "${name}"; there are ${[...names].join(", ") || "none"}.`,
+    ),
+  ];
   if (problems.length > 0) throw wrongGateway("LIMITS_INVALID", problems);
 }

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { Call } from "../base/index.ts";
 import type { Operation, RawRequest, RawResponse } from "../service/index.ts";
 import { readBody } from "./body.ts";
+import { clientHeaders, tellsOfClient } from "./client-address-headers.ts";
 import type { Exchange } from "./exchange.ts";
 import { isHeaderName, isHeaderValue, isReservedHeader } from "./head.ts";
 import type { Step } from "./step.ts";
@@ -56,10 +57,18 @@ function toRawRequest(exchange: Exchange, body: Buffer): RawRequest {
   return {
     method: exchange.method,
     url: exchange.req.url as string,
-    headers: singleStrings(exchange.headers),
+    headers: { ...singleStrings(exchange.headers), ...vouchedFor(exchange) },
     params: { ...exchange.params } as Record<string, string>,
     body,
   };
+}
+
+/** Where the request comes from, as the gateway knows it. */
+function vouchedFor({ client }: Exchange): Record<string, string> {
+  const pairs = clientHeaders(client);
+  const headers: Record<string, string> = {};
+  for (let i = 0; i < pairs.length; i += 2) headers[pairs[i] as string] = pairs[i + 1] as string;
+  return headers;
 }
 
 /** Header values as single strings, as a list would be sent in one line (RFC 9110, 5.3). */
@@ -67,7 +76,7 @@ function singleStrings(headers: IncomingHttpHeaders): Record<string, string> {
   const single: Record<string, string> = {};
   for (const name of Object.keys(headers)) {
     const value = headers[name];
-    if (value !== undefined && name !== "__proto__")
+    if (value !== undefined && name !== "__proto__" && !tellsOfClient(name))
       single[name] = typeof value === "string" ? value : value.join(", ");
   }
   return single;

@@ -31,7 +31,10 @@ export interface QuotaLimit {
   readonly by?: LimitBy;
   /** How many units one request takes. Default 1. */
   readonly cost?: LimitCost;
-  /** Names it in `RateLimit`, metrics and errors. Default: made of `by` and `window`, such as "principal-1m". */
+  /**
+   * Names it in `RateLimit`, metrics and errors. Default: made of the plan's or method's name if it is one of those, `by`
+   * and `window`, such as "principal-1m" or "search-principal-1m".
+   */
   readonly name?: string;
 }
 
@@ -111,14 +114,17 @@ export function compileMethodLimits(
       problems.push(`${id}: limits: a shared limit is { shared: "its name", cost: 5 }, with a whole number from 0.`);
     } else sharedCosts.set(each.shared, each.cost);
   }
-  return { own: compileLimits(`${id}: limits`, limits, problems), sharedCosts };
+  const name = id.slice(id.lastIndexOf(".") + 1);
+  const prefix = namePattern.test(name) ? name : "route";
+  return { own: compileLimits(`${id}: limits`, limits, problems, `${prefix}-`), sharedCosts };
 }
 
-/** A list of limits that hold together; `where` is for messages. */
+/** A list of limits that hold together; `where` is for messages, `prefix` for names that are not given. */
 export function compileLimits(
   where: string,
   declared: readonly SharedLimit[],
   problems: string[],
+  prefix = "",
 ): readonly LimitPlan[] {
   if (!Array.isArray(declared)) {
     problems.push(`${where}: write a list, such as [{ quota: 100, window: "1m" }].`);
@@ -126,7 +132,7 @@ export function compileLimits(
   }
   const plans: LimitPlan[] = [];
   for (const each of declared as readonly SharedLimit[]) {
-    const plan = compileLimit(where, each, problems);
+    const plan = compileLimit(where, each, problems, prefix);
     if (!plan) continue;
     if (plans.some(({ name }) => name === plan.name))
       problems.push(`${where}: two limits are called "${plan.name}"; give one of them another "name".`);
@@ -139,9 +145,9 @@ export function compileLimits(
 
 const quotaFields: ReadonlySet<string> = new Set(["quota", "window", "burst", "by", "cost", "name", "perRoute"]);
 const concurrencyFields: ReadonlySet<string> = new Set(["concurrent", "by", "name", "perRoute"]);
-const namePattern = /^[A-Za-z][A-Za-z0-9_.-]{0,47}$/;
+const namePattern = /^[A-Za-z][A-Za-z0-9_.-]{0,127}$/;
 
-function compileLimit(where: string, declared: SharedLimit, problems: string[]): LimitPlan | undefined {
+function compileLimit(where: string, declared: SharedLimit, problems: string[], prefix: string): LimitPlan | undefined {
   const wrong = (what: string): undefined => {
     problems.push(`${where}: ${shown(declared)}: ${what}.`);
     return undefined;
@@ -156,8 +162,8 @@ function compileLimit(where: string, declared: SharedLimit, problems: string[]):
     return wrong(
       'by is "principal", "client", "key", "tenant", "address", "route" or { claim: "name" } with letters, digits, "_" and "-"',
     );
-  const name = declared.name ?? defaultName(declared, by);
-  if (!namePattern.test(name)) return wrong('a name is 1 to 48 letters, digits, ".", "_" and "-", such as "search"');
+  const name = declared.name ?? prefix + defaultName(declared, by);
+  if (!namePattern.test(name)) return wrong('a name is 1 to 128 letters, digits, ".", "_" and "-", such as "search"');
   const rule = ruleOf(declared);
   if (typeof rule === "string") return wrong(rule);
   const fault = faultOf(rule);
