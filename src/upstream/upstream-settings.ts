@@ -161,14 +161,14 @@ function readRetry(given: UpstreamOptions["retry"], reader: OptionReader): Retry
     "tryTimeout",
     "budget",
   ]);
-  const statuses = retry.statuses ?? retriedStatuses;
-  const isStatus = (status: unknown) =>
-    Number.isInteger(status) && (status as number) >= 400 && (status as number) <= 599;
-  if (!Array.isArray(statuses) || !statuses.every(isStatus))
-    reader.wrong("retry.statuses: write a list of statuses from 400 to 599.");
+  const isStatus = (each: unknown): boolean =>
+    Number.isInteger(each) && (each as number) >= 400 && (each as number) <= 599;
+  const wanted = retry.statuses ?? retriedStatuses;
+  const isList = Array.isArray(wanted) && wanted.every(isStatus);
+  if (!isList) reader.wrong("retry.statuses: write a list of statuses from 400 to 599.");
   return {
     attempts: off ? 1 : reader.count("retry.attempts", retry.attempts, 3, 10),
-    statuses: new Set(off ? [] : statuses),
+    statuses: new Set(off || !isList ? [] : wanted),
     tryMs: reader.ms("retry.tryTimeout", retry.tryTimeout, Number.POSITIVE_INFINITY),
     budget: off ? 0 : reader.part("retry.budget", retry.budget, 0.1),
   };
