@@ -1,3 +1,4 @@
+import type { IncomingMessage } from "node:http";
 import type { Clock, Random } from "../base/index.ts";
 import { StartError, systemRandom } from "../base/index.ts";
 import type { Mount } from "../gateway/index.ts";
@@ -43,6 +44,7 @@ export async function createAppProvider(parts: AppProviderParts): Promise<Identi
     clock,
     random,
     log,
+    addressOf: clientAddressOf,
     migrates: settings.migrateAtStart,
   });
 }
@@ -71,14 +73,21 @@ export function providerMounts({ mounts }: IdentityProvider): readonly Mount[] {
   return mounts.map((mount) => ({ ...mount, access: "public" }));
 }
 
+/** The gateway says there who asks, whatever the client had written. */
+function clientAddressOf({ headers, socket }: IncomingMessage): string {
+  const told = headers["x-forwarded-for"];
+  return typeof told === "string" ? told : (socket.remoteAddress ?? "unknown");
+}
+
 /** Tokens name it, so it is the same for every process and every restart, and never taken from a request. */
 function issuerUrlOf({ path }: ProviderDefinition, settings: Settings): string {
-  const { issuerUrl, mode, host, port } = settings;
+  const { publicUrl, mode, host, port } = settings;
+  const issuerUrl = settings.issuerUrl ?? (publicUrl === undefined ? undefined : publicUrl.replace(/\/$/, "") + path);
   if (issuerUrl !== undefined) return checkIssuerUrl(issuerUrl, path, mode);
   if (mode === "production" || port === 0) {
     throw new StartError(
       "ISSUER_URL_MISSING",
-      `PLINTH_ISSUER_URL: it is not set, so the identity provider does not know its own address; set it to where browsers reach it, such as "https://shop.example.com${path}".`,
+      `PLINTH_ISSUER_URL: it is not set, so the identity provider does not know its own address; set it, or PLINTH_URL, to where browsers reach it, such as "https://shop.example.com${path}".`,
     );
   }
   const reachable = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;

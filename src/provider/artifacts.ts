@@ -23,19 +23,25 @@ export interface ArtifactStore {
   sweep(limit: number): Promise<number>;
 }
 
-/** `accessTokenMs`: how long it must be remembered that a grant was revoked. */
-export function createArtifactStore(database: Database, accessTokenMs: number): ArtifactStore {
+/** `accessTokenMs`: how long it must be remembered that a grant was revoked. `onRevoked` is called after each time. */
+export function createArtifactStore(
+  database: Database,
+  accessTokenMs: number,
+  onRevoked: () => void = () => {},
+): ArtifactStore {
   const note = sql`insert into revoked_grants (grant_id, expires_at)
     select distinct gone.grant_id, clock_timestamp() + ${accessTokenMs}::float8 * interval '1 ms'
     from gone where gone.grant_id is not null on conflict (grant_id) do nothing`;
   const revokeGrant = async (grantId: string): Promise<void> => {
     await database.sql`with gone as (delete from artifacts where grant_id = ${grantId} returning grant_id) ${note}`;
+    onRevoked();
   };
   return {
     revokeGrant,
     adapter: (model, reused) => createAdapter(database, model, { reused, revokeGrant }),
     async revokeAccount(account) {
       await database.sql`with gone as (delete from artifacts where account = ${account} returning grant_id) ${note}`;
+      onRevoked();
     },
     async isRevoked(grantId) {
       const rows = await database.sql`

@@ -20,13 +20,19 @@ export interface ProviderDirectory {
 /** Verifiers may be so much behind. */
 export const clockLeewayMs = 60_000;
 
+export interface DirectoryOptions {
+  readonly passwords?: Passwords | undefined;
+  /** Called after something was revoked here. */
+  readonly onRevoked?: (() => void) | undefined;
+}
+
 export function createProviderDirectory(
   definition: Pick<ProviderDefinition, "clients" | "scopes" | "accessTokenMs">,
   database: Database,
   random: Random,
-  passwords: Passwords = createPasswords(),
+  { passwords = createPasswords(), onRevoked }: DirectoryOptions = {},
 ): ProviderDirectory {
-  const artifacts = createArtifactStore(database, definition.accessTokenMs + clockLeewayMs);
+  const artifacts = createArtifactStore(database, definition.accessTokenMs + clockLeewayMs, onRevoked);
   return {
     artifacts,
     users: createUserStore(database, passwords, artifacts.revokeAccount),

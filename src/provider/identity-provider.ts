@@ -25,6 +25,8 @@ export interface IdentityProvider {
   jwks(): Promise<PublicKeys>;
   /** Whether a token with this `grant_id` is not to be believed any more, although it has not ended. */
   isRevoked(grantId: string): Promise<boolean>;
+  /** Called when something was revoked in this process. */
+  onRevoked: (() => void) | undefined;
   readonly mounts: readonly ProviderMount[];
   readonly users: UserStore;
   readonly clients: ClientStore;
@@ -70,7 +72,10 @@ const sweepPiece = 1_000;
 export function createIdentityProvider(options: IdentityProviderOptions): IdentityProvider {
   const { definition, database, clock, random, log, issuer, audience, title } = options;
   const secret = createProviderSecret(options.secrets, random);
-  const { users, clients, artifacts } = createProviderDirectory(definition, database, random, options.passwords);
+  const { users, clients, artifacts } = createProviderDirectory(definition, database, random, {
+    passwords: options.passwords,
+    onRevoked: () => made.onRevoked?.(),
+  });
   const limits = createSignInLimits(database);
   const keyStore = createSigningKeyStore(database, secret, {
     signsMs: definition.rotateKeysMs,
@@ -114,7 +119,7 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
     await (current as { engine: Engine }).engine.handle(req, res);
   };
 
-  return {
+  const made: IdentityProvider = {
     issuer,
     audience,
     users,
@@ -142,7 +147,9 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
       upkeep.start();
     },
     stop: () => upkeep.stop(),
+    onRevoked: undefined,
   };
+  return made;
 }
 
 const metadataPath = "/.well-known/oauth-authorization-server";

@@ -137,7 +137,7 @@ async function signIn(parts: InteractionParts, turn: Turn, fields: ReadonlyMap<s
       tell("refused");
       return refuse(wrongCredentials);
     }
-    await parts.limits.forgive(name);
+    await parts.limits.forgive(name, address);
     tell("signed in");
     return finish(turn, { login: { accountId: user.id, amr: ["pwd"], remember: false } }, false);
   } catch (thrown) {

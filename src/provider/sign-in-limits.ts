@@ -6,14 +6,15 @@ import type { Database } from "../database/index.ts";
  * before the password is looked at: who asks a hundred times at once gets no more than who asks in a row.
  *
  * Each key has an allowance that refills at a steady rate (GCRA). For an account: 10 tries, then one each 30 s; for an
- * address: 60 tries, then one each 2 s. Signing in gives an account its allowance back. Nobody is locked out for good, and a
- * name that nobody has is counted like any other.
+ * address: 30 tries, then one each 5 s. Signing in gives an account its allowance back, and the address this one try: an
+ * office behind one address signs in, and who guesses gains nothing by an account of their own. Nobody is locked out for
+ * good, and a name that nobody has is counted like any other.
  */
 export interface SignInLimits {
   /** Milliseconds to wait; 0 when this try may be made. */
   take(account: string, address: string): Promise<number>;
   /** After a password that was right. */
-  forgive(account: string): Promise<void>;
+  forgive(account: string, address: string): Promise<void>;
   /** Deletes up to `limit` rows whose allowance is whole again. Answers how many. */
   sweep(limit: number): Promise<number>;
 }
@@ -30,7 +31,7 @@ export interface SignInRates {
 
 export const signInRates: SignInRates = {
   account: { burst: 10, everyMs: 30_000 },
-  address: { burst: 60, everyMs: 2_000 },
+  address: { burst: 30, everyMs: 5_000 },
 };
 
 export function createSignInLimits(database: Database, rates: SignInRates = signInRates): SignInLimits {
@@ -54,8 +55,11 @@ export function createSignInLimits(database: Database, rates: SignInRates = sign
       const waitMs = await takeOne(addressKey(address), rates.address);
       return waitMs > 0 ? waitMs : takeOne(accountKey(account), rates.account);
     },
-    async forgive(account) {
+    async forgive(account, address) {
       await database.sql`delete from sign_in_limits where key = ${accountKey(account)}`;
+      await database.sql`
+        update sign_in_limits set used_until = used_until - ${rates.address.everyMs}::float8 * interval '1 ms'
+        where key = ${addressKey(address)}`;
     },
     async sweep(limit) {
       const rows = await database.sql`
