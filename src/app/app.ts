@@ -6,6 +6,7 @@ import type { ExternalService, ServiceDefinition } from "../service/index.ts";
 import type { RoutingOptions } from "./gateway-routing.ts";
 import type { LimitOptions } from "./limits.ts";
 import type { OverloadGuarding } from "./overload.ts";
+import type { TransportOptions } from "./tls.ts";
 
 /**
  * The whole: which services there are, how the outside reaches them, and how they are grouped into processes.
@@ -33,6 +34,8 @@ export interface GatewayOptions extends LimitOptions, RoutingOptions, OverloadGu
   readonly identity?: IdentityOptions & { readonly provider?: ProviderDefinition };
   /** Proxies that are believed when they say where a request comes from. Default: none. PLINTH_TRUSTED_PROXIES overrides it. */
   readonly trustedProxies?: TrustedProxiesOptions;
+  /** Certificates, or which proxy ends TLS. Default: plain HTTP, for development and behind a proxy. PLINTH_TLS_CERT turns it on. */
+  readonly tls?: TransportOptions;
   readonly cors?: CorsOptions;
   /** Existing Express, Fastify or plain node:http handlers, served under a path of this app. */
   readonly mounts?: readonly Mount[];

@@ -5,10 +5,8 @@ import type { Environment } from "../config/index.ts";
 import type { Broker, Scheduler } from "../events/index.ts";
 import { crashPointsFromEnvironment, createDatabaseBroker } from "../events/index.ts";
 import type { Gateway, Page } from "../gateway/index.ts";
-import { createGateway } from "../gateway/index.ts";
 import type { Component, Lifecycle, ManagementServer } from "../lifecycle/index.ts";
 import { createLifecycle, createManagementServer } from "../lifecycle/index.ts";
-import type { IdentityProvider } from "../provider/index.ts";
 import type { Overload } from "../resilience/index.ts";
 import type { RpcServer, RpcTls } from "../rpc/index.ts";
 import { createRpcServer } from "../rpc/index.ts";
@@ -32,17 +30,18 @@ import {
 import type { Databases } from "./databases.ts";
 import type { Eventing } from "./eventing.ts";
 import { createEventing } from "./eventing.ts";
+import { createEdge } from "./gateway-edge.ts";
+import { createOutside } from "./gateway-outside.ts";
 import { createKeeper, keySweepComponent } from "./idempotency.ts";
 import type { ProcessTrust } from "./identity.ts";
-import { createEdgeIdentity, createProcessTrust, identityComponent, identityStoresOf } from "./identity.ts";
-import type { ProcessLimits } from "./limits.ts";
-import { createProcessLimits, trustedProxiesOf } from "./limits.ts";
+import { createProcessTrust, identityComponent, identityStoresOf } from "./identity.ts";
+import { createProcessLimits } from "./limits.ts";
 import { measureProcess } from "./measures.ts";
 import { createNeeds, requireSecrets, resolveHeaders } from "./needs.ts";
 import { createProcessOverload } from "./overload.ts";
 import type { Peers } from "./peers.ts";
 import { createPeers } from "./peers.ts";
-import { createAppProvider, providerComponent, providerMounts } from "./provider.ts";
+import { createAppProvider, providerComponent } from "./provider.ts";
 import { createSchedulers, scheduleComponent } from "./scheduling.ts";
 import type { Settings } from "./settings.ts";
 import type { Signals } from "./signals.ts";
@@ -50,6 +49,7 @@ import { createSignals } from "./signals.ts";
 import type { Stores, StoresOptions } from "./stores.ts";
 import { createStores } from "./stores.ts";
 import { publishes, subscribes } from "./subscriptions.ts";
+import { createProcessTls } from "./tls.ts";
 import { budgetComponent, createStatementWatch, moverComponent, partitionComponent } from "./upkeep.ts";
 import type { Wiring } from "./wiring.ts";
 import { wire } from "./wiring.ts";
@@ -116,7 +116,13 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
   const { metrics, log } = signals;
   const limits = members.has("gateway") ? await createProcessLimits({ ...process, metrics, log }) : undefined;
   const provider = members.has("gateway") ? await createAppProvider({ ...process, log }) : undefined;
-  const gateway = members.has("gateway") ? createEdge(process, wiring, limits, provider) : undefined;
+  const outside = createOutside({ ...process, metrics, log });
+  const gateway = members.has("gateway")
+    ? createEdge(
+        { ...process, limits, provider, outside, tls: await createProcessTls({ ...process, metrics, log }) },
+        wiring.routes(),
+      )
+    : undefined;
   // A group of its own is called by the others; a process that holds everything is called by nobody.
   const rpc = group !== undefined && services.length > 0 ? createRpc(process, wiring) : undefined;
   const schedulers = createProcessSchedulers(process, wiring);
@@ -136,6 +142,7 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
       ? eventComponents({ definition, services: services.filter(hasEvents), ...events, wiring, stores, metrics, after })
       : []),
     ...(schedulers.size > 0 ? [scheduleComponent(schedulers, [...after, "peers"])] : []),
+    ...(gateway ? outside.componentsOf(gateway) : []),
   ];
   const needs = inner.map((component) => component.name);
   const components = [
@@ -295,38 +302,6 @@ function createWiring(parts: ProcessParts, eventing: Eventing | undefined, peers
     responsesOf: (service) => (keepers.has(service) ? stores.cacheOf(service) : undefined),
     keeperOf: (service) => createKeeper(service, stores, crashPointsFromEnvironment(environment)),
     remoteLink: peers.linkTo,
-  });
-}
-
-function createEdge(
-  parts: ProcessParts,
-  wiring: Wiring,
-  limits: ProcessLimits | undefined,
-  provider: IdentityProvider | undefined,
-): Gateway {
-  const { definition, settings, signals, clock, random } = parts;
-  const { cors } = definition.gateway;
-  const mounts = [...(definition.gateway.mounts ?? []), ...(provider ? providerMounts(provider) : [])];
-  const { authenticator, pages } = createEdgeIdentity({ ...parts, provider, log: signals.log });
-  return createGateway({
-    routes: wiring.routes(),
-    host: settings.host,
-    port: settings.port,
-    mode: settings.mode,
-    log: signals.log,
-    accessLog: signals.accessLog,
-    tracer: signals.tracer,
-    metrics: signals.metrics,
-    clock,
-    random,
-    realm: definition.name,
-    overload: parts.overload,
-    pages: [...parts.pages, ...pages],
-    ...(authenticator && { authenticator }),
-    ...(limits && { quotas: limits.quotas }),
-    ...trustedProxiesOf(definition, settings),
-    ...(cors && { cors }),
-    mounts,
   });
 }
 

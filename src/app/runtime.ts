@@ -42,7 +42,7 @@ export interface Runtime {
 
 /** Where a process listens; absent what it does not serve. */
 export interface Addresses {
-  /** `http://127.0.0.1:8080` */
+  /** `http://127.0.0.1:8080`, or https where it speaks TLS. */
   readonly gateway?: string;
   /** `127.0.0.1:7000` */
   readonly rpc?: string;
@@ -114,7 +114,7 @@ export async function createRuntime(definition: App, options: RuntimeOptions = {
         await management.stop();
         throw thrown;
       }
-      return toAddresses(settings, ports);
+      return toAddresses(settings, ports, parts.gateway?.protocol);
     },
     stop() {
       stopping ??= lifecycle.stop().finally(() => management.stop());
@@ -140,9 +140,9 @@ export async function createRuntime(definition: App, options: RuntimeOptions = {
   };
 }
 
-function toAddresses(settings: Settings, { gateway, rpc, management }: Ports): Addresses {
+function toAddresses(settings: Settings, { gateway, rpc, management }: Ports, protocol = "http"): Addresses {
   return {
-    ...(gateway !== undefined && { gateway: `http://${toReachable(settings.host)}:${gateway}` }),
+    ...(gateway !== undefined && { gateway: `${protocol}://${toReachable(settings.host)}:${gateway}` }),
     ...(rpc !== undefined && { rpc: `${toReachable(settings.rpcHost)}:${rpc}` }),
     ...(management !== undefined && { management: `http://${toReachable(settings.managementHost)}:${management}` }),
   };

@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import {
   notServing,
   overloaded,
+  plainHttpRefused,
   requestMalformed,
   routeNotFound,
   transferCodingUnknown,
@@ -39,7 +40,7 @@ type DispatchOne = (...given: [...Parameters<Dispatcher["dispatch"]>, tunnel?: T
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { edge, table, fallbacks, prefix } = options;
-  const { clock, limits } = edge;
+  const { clock, limits, maintenance, clientOf } = edge;
   const { only } = table;
 
   const refuse = (
@@ -66,7 +67,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       url = originForm(url);
       req.url = url;
     }
-    const fault = framingFault(req);
+    const fault = edge.requiresHttps && clientOf(req).protocol !== "https" ? plainHttpRefused() : framingFault(req);
     if (fault !== undefined) return refuse(req, res, expectsContinue, fault, true);
     if (edge.inFlight >= limits.inFlight) return refuse(req, res, expectsContinue, overloaded());
 
@@ -89,6 +90,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       params = undefined;
     }
     if (!edge.isOpen) return refuse(req, res, expectsContinue, notServing());
+    const closed = maintenance.closed?.refusalOf(endpoint);
+    if (closed) return refuse(req, res, expectsContinue, closed);
     if (prefix !== "") req.url = url;
     const exchange = new Exchange(
       edge,
@@ -165,12 +168,13 @@ function framingFault(req: IncomingMessage): Error | undefined {
     if (name.length === 4 && name.toLowerCase() === "host") hosts++;
     else if (name.length === 13 && name.toLowerCase() === "authorization") authorizations++;
   }
-  if (hosts !== 1 && (hosts > 1 || req.httpVersionMinor === 1)) {
+  const isOld = req.httpVersion === "1.0";
+  if (hosts !== 1 && (hosts > 1 || !isOld)) {
     return requestMalformed(hosts === 0 ? "HTTP/1.1 needs a Host header" : "it has more than one Host header");
   }
   if (authorizations > 1) return requestMalformed("it has more than one Authorization header");
   const coding = headers["transfer-encoding"];
   if (coding === undefined) return undefined;
-  if (req.httpVersionMinor === 0) return requestMalformed("HTTP/1.0 has no Transfer-Encoding");
+  if (isOld) return requestMalformed("HTTP/1.0 has no Transfer-Encoding");
   return coding.toLowerCase() === "chunked" ? undefined : transferCodingUnknown();
 }

@@ -36,6 +36,12 @@ export const urlTooLong = (limit: number): HttpError =>
     details: { limit },
   });
 
+/** PLAIN_HTTP_REFUSED: never redirected, or a client would go on to send its token in the open, unnoticed. */
+export const plainHttpRefused = (): HttpError =>
+  new HttpError(403, "permission_denied", "This API is served over TLS only; write https.", {
+    reason: "PLAIN_HTTP_REFUSED",
+  });
+
 /** REQUEST_MALFORMED: what arrived is no HTTP request, or one that two readers could understand in two ways. */
 export const requestMalformed = (what: string): HttpError =>
   new HttpError(400, "invalid_argument", `The request is malformed: ${what}.`, { reason: "REQUEST_MALFORMED" });

@@ -37,6 +37,8 @@ export interface Edge {
   readonly cors: Cors | undefined;
   /** Where a request comes from, as far as that is known for certain. */
   readonly clientOf: ClientOf;
+  /** Whether what did not come over TLS is refused. */
+  readonly requiresHttps: boolean;
   /** Hears of each answer with 401. */
   readonly onUnauthenticated: ((exchange: Exchange) => void) | undefined;
   /** The head of every error. */

@@ -39,6 +39,7 @@ import { createGatewayServer } from "./server.ts";
 import { compileShedding } from "./shed.ts";
 import { createEdgeMetrics } from "./signals.ts";
 import { composeSteps } from "./step.ts";
+import type { GatewayTls } from "./tls.ts";
 import type { TrustedProxiesOptions } from "./trusted-proxies.ts";
 import { compileTrustedProxies } from "./trusted-proxies.ts";
 import type { VersionOptions } from "./version.ts";
@@ -96,6 +97,10 @@ export interface GatewayOptions {
   readonly versions?: VersionOptions;
   /** Outside systems behind this gateway. */
   readonly outside?: OutsideOptions;
+  /** With it, `start` listens with TLS. */
+  readonly tls?: GatewayTls | undefined;
+  /** Whether a request that did not come over TLS, as far as trusted proxies say, is 403. */
+  readonly requiresHttps?: boolean | undefined;
   /** Taken off the path of each request, for mounting under a path that the outer app leaves on. */
   readonly prefix?: string;
 }
@@ -140,6 +145,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     isOpen: false,
     draining: false,
     maintenance: createMaintenance(),
+    requiresHttps: options.requiresHttps === true,
     lastRequestAt: 0,
     onFinish: undefined,
   };
@@ -175,7 +181,12 @@ export function createGateway(options: GatewayOptions): Gateway {
         quotas.failures,
         route.authorization === "pass"
           ? quotas.stepOf(`the route ${name}`, own)
-          : compileAdmission(`the route ${name}`, access, options.authenticator, quotas.stepOf(`the route ${name}`, own)),
+          : compileAdmission(
+              `the route ${name}`,
+              access,
+              options.authenticator,
+              quotas.stepOf(`the route ${name}`, own),
+            ),
       ]),
   });
   table.compile();
@@ -184,7 +195,16 @@ export function createGateway(options: GatewayOptions): Gateway {
   const fallbacks = createFallbacks({ mounts, metrics, headers, cors });
   const dispatcher = createDispatcher({ edge, table, fallbacks, prefix: checkPrefix(options.prefix ?? "") });
   const takesUpgrades = outside.routes.some(({ route }) => route.websocket !== undefined);
-  const server = createGatewayServer({ edge, dispatcher, host, port, random, takesUpgrades });
+  const server = createGatewayServer({
+    edge,
+    dispatcher,
+    host,
+    port,
+    random,
+    takesUpgrades,
+    tls: options.tls,
+    metrics: options.metrics,
+  });
   return Object.assign(server, {
     outside,
     maintenance: edge.maintenance,

@@ -1,14 +1,20 @@
 import { once } from "node:events";
-import type { Server } from "node:http";
+import type { RequestListener, Server, ServerOptions } from "node:http";
 import { createServer } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Random } from "../base/index.ts";
+import type { Metrics } from "../telemetry/index.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { expectationFailed, methodNotImplemented, shuttingDown, wrongGateway } from "./errors.ts";
 import type { Edge } from "./exchange.ts";
+import type { Http2Sessions } from "./http2.ts";
+import { createHttp2Sessions } from "./http2.ts";
 import { answerBrokenConnection, answerRaw } from "./parse-error.ts";
+import type { GatewayTls } from "./tls.ts";
+import { createTlsServer } from "./tls-server.ts";
 
 export interface GatewayServer {
+  readonly protocol: "http" | "https";
   /** Serves what `handler` is given, without listening itself. */
   open(): void;
   /** Opens and listens. Throws StartError PORT_IN_USE, PORT_FORBIDDEN or HOST_UNUSABLE. */
@@ -40,13 +46,17 @@ export interface GatewayServerOptions {
   readonly random: Random;
   /** Whether a route takes WebSockets. Without one Node itself leaves `Upgrade` aside. */
   readonly takesUpgrades: boolean;
+  /** With it, nothing but TLS is spoken, and HTTP/2 with those who want it. */
+  readonly tls: GatewayTls | undefined;
+  readonly metrics: Metrics | undefined;
 }
 
 export function createGatewayServer(options: GatewayServerOptions): GatewayServer {
   const { edge, random } = options;
   const { clock, limits } = edge;
   const sockets = new Set<Socket>();
-  const server = listenOn(options, sockets);
+  const http2 = http2Of(options);
+  const server = listenOn(options, sockets, http2);
   let draining: Promise<void> | undefined;
 
   const waitForQuiet = async (): Promise<void> => {
@@ -74,6 +84,7 @@ export function createGatewayServer(options: GatewayServerOptions): GatewayServe
     });
   const drain = async (): Promise<void> => {
     edge.draining = true;
+    http2?.drain();
     // Streams that would go on for ever come back to another process, not all at once.
     edge.connections.forEachGuest((guest) => guest.onDraining(random.next() * streamJitterMs));
     await waitForQuiet();
@@ -89,6 +100,7 @@ export function createGatewayServer(options: GatewayServerOptions): GatewayServe
   };
 
   return {
+    protocol: options.tls ? "https" : "http",
     open() {
       edge.isOpen = true;
     },
@@ -107,6 +119,8 @@ export function createGatewayServer(options: GatewayServerOptions): GatewayServe
       if (server.listening) ends.push(once(server, "close"));
       server.close();
       for (const socket of sockets) socket.destroy();
+      http2?.close();
+      options.tls?.close();
       await Promise.all(ends);
     },
     get stats() {
@@ -125,9 +139,15 @@ const streamJitterMs = 5000;
 /** Node 24 and later: no stream machinery for a request without a body. Unknown to the types of Node 20, ignored by it. */
 const laterOptions: object = { optimizeEmptyRequests: true };
 
-function listenOn({ edge, dispatcher, takesUpgrades }: GatewayServerOptions, sockets: Set<Socket>): Server {
+function http2Of({ edge, dispatcher, tls, metrics }: GatewayServerOptions): Http2Sessions | undefined {
+  return tls && tls.http2 !== false ? createHttp2Sessions(tls.http2, { edge, dispatcher, metrics }) : undefined;
+}
+
+function listenOn(options: GatewayServerOptions, sockets: Set<Socket>, http2: Http2Sessions | undefined): Server {
+  const { edge, dispatcher, takesUpgrades } = options;
   const { limits } = edge;
-  const server = createServer(
+  const server = serverOf(
+    options,
     {
       // The lenient parser is never used: it lets requests through that a proxy may cut elsewhere.
       insecureHTTPParser: false,
@@ -142,6 +162,7 @@ function listenOn({ edge, dispatcher, takesUpgrades }: GatewayServerOptions, soc
       ...laterOptions,
     },
     (req, res) => dispatcher.dispatch(req, res, false, undefined),
+    http2,
   );
   server.maxConnections = limits.connections;
   server.on("checkContinue", (req, res) => dispatcher.dispatch(req, res, true, undefined));
@@ -161,12 +182,24 @@ function listenOn({ edge, dispatcher, takesUpgrades }: GatewayServerOptions, soc
   return server;
 }
 
-function start(server: Server, { edge, host, port }: GatewayServerOptions): Promise<{ readonly port: number }> {
+function serverOf(
+  { tls, metrics, edge }: GatewayServerOptions,
+  options: ServerOptions,
+  listener: RequestListener,
+  http2: Http2Sessions | undefined,
+): Server {
+  if (!tls) return createServer(options, listener);
+  return createTlsServer(options, listener, { tls, http2, handshakeMs: edge.limits.headersTimeoutMs, metrics });
+}
+
+function start(server: Server, options: GatewayServerOptions): Promise<{ readonly port: number }> {
+  const { edge, host, port } = options;
   return new Promise((resolve, reject) => {
     const onError = (cause: NodeJS.ErrnoException) => reject(startError(cause, host, port));
     server.once("error", onError);
     server.listen({ host, port, backlog: 1024 }, () => {
       server.off("error", onError);
+      options.tls?.watch();
       // Such as too many open files: the connection is lost, the process is not.
       server.on("error", (cause) => edge.log.error({ err: cause }, "a connection could not be accepted"));
       resolve({ port: (server.address() as AddressInfo).port });

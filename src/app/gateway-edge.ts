@@ -1,0 +1,60 @@
+import type { Random } from "../base/index.ts";
+import type { Gateway, GatewayRoute, Page } from "../gateway/index.ts";
+import { createGateway } from "../gateway/index.ts";
+import type { IdentityProvider } from "../provider/index.ts";
+import type { Overload } from "../resilience/index.ts";
+import type { App } from "./app.ts";
+import type { ProcessOutside } from "./gateway-outside.ts";
+import { createEdgeIdentity } from "./identity.ts";
+import type { ProcessLimits } from "./limits.ts";
+import { trustedProxiesOf } from "./limits.ts";
+import { providerMounts } from "./provider.ts";
+import type { Settings } from "./settings.ts";
+import type { Signals } from "./signals.ts";
+import type { ProcessTls } from "./tls.ts";
+
+/** What the gateway of a process is made of. */
+export type EdgeParts = Omit<Parameters<typeof createEdgeIdentity>[0], "provider" | "log"> & {
+  readonly definition: App;
+  readonly settings: Settings;
+  readonly signals: Signals;
+  readonly pages: readonly Page[];
+  readonly random: Random;
+  readonly overload: Overload | undefined;
+  readonly limits: ProcessLimits | undefined;
+  readonly provider: IdentityProvider | undefined;
+  readonly outside: ProcessOutside;
+  readonly tls: ProcessTls;
+};
+
+/** The app's declarations, as the gateway takes them. */
+export function createEdge(parts: EdgeParts, routes: readonly GatewayRoute[]): Gateway {
+  const { definition, settings, signals, clock, random, limits, provider } = parts;
+  const { cors, hosts, versions } = definition.gateway;
+  const mounts = [...(definition.gateway.mounts ?? []), ...(provider ? providerMounts(provider) : [])];
+  const { authenticator, pages } = createEdgeIdentity({ ...parts, provider, log: signals.log });
+  return createGateway({
+    routes,
+    host: settings.host,
+    port: settings.port,
+    mode: settings.mode,
+    log: signals.log,
+    accessLog: signals.accessLog,
+    tracer: signals.tracer,
+    metrics: signals.metrics,
+    clock,
+    random,
+    realm: definition.name,
+    overload: parts.overload,
+    pages: [...parts.pages, ...pages],
+    versions: { vendor: definition.name, ...versions },
+    outside: parts.outside.options,
+    ...(authenticator && { authenticator }),
+    ...(limits && { quotas: limits.quotas }),
+    ...trustedProxiesOf(definition, settings),
+    ...(cors && { cors }),
+    ...(hosts && { hosts }),
+    ...parts.tls,
+    mounts,
+  });
+}

@@ -1,0 +1,75 @@
+import type { Clock } from "../base/index.ts";
+import { StartError } from "../base/index.ts";
+import type { GatewayTls, HstsOptions, TlsOptions } from "../gateway/index.ts";
+import { createGatewayTls, hstsValue } from "../gateway/index.ts";
+import type { Logger, Metrics } from "../telemetry/index.ts";
+import type { App } from "./app.ts";
+import type { Settings } from "./settings.ts";
+
+/**
+ * Who ends TLS: this process with certificates of its own, or a trusted proxy in front of it. In both cases what did not
+ * come over TLS is refused, and browsers are told to remember that.
+ */
+export type TransportOptions = TlsHere | TlsAtProxy;
+
+export interface TlsHere extends TlsOptions {
+  readonly at?: "gateway";
+  /** `false` for none. Default: one year, this host only. */
+  readonly hsts?: HstsOptions | false;
+}
+
+export interface TlsAtProxy {
+  /** One of `trustedProxies` ends TLS, and says for each request whether it came over it. */
+  readonly at: "proxy";
+  readonly hsts?: HstsOptions | false;
+}
+
+/** For `createGateway`. */
+export interface ProcessTls {
+  readonly tls?: GatewayTls;
+  readonly requiresHttps?: boolean;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface TlsParts {
+  readonly definition: App;
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
+/** Reads the certificates. Throws StartError TLS_INVALID, HSTS_INVALID. */
+export async function createProcessTls({ definition, settings, clock, log, metrics }: TlsParts): Promise<ProcessTls> {
+  const { tls: declared, trustedProxies } = definition.gateway;
+  const given = pairsOf(settings);
+  if (declared?.at === "proxy") {
+    if (given) throw wrong('PLINTH_TLS_CERT is set, and gateway.tls says at: "proxy"; remove one of them.');
+    if (!trustedProxies && !settings.trustedProxies) {
+      throw wrong('gateway.tls says at: "proxy", and no proxy is trusted; declare gateway.trustedProxies.');
+    }
+    return { requiresHttps: true, ...headersOf(declared.hsts) };
+  }
+  if (!declared && !given) return {};
+  const { hsts, at: _at, ...rest } = declared ?? {};
+  const plainPort = settings.tlsPlainPort ?? rest.plainPort;
+  const options: TlsOptions = { ...rest, ...given, ...(plainPort !== undefined && { plainPort }) };
+  return { tls: await createGatewayTls(options, { clock, log, metrics }), ...headersOf(hsts) };
+}
+
+function headersOf(hsts: HstsOptions | false | undefined): { readonly headers?: Readonly<Record<string, string>> } {
+  const value = hstsValue(hsts);
+  return value === undefined ? {} : { headers: { "strict-transport-security": value } };
+}
+
+function pairsOf({ tlsCertificates, tlsKeys }: Settings): Pick<TlsOptions, "certificate" | "key" | "more"> | undefined {
+  if (!tlsCertificates && !tlsKeys) return undefined;
+  if (tlsCertificates?.length !== tlsKeys?.length) {
+    throw wrong("PLINTH_TLS_CERT and PLINTH_TLS_KEY: write as many keys as certificates, in the same order.");
+  }
+  const pairs = (tlsCertificates ?? []).map((certificate, i) => ({ certificate, key: tlsKeys?.[i] as string }));
+  const [first, ...more] = pairs;
+  return first && { ...first, more };
+}
+
+const wrong = (problem: string): StartError => new StartError("TLS_INVALID", problem);
