@@ -14,7 +14,7 @@ export interface RemoteKeysOptions {
   readonly ttlMs?: number;
   /** The least time between two fetches, whatever tokens name. Default 30 s; after a failure 5 s. */
   readonly cooldownMs?: number;
-  /** How long a set is used that cannot be fetched anew. Default 24 h. */
+  /** How long a set is used beyond `ttlMs` that cannot be fetched anew. Default 24 h. */
   readonly staleMs?: number;
   /** Told of each fetch. */
   readonly onFetch?: (outcome: RemoteKeysFetch) => void;
@@ -35,7 +35,7 @@ const failureCooldownMs = 5000;
  * - One fetch at a time; who needs it meanwhile waits for it.
  * - An unknown `kid` fetches the set anew, at most once in `cooldownMs`: a stream of made-up ids costs the issuer nothing.
  * - A set that is older than `ttlMs` is fetched behind the requests that use it.
- * - While the issuer is down, what is known is used for `staleMs`; then, and as long as nothing was ever loaded, its tokens
+ * - While the issuer is down, what is known is used for `staleMs` beyond that; then, and as long as nothing was ever loaded, its tokens
  *   are answered with 503. Nothing that fails ever lets a token through.
  */
 export function remoteKeySource(options: RemoteKeysOptions): KeySource {
@@ -69,7 +69,7 @@ export function remoteKeySource(options: RemoteKeysOptions): KeySource {
     if (!running && clock.now() >= nextAt) running = fetch();
     return running;
   };
-  const usable = (): KeySet | undefined => (known && clock.now() - loadedAt < staleMs ? known : undefined);
+  const usable = (): KeySet | undefined => (known && clock.now() - loadedAt < ttlMs + staleMs ? known : undefined);
 
   const source: KeySource = {
     onKeysGone: undefined,

@@ -1,4 +1,7 @@
 import type { Clock, Principal } from "../base/index.ts";
+import { systemRandom } from "../base/index.ts";
+import { hashOfApiKey, newApiKey } from "./api-key.ts";
+import type { ApiKeyRecord } from "./api-key-store.ts";
 import type { Authenticator } from "./authenticator.ts";
 import { issuerUnavailable } from "./errors.ts";
 import type { IdentityOptions, IdentityParts } from "./identity.ts";
@@ -44,3 +47,30 @@ export function testIdentity(
 
 export type { TestIssuer } from "./test-issuer.ts";
 export { startIssuer } from "./test-issuer.ts";
+
+/** API keys without a database. */
+export function memoryApiKeys() {
+  const records = new Map<string, ApiKeyRecord>();
+  return {
+    find: async (id: string) => records.get(id),
+    make(changes: Partial<ApiKeyRecord> = {}): string {
+      const { id, text } = newApiKey(systemRandom);
+      records.set(id, {
+        id,
+        hash: hashOfApiKey(text),
+        name: "",
+        subject: "acme",
+        scopes: [],
+        roles: [],
+        plan: undefined,
+        tenant: undefined,
+        createdAt: 0,
+        expiresAt: undefined,
+        revokedAt: undefined,
+        successor: undefined,
+        ...changes,
+      });
+      return text;
+    },
+  };
+}
