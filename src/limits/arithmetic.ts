@@ -69,7 +69,7 @@ export function lookIntoWindow(rule: WindowRule, memory: WindowMemory, nowMs: nu
   }
   // Also after a clock was set back: what was counted counts as of now.
   memory.slice = slice;
-  return usedInWindow(rule, counts, nowMs) + cost <= rule.quota + tinyUnits;
+  return usedInWindow(rule, counts, nowMs) + cost <= rule.quota;
 }
 
 export function takeFromWindow(memory: WindowMemory, cost: number): void {
@@ -84,7 +84,7 @@ export function windowState(
   cost: number,
 ): QuotaState {
   const left = rule.quota - usedInWindow(rule, counts, nowMs);
-  const remaining = Math.max(0, Math.floor(left + tinyUnits));
+  const remaining = Math.max(0, left);
   return {
     fits,
     remaining,
@@ -101,8 +101,16 @@ function oldestPart(rule: WindowRule, nowMs: number): number {
   return 1 - (nowMs / sliceMs - Math.floor(nowMs / sliceMs));
 }
 
+/**
+ * Whole units of the oldest slice, rounded down: its first unit leaves as soon as it is the oldest, its last one before it
+ * is gone. Rounded up, one unit of each slice would come back a slice too late, and a small quota fall short.
+ */
+function within(count: number, part: number): number {
+  return Math.floor(count * part + tinyUnits);
+}
+
 function usedInWindow(rule: WindowRule, counts: readonly number[], nowMs: number): number {
-  let used = (counts[sliceCount] as number) * oldestPart(rule, nowMs);
+  let used = within(counts[sliceCount] as number, oldestPart(rule, nowMs));
   for (let i = 0; i < sliceCount; i++) used += counts[i] as number;
   return used;
 }
@@ -115,8 +123,12 @@ function untilFree(rule: WindowRule, counts: readonly number[], nowMs: number, u
   let part = oldestPart(rule, nowMs);
   for (let i = sliceCount; i >= 0; i--) {
     const count = counts[i] as number;
-    if (count > 0 && count * part + tinyUnits >= missing) return waitMs + (missing / count) * sliceMs;
-    missing -= count * part;
+    const inside = within(count, part);
+    if (inside >= missing) {
+      const stillIn = (inside - missing + 1 - 2 * tinyUnits) / count;
+      return waitMs + Math.max(0, part - stillIn) * sliceMs;
+    }
+    missing -= inside;
     waitMs += part * sliceMs;
     part = 1;
   }

@@ -61,10 +61,10 @@ kinds.w = {
     for i = 0, slices do
       local count = i >= passed and numbers[i - passed + 2] or 0
       rule.counts[i] = count
-      rule.used = rule.used + (i == slices and count * rule.part or count)
+      rule.used = rule.used + (i == slices and math.floor(count * rule.part + tiny) or count)
     end
     rule.most = rule.quota
-    return rule.used + rule.cost <= rule.quota + tiny
+    return rule.used + rule.cost <= rule.quota
   end,
   take = function(key, rule)
     rule.counts[0] = rule.counts[0] + rule.cost
@@ -74,15 +74,18 @@ kinds.w = {
     redis.call('SET', key, text, 'PX', math.ceil(rule.ms + rule.slice) + 1)
   end,
   left = function(rule)
-    return rule.quota - rule.used + tiny
+    return rule.quota - rule.used
   end,
   untilFree = function(rule, units)
     local missing = units - (rule.quota - rule.used)
     local wait, part = 0, rule.part
     for i = slices, 0, -1 do
       local count = rule.counts[i]
-      if count > 0 and count * part + tiny >= missing then return wait + missing / count * rule.slice end
-      missing = missing - count * part
+      local inside = math.floor(count * part + tiny)
+      if inside >= missing then
+        return wait + math.max(0, part - (inside - missing + 1 - 2 * tiny) / count) * rule.slice
+      end
+      missing = missing - inside
       wait = wait + part * rule.slice
       part = 1
     end
