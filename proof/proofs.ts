@@ -8,6 +8,7 @@ import { replica } from "./replica/proof.ts";
 import { restart } from "./restart/proof.ts";
 import { schedules } from "./schedules/proof.ts";
 import { shards } from "./shards/proof.ts";
+import { tokens } from "./tokens/proof.ts";
 
 /** Every proof, by the name that `npm run prove` takes. */
 export const proofs: Readonly<Record<string, Proof>> = {
@@ -20,4 +21,5 @@ export const proofs: Readonly<Record<string, Proof>> = {
   restart,
   schedules,
   shards,
+  tokens,
 };
