@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { root } from "../scripts/source/tree.ts";
+import { isReadyMessage, parentVariable } from "../src/cli/parent.ts";
 
 /** A process of an app: one group of its placement, at ports that stay the same over its lives. */
 export interface Member {
@@ -59,8 +60,13 @@ export function createMember({ group, ports, appFile, folder, environment }: Mem
       let life = "";
       child = spawn(process.execPath, [`${root}bin/plinth.js`, "start", "--app", appFile, "--group", group], {
         cwd: folder,
-        env: { ...withoutCoverage(process.env), ...environment, ...portVariables(ports) },
-        stdio: ["ignore", "pipe", "pipe"],
+        // With a channel to this process it ends when this one does, however that comes about.
+        env: { ...withoutCoverage(process.env), ...environment, ...portVariables(ports), [parentVariable]: "1" },
+        stdio: ["ignore", "pipe", "pipe", "ipc"],
+      });
+      let isReady = false;
+      child.on("message", (message) => {
+        isReady ||= isReadyMessage(message);
       });
       for (const stream of [child.stdout, child.stderr]) {
         stream?.setEncoding("utf8").on("data", (text: string) => {
@@ -70,7 +76,7 @@ export function createMember({ group, ports, appFile, folder, environment }: Mem
       }
       const endAt = performance.now() + 60_000;
       while (performance.now() < endAt && isAlive()) {
-        if (/ready \S+ in [\d.]+ s/.test(life)) return;
+        if (isReady) return;
         await sleep(20);
       }
       throw new Error(`${group} did not become ready:\n${life}`);
