@@ -162,6 +162,10 @@ export const limitCostInvalid = (name: string, cost: unknown): PlinthError =>
     executed: "no",
   });
 
+/** CACHE_EMPTY: the request wants only what is kept, and nothing that fits is (RFC 9111, 5.2.1.7). */
+export const cacheEmpty = (): HttpError =>
+  new HttpError(504, "unavailable", "Nothing is kept that answers this.", { reason: "CACHE_EMPTY" });
+
 /** OVERLOADED: too many requests run at the same time. Nothing was executed. */
 export const overloaded = (): PlinthError =>
   error("unavailable", "The server is busy. Try again shortly.", { reason: "OVERLOADED", retry: 1000, executed: "no" });

@@ -6,6 +6,8 @@ import type { Access, MethodLimit, MethodLimits } from "../service/index.ts";
 import { compileMethodLimits, isAccess } from "../service/index.ts";
 import type { Mirroring } from "./mirror.ts";
 import { fixedPart } from "./proxy-path.ts";
+import type { EdgeCacheOptions } from "./response-cache.ts";
+import { checkEdgeCache } from "./response-cache.ts";
 import type { RouteVerb } from "./router.ts";
 import type { StickyKey } from "./split.ts";
 import type { HeaderChanges } from "./transform.ts";
@@ -60,6 +62,8 @@ export interface OutsideRoute {
   /** Takes WebSockets. Default: an upgrade is not passed on. */
   readonly websocket?: WebSocketOptions;
   readonly mirror?: Mirroring;
+  /** Keeps answers at the edge, as they allow it (RFC 9111). Default: nothing is kept. */
+  readonly cache?: EdgeCacheOptions;
 }
 
 export interface Redirect {
@@ -126,6 +130,7 @@ export function resolveRoute(route: OutsideRoute, deadlineMs: number, problems: 
   if (route.criticality !== undefined && !isCriticality(route.criticality))
     wrong(`criticality: "${route.criticality}" is none; use one of ${criticalities.join(", ")}.`);
   checkShape(route, wrong);
+  if (route.cache) checkEdgeCache(`${where}: cache`, route.cache, problems);
   return {
     name,
     route,

@@ -10,6 +10,8 @@ import { compileProxy } from "./proxy.ts";
 import { compileRedirect } from "./proxy-redirect.ts";
 import type { OutsideRoute, ResolvedRoute } from "./proxy-route.ts";
 import { resolveRoute } from "./proxy-route.ts";
+import type { EdgeCache } from "./response-cache.ts";
+import { createEdgeCache } from "./response-cache.ts";
 import type { RouteTable } from "./route-table.ts";
 import type { RouteVerb } from "./router.ts";
 import type { EdgeMetrics } from "./signals.ts";
@@ -31,6 +33,8 @@ export interface Outside {
   readonly splits: ReadonlyMap<string, Split>;
   /** By name of their route. */
   readonly mirrors: ReadonlyMap<string, Mirror>;
+  /** Removes what is kept of outside systems and has one of the tags. */
+  purge(tags: readonly string[]): number;
 }
 
 export interface OutsideParts {
@@ -60,29 +64,40 @@ export function addOutside(options: OutsideOptions, parts: OutsideParts): Outsid
   checkReferences(routes, upstreams, options.splits ?? {}, problems);
   if (problems.length > 0) throw wrongGateway("ROUTE_INVALID", problems);
   const mirrors = new Map<string, Mirror>();
+  const caches: EdgeCache[] = [];
   for (const route of routes) {
-    if (!route.route.redirect)
-      mirrors.set(
-        route.name,
-        createMirror(route.route.mirror, { ...parts, metrics: parts.allMetrics, route: route.name, upstreams }),
-      );
-    addRoute(route, serveOf(route, { upstreams, splits, mirror: mirrors.get(route.name) }, parts), parts);
+    const own = { ...parts, metrics: parts.allMetrics, route: route.name, upstreams };
+    const mirror = route.route.redirect ? undefined : createMirror(route.route.mirror, own);
+    const cache = route.route.cache && createEdgeCache(route.route.cache, own);
+    if (mirror) mirrors.set(route.name, mirror);
+    if (cache) caches.push(cache);
+    addRoute(route, serveOf(route, { upstreams, splits, mirror, cache }, parts), parts);
   }
-  return { routes, splits, mirrors };
+  if (caches.length > 0) measureCaches(parts.allMetrics, caches);
+  const purge = (tags: readonly string[]): number => caches.reduce((count, cache) => count + cache.purge(tags), 0);
+  return { routes, splits, mirrors, purge };
+}
+
+function measureCaches(metrics: Metrics | undefined, caches: readonly EdgeCache[]): void {
+  if (!metrics) return;
+  const bytes = metrics.gauge("plinth_gateway_cache_bytes", "Memory that kept answers of outside systems take.").with();
+  metrics.collect(() => bytes.set(caches.reduce((sum, cache) => sum + cache.bytes, 0)));
 }
 
 interface Targets {
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly splits: ReadonlyMap<string, Split>;
   readonly mirror: Mirror | undefined;
+  readonly cache: EdgeCache | undefined;
 }
 
 function serveOf(resolved: ResolvedRoute, targets: Targets, parts: OutsideParts): Endpoint["serve"] {
   const { route } = resolved;
   const admit = withRequestId(parts.admissionOf(resolved), parts.newId);
   if (route.redirect) return compileRedirect(resolved, route.redirect, admit, parts.vary);
-  const { mirror } = targets;
-  return compileProxy({ route: resolved, upstreamOf: chooserOf(resolved, targets), mirror, vary: parts.vary }, admit);
+  const { mirror, cache } = targets;
+  const upstreamOf = chooserOf(resolved, targets);
+  return compileProxy({ route: resolved, upstreamOf, mirror, cache, vary: parts.vary }, admit);
 }
 
 function chooserOf({ route }: ResolvedRoute, { upstreams, splits }: Targets): (exchange: Exchange) => Upstream {

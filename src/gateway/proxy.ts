@@ -9,6 +9,8 @@ import { forwardClientOf, inwardHeaders, principalHeaders } from "./proxy-header
 import { canonicalPath, compileRewrite } from "./proxy-path.ts";
 import type { ResolvedRoute } from "./proxy-route.ts";
 import { ForwardScope } from "./proxy-scope.ts";
+import type { EdgeCache } from "./response-cache.ts";
+import { sendOutcome } from "./response-cache-answer.ts";
 import { compileKey } from "./split.ts";
 import type { Step } from "./step.ts";
 import type { HeaderTransform } from "./transform.ts";
@@ -33,6 +35,7 @@ export interface ProxyParts {
   /** Which of several a request goes to; the only one where there is no split. */
   readonly upstreamOf: (exchange: Exchange) => Upstream;
   readonly mirror: Mirror | undefined;
+  readonly cache: EdgeCache | undefined;
   /** Headers that every answer of the edge has and an outside answer needs as well: `vary` of CORS. */
   readonly vary: string | undefined;
 }
@@ -57,9 +60,15 @@ export function compileProxy(parts: ProxyParts, admit: Step): (exchange: Exchang
       const request = toRequest(exchange, body, scope);
       const upstream = parts.upstreamOf(exchange);
       if (parts.mirror && !(body instanceof LimitedBody)) parts.mirror.copy(exchange, request);
+      const found = parts.cache?.find(exchange, request, upstream);
+      if (found) {
+        sendOutcome(exchange, await found, answering);
+        return;
+      }
       const answer = await upstream.forward(request);
       exchange.target = answer.target;
       exchange.attempts = answer.attempts;
+      parts.cache?.note(exchange, request, answer);
       if (exchange.isOver) answer.body?.destroy();
       else sendAnswer(exchange, answer, answering);
     } catch (thrown) {
