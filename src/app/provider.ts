@@ -68,9 +68,9 @@ interface ComponentParts {
   readonly needs: readonly string[];
 }
 
-/** Whoever comes to sign in has no token yet; the pages look after themselves. */
+/** Whoever comes to sign in has no token yet, and clients show their secrets as Basic: the provider looks after itself. */
 export function providerMounts({ mounts }: IdentityProvider): readonly Mount[] {
-  return mounts.map((mount) => ({ ...mount, access: "public" }));
+  return mounts.map((mount) => ({ ...mount, access: "public", authorization: "own" }));
 }
 
 /** The gateway says there who asks, whatever the client had written. */

@@ -114,11 +114,12 @@ export interface MountedEndpoint {
 export function compileMounts(mounts: readonly Mount[], parts: EndpointParts): readonly MountedEndpoint[] {
   return mounts.map((mount) => {
     const access = mount.access ?? "authenticated";
+    const authenticator = mount.authorization === "own" && access === "public" ? undefined : parts.authenticator;
     const name = `mount "${mount.path}"`;
     const admit = composeSteps([
       compileShedding(parts.overload, levelOf(), parts.settings.deadlineMs),
       parts.quotas.failures,
-      compileAdmission(name, access, parts.authenticator, parts.quotas.stepOf(name, mount.limits)),
+      compileAdmission(name, access, authenticator, parts.quotas.stepOf(name, mount.limits)),
     ]);
     const serve = compileMount(mount, admit, parts.settings.deadlineMs);
     const route = mount.path === "/" ? "/*" : `${mount.path}/*`;

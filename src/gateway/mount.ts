@@ -14,6 +14,11 @@ export interface Mount {
   readonly path: string;
   /** Who may call. Default `"authenticated"`: a valid token is needed. */
   readonly access?: Access;
+  /**
+   * `"own"`: the handler reads `Authorization` itself, such as Basic, and the gateway leaves it alone. Only where access is
+   * public. Default: what stands there must be good, as everywhere.
+   */
+  readonly authorization?: "own";
   /** How long the handler may take to begin its answer. Default 10 s; above: 504. */
   readonly deadline?: Duration;
   /** `false`: none of the limits that the app declares for every route. */
@@ -34,6 +39,11 @@ export interface MountedCall {
  */
 export function compileMount(mount: Mount, admit: Step, deadlineMsDefault: number): (exchange: Exchange) => void {
   const prefix = checkPath(mount.path);
+  if (mount.authorization === "own" && mount.access !== "public")
+    throw wrongGateway(
+      "MOUNT_INVALID",
+      `mount "${mount.path}": authorization: nobody checks who calls, so access cannot be asked for; write access: "public".`,
+    );
   const deadlineMs = mount.deadline === undefined ? deadlineMsDefault : parseDuration(mount.deadline);
   if (!deadlineMs)
     throw wrongGateway("MOUNT_INVALID", `mount "${mount.path}": deadline: write a duration such as "30s".`);
