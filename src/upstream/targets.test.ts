@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { createManualClock, systemClock } from "../base/index.ts";
-import { makeCertificates } from "./certificates.fixture.ts";
+import { makeCertificates } from "../http/certificates.fixture.ts";
 import type { Target } from "./upstream.fixture.ts";
 import { ask, createBench, requestOf } from "./upstream.fixture.ts";
 import type { UpstreamOptions } from "./upstream-options.ts";

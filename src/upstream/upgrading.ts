@@ -25,6 +25,10 @@ export interface UpgradingParts {
 
 /** Targets that are asked, when the others could not be connected to. */
 const triesMax = 3;
+/** Of what a client says before it is answered; the rest waits on its way. */
+const earlyBytesMax = 64 * 1024;
+/** A client that says nothing more, before it was answered, does not wait. */
+const goneEvents = ["end", "close", "error"] as const;
 /** Of a refusal that a target has written itself. */
 const refusalBytesMax = 64 * 1024;
 
@@ -33,7 +37,9 @@ export class Upgrading {
   readonly #parts: UpgradingParts;
   readonly #request: UpgradeRequest;
   readonly #client: Duplex;
-  readonly #head: Buffer;
+  /** What the client said before it was answered. */
+  readonly #early: Buffer[];
+  #earlyBytes = 0;
   readonly #onOver: () => void;
   readonly #tried: Member<Endpoint>[] = [];
   #member: Member<Endpoint> | undefined = undefined;
@@ -47,13 +53,15 @@ export class Upgrading {
     this.#parts = parts;
     this.#request = request;
     this.#client = client;
-    this.#head = head;
+    this.#early = [head];
     this.#onOver = onOver;
   }
 
   start(): void {
     const { clock, name } = this.#parts;
-    this.#client.on("error", this.#onClientGone).once("close", this.#onClientGone);
+    // Read while it waits, or else nobody would notice that it left.
+    for (const event of goneEvents) this.#client.on(event, this.#onClientGone);
+    this.#client.on("data", this.#onEarly);
     const waitMs = Math.max(0, this.#request.deadline - clock.now());
     this.#cancelTimer = clock.after(waitMs, () => {
       const target = this.#member?.value.target.origin ?? "";
@@ -160,9 +168,10 @@ export class Upgrading {
     const lines = [`HTTP/1.1 101 ${STATUS_CODES[101]}`, "connection: upgrade", `upgrade: ${protocol}`];
     const kept = answerHeaders(headers);
     for (let i = 0; i < kept.length; i += 2) lines.push(`${kept[i]}: ${kept[i + 1]}`);
-    this.#client.off("error", this.#onClientGone).off("close", this.#onClientGone);
+    for (const event of goneEvents) this.#client.off(event, this.#onClientGone);
+    this.#client.off("data", this.#onEarly);
     this.#client.write(`${lines.join("\r\n")}\r\n\r\n`, "latin1");
-    if (this.#head.length > 0) target.write(this.#head);
+    for (const chunk of this.#early) if (chunk.length > 0) target.write(chunk);
     const { limits } = this.#parts.settings;
     const { tunnelIdleMs: idleMs, tunnelAgeMs: ageMs, tunnelBytesPerSecond: bytesPerSecond } = limits;
     this.#tunnel = new Tunnel(this.#client, target, this.#parts.clock, { idleMs, ageMs, bytesPerSecond }, (end) =>
@@ -200,9 +209,16 @@ export class Upgrading {
     this.#member = undefined;
   }
 
+  readonly #onEarly = (chunk: Buffer): void => {
+    this.#early.push(chunk);
+    this.#earlyBytes += chunk.length;
+    if (this.#earlyBytes > earlyBytesMax) this.#client.pause();
+  };
+
   readonly #onClientGone = (): void => {
     if (this.#isOver) return;
     this.#leaveTarget(error("cancelled", "The client went away."), "cancelled");
+    this.#client.destroy();
     this.#finish(499, { reason: "CLIENT_GONE", bytesFromClient: 0, bytesFromTarget: 0 });
   };
 
