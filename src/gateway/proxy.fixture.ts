@@ -3,8 +3,10 @@ import { createServer, request as send } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 import type { TestContext } from "node:test";
-import { error } from "../base/index.ts";
-import type { Upstream } from "../upstream/index.ts";
+import { error, systemClock, systemRandom } from "../base/index.ts";
+import { createMetrics } from "../telemetry/index.ts";
+import type { Upstream, UpstreamOptions } from "../upstream/index.ts";
+import { createUpstream } from "../upstream/index.ts";
 
 /** An outside system: a plain `node:http` server on a free port, ended with the test. */
 export async function outsideSystem(t: TestContext, handle: RequestListener): Promise<string> {
@@ -26,6 +28,20 @@ export function tellAll(req: IncomingMessage, res: ServerResponse): void {
     res.setHeader("content-type", "application/json");
     res.end(JSON.stringify({ method, url, headers, rawHeaders, body: Buffer.concat(chunks).toString("latin1") }));
   });
+}
+
+/** An upstream as apps have it, ended with the test. */
+export async function realUpstream(
+  t: TestContext,
+  name: string,
+  target: string,
+  options: Partial<UpstreamOptions> = {},
+): Promise<Upstream> {
+  const parts = { clock: systemClock, random: systemRandom, metrics: createMetrics() };
+  const upstream = createUpstream(name, { targets: [target], ...options }, parts);
+  await upstream.start();
+  t.after(() => upstream.close());
+  return upstream;
 }
 
 /** An upstream of one target without any policy: what the gateway does is seen alone. */

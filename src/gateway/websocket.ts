@@ -78,6 +78,7 @@ export function openTunnel(exchange: Exchange, tunnel: Tunnel, { route, upstream
   upstream.upgrade(
     {
       ...request,
+      headers: [...request.headers, "upgrade", "websocket"],
       onEnd: ({ status, reason, bytesFromClient, bytesFromTarget }) => {
         if (exchange.isOver) return;
         exchange.requestBytes = bytesFromClient;
