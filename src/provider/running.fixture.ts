@@ -2,7 +2,7 @@ import { once } from "node:events";
 import type { Server } from "node:http";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { newId, systemClock, systemRandom } from "../base/index.ts";
+import { newId, StartError, systemClock, systemRandom } from "../base/index.ts";
 import type { DatabaseDriver } from "../database/index.ts";
 import { createDatabase, sql } from "../database/index.ts";
 import pglite from "../engines/pglite/index.ts";
@@ -125,4 +125,8 @@ function opened(open: typeof pglite.ports.database, url: string): DatabaseDriver
 
 export async function dropSchema(driver: DatabaseDriver, schema: string): Promise<void> {
   await createDatabase({ driver, schema: "public" }).execute(sql`drop schema if exists ${sql.id(schema)} cascade`);
+}
+
+export function isStartError(reason: string) {
+  return (thrown: unknown): boolean => thrown instanceof StartError && thrown.reason === reason;
 }
