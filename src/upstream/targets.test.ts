@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { createManualClock, systemClock } from "../base/index.ts";
-import { makeCertificates } from "../http/certificates.fixture.ts";
 import type { Target } from "./upstream.fixture.ts";
 import { ask, createBench, requestOf } from "./upstream.fixture.ts";
 import type { UpstreamOptions } from "./upstream-options.ts";
@@ -265,22 +264,17 @@ describe("other options", () => {
     await upstream.drain();
   });
 
-  test("of TLS make new connections", async (t) => {
-    const certificates = makeCertificates();
-    if (!certificates) return t.skip("no openssl");
-    const { ca, cert, key } = certificates;
-    certificates.dispose();
-    const { createServer } = await import("node:https");
-    const server = createServer({ cert, key }, (req, res) => res.end(req.headers.host));
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    const url = `https://localhost:${(server.address() as { port: number }).port}`;
-    const upstream = bench.upstream({ targets: [url], breaker: false });
-    await assert.rejects(upstream.forward(requestOf()), { status: 502, reason: "UPSTREAM_UNREACHABLE" });
-    upstream.update({ targets: [url], breaker: false, tls: { ca }, host: "client" });
-    assert.equal((await ask(upstream)).text, "shop.example");
-    await upstream.close();
-    server.closeAllConnections();
-    server.close();
+  test("of connections make new ones, others keep them", async () => {
+    const target = await bench.target((req, res) => res.end(`${req.headers.host} ${req.socket.remotePort}`));
+    const upstream = bench.upstream({ targets: [target.url] });
+    const [host, port] = (await ask(upstream)).text.split(" ");
+    assert.equal(`http://${host}`, target.url);
+    await systemClock.sleep(5);
+    upstream.update({ targets: [target.url], host: "client", balance: "weighted" });
+    assert.equal((await ask(upstream)).text, `shop.example ${port}`);
+    await systemClock.sleep(5);
+    upstream.update({ targets: [target.url], limits: { connect: "2s" } });
+    assert.notEqual((await ask(upstream)).text, `${host} ${port}`);
   });
 });
 
