@@ -13,6 +13,7 @@ import type {
 import {
   createApiKeyStore,
   createIdentity,
+  createSharedEngine,
   createTokenIssuer,
   createTokenKeys,
   identitySchema,
@@ -76,8 +77,8 @@ export async function createProcessTrust(parts: TrustParts): Promise<ProcessTrus
   const { cache } = stores;
   const { apiKeys } = checked.app.gateway.identity ?? {};
   const onError = (thrown: unknown): void => log.warn({ err: thrown }, "the cache failed; identity goes on without it");
-  const engine = cache?.flags.shared ? cache : undefined;
-  const revocations = engine ? sharedRevocationStore(engine, clock, onError) : memoryRevocationStore(clock);
+  const engine = cache?.flags.shared ? createSharedEngine({ driver: cache, clock, onError }) : undefined;
+  const revocations = engine ? sharedRevocationStore(engine, clock) : memoryRevocationStore(clock);
   const keys = await ownKeysFor(parts);
   // Taken back where nobody checks tokens, and told to nobody, it would not be taken back.
   const isHeard = engine !== undefined || members.has("gateway");
@@ -94,7 +95,7 @@ export async function createProcessTrust(parts: TrustParts): Promise<ProcessTrus
         random,
         revocations: isHeard ? revocations : undefined,
       }),
-    replays: engine ? sharedReplayStore(engine, clock, onError) : memoryReplayStore(clock),
+    replays: engine ? sharedReplayStore(engine, clock) : memoryReplayStore(clock),
     keyStore:
       apiKeys && members.has("gateway")
         ? createApiKeyStore({ database: stores.databaseOf(identitySchema), clock, random, prefix: apiKeys.prefix })

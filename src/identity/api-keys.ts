@@ -1,5 +1,6 @@
 import type { Clock, PlinthError, Principal } from "../base/index.ts";
 import { error } from "../base/index.ts";
+import { createTimeLimit } from "../resilience/index.ts";
 import { apiKeyPrefixDefault, apiKeyPrefixPattern, hashOfApiKey, isSameHash, parseApiKey } from "./api-key.ts";
 import type { ApiKeyRecord, ApiKeyStore } from "./api-key-store.ts";
 import { TwoGenerations } from "./two-generations.ts";
@@ -53,6 +54,7 @@ const rememberMs = 5000;
 const rememberedCount = 10_000;
 /** Lookups that run at the same time; a key that would be one more is answered with 503. */
 const lookupsMax = 64;
+const lookupMsMax = 5000;
 
 export interface ApiKeyCheckOptions {
   readonly store: Pick<ApiKeyStore, "find">;
@@ -65,9 +67,10 @@ export function createApiKeyCheck({ store, clock, prefix = apiKeyPrefixDefault }
     rememberedCount,
   );
   const underWay = new Map<string, Promise<Principal | undefined>>();
+  const limit = createTimeLimit({ name: "the database of API keys", limit: lookupMsMax, clock });
 
   const look = async (id: string, text: string): Promise<Principal | undefined> => {
-    const record = await store.find(id);
+    const record = await limit(store.find(id));
     const now = clock.wallNow();
     const isGood = record !== undefined && isSameHash(record.hash, hashOfApiKey(text)) && isAlive(record, now);
     const until = Math.min(now + rememberMs, (isGood ? record.expiresAt : undefined) ?? Number.POSITIVE_INFINITY);

@@ -1,4 +1,5 @@
 import type { Clock } from "../base/index.ts";
+import { createTimeLimit } from "../resilience/index.ts";
 import type { Algorithm } from "./algorithm.ts";
 import { issuerUnavailable } from "./errors.ts";
 import type { Jwks, KeySet } from "./key-set.ts";
@@ -28,6 +29,8 @@ export interface RemoteKeysFetch {
 }
 
 const failureCooldownMs = 5000;
+/** For metadata and keys together: so long a request waits for them at most. */
+const fetchMsMax = 8000;
 
 /**
  * The keys of an issuer elsewhere.
@@ -40,6 +43,7 @@ const failureCooldownMs = 5000;
  */
 export function remoteKeySource(options: RemoteKeysOptions): KeySource {
   const { clock, ttlMs = 600_000, cooldownMs = 30_000, staleMs = 86_400_000 } = options;
+  const limit = createTimeLimit({ name: "the issuer", limit: fetchMsMax, clock });
   let known: KeySet | undefined;
   let loadedAt = 0;
   let nextAt = Number.NEGATIVE_INFINITY;
@@ -48,7 +52,7 @@ export function remoteKeySource(options: RemoteKeysOptions): KeySource {
 
   const fetch = async (): Promise<void> => {
     try {
-      const found = await importKeys(await options.load(), options.algorithms);
+      const found = await importKeys(await limit(options.load()), options.algorithms);
       options.onFetch?.({ keyCount: found.size, refused: found.refused, error: undefined });
       const before = known;
       known = found;

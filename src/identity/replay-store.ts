@@ -2,6 +2,8 @@ import { createHash } from "node:crypto";
 import type { Clock } from "../base/index.ts";
 import { error } from "../base/index.ts";
 import type { CacheDriver } from "../cache/index.ts";
+import type { SharedEngine } from "./shared-engine.ts";
+import { identityNamespace } from "./shared-engine.ts";
 
 /** Remembers what may be used once. */
 export interface ReplayStore {
@@ -42,16 +44,13 @@ const replayStoreFull = () =>
     executed: "no",
   });
 
-export const identityNamespace = "plinth_identity";
-
 /**
  * In the cache engine that all processes share, and in the memory of this one. While the engine is away each process
  * knows what it has seen itself: a stolen proof could be used once more at another one, within its minute.
  */
 export function sharedReplayStore(
-  engine: CacheDriver,
+  engine: SharedEngine,
   clock: Clock,
-  onError: (thrown: unknown) => void,
   memory: ReplayStore = memoryReplayStore(clock),
 ): ReplayStore {
   return {
@@ -59,14 +58,20 @@ export function sharedReplayStore(
       if (!(await memory.firstUse(id, ttlMs))) return false;
       const key = `proof:${createHash("sha256").update(id).digest("base64url")}`;
       try {
-        const { found, fence, isBusy } = await engine.getOrLease(identityNamespace, key, []);
-        if (found || isBusy) return false;
-        if (fence !== undefined) await engine.set(identityNamespace, key, "1", { ttlMs, tags: [], fence });
-        else onError(new Error("the cache cannot store now"));
-      } catch (thrown) {
-        onError(thrown);
+        return await engine.ask((driver) => claim(driver, key, ttlMs));
+      } catch {
+        // The engine has told of it. What this process knows is what there is.
+        return true;
       }
-      return true;
     },
   };
+}
+
+/** Of all who come with one key, one gets the lease, and leaves a mark for those who come later. */
+async function claim(driver: CacheDriver, key: string, ttlMs: number): Promise<boolean> {
+  const { found, fence, isBusy } = await driver.getOrLease(identityNamespace, key, []);
+  if (found || isBusy) return false;
+  if (fence === undefined) throw new Error("the cache cannot store now");
+  await driver.set(identityNamespace, key, "1", { ttlMs, tags: [], fence });
+  return true;
 }

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import type { Clock, PlinthError } from "../base/index.ts";
 import { error } from "../base/index.ts";
-import type { CacheDriver } from "../cache/index.ts";
 import type { VerifiedClaims } from "./claims.ts";
-import { identityNamespace } from "./replay-store.ts";
+import type { SharedEngine } from "./shared-engine.ts";
+import { identityNamespace } from "./shared-engine.ts";
 
 /** What is taken back: one token by its `jti`, or everything that a subject was given before a time. */
 export type Revoked = { readonly issuer: string; readonly tokenId: string } | RevokedSubject;
@@ -27,7 +27,7 @@ export interface RevocationStore {
 }
 
 /** Longer than any token lives that is not refused for living too long. */
-export const keepMsDefault = 25 * 3_600_000;
+const keepMsDefault = 25 * 3_600_000;
 const entryCountMax = 100_000;
 
 /**
@@ -63,7 +63,7 @@ export function memoryRevocationStore(clock: Clock, keepMs: number = keepMsDefau
 }
 
 /** How soon another process hears of a revocation, at most. */
-export const sharedDelayMs = 5000;
+const sharedDelayMs = 5000;
 
 /**
  * In the cache engine that all processes share, and in the memory of this one. Every process asks the engine for a token
@@ -72,9 +72,8 @@ export const sharedDelayMs = 5000;
  * nobody believes it done.
  */
 export function sharedRevocationStore(
-  engine: CacheDriver,
+  engine: SharedEngine,
   clock: Clock,
-  onError: (thrown: unknown) => void,
   keepMs: number = keepMsDefault,
 ): RevocationStore {
   const own = memoryRevocationStore(clock, keepMs);
@@ -90,7 +89,10 @@ export function sharedRevocationStore(
       await own.add(revoked);
       const before = "before" in revoked ? revoked.before : Number.MAX_SAFE_INTEGER;
       try {
-        await engine.set(identityNamespace, keyOf(revoked), String(before), { ttlMs: keepMs, tags: [] });
+        await engine.ask((driver) =>
+          // Of two times the later one stays.
+          driver.set(identityNamespace, keyOf(revoked), String(before), { ttlMs: keepMs, tags: [], version: before }),
+        );
       } catch (cause) {
         throw revocationNotShared(cause);
       }
@@ -98,10 +100,10 @@ export function sharedRevocationStore(
     async has(claims) {
       if (await own.has(claims)) return true;
       try {
-        const found = await engine.getMany(identityNamespace, keysOf(claims));
+        const found = await engine.ask((driver) => driver.getMany(identityNamespace, keysOf(claims)));
         return found.some((each) => each !== undefined && claims.issuedAt <= Number(each.value));
-      } catch (thrown) {
-        onError(thrown);
+      } catch {
+        // The engine has told of it. What this process has heard is what there is.
         return false;
       }
     },

@@ -1,0 +1,138 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Principal } from "../base/index.ts";
+import { createManualClock, systemClock } from "../base/index.ts";
+import { createMemoryCache } from "../cache/index.ts";
+import { createFaultyCache } from "../cache/testing.ts";
+import type { VerifiedClaims } from "./claims.ts";
+import { memoryReplayStore, sharedReplayStore } from "./replay-store.ts";
+import { memoryRevocationStore, sharedRevocationStore } from "./revocation.ts";
+import { createSharedEngine } from "./shared-engine.ts";
+
+const minuteMs = 60_000;
+const user: Principal = { kind: "user", subject: "u1", scopes: [], claims: {} };
+const claimsOf = (changes: Partial<VerifiedClaims> = {}): VerifiedClaims => ({
+  principal: user,
+  issuer: "shop",
+  expiresAt: Number.POSITIVE_INFINITY,
+  issuedAt: 1_700_000_000_000,
+  tokenId: "t1",
+  confirmation: undefined,
+  ...changes,
+});
+
+/** Two processes on one engine that can be made to fail. */
+async function pair(clock = systemClock) {
+  const faulty = createFaultyCache(createMemoryCache({ clock }), { clock });
+  await faulty.open();
+  const errors: unknown[] = [];
+  const engineOf = () => createSharedEngine({ driver: faulty, clock, onError: (thrown) => errors.push(thrown) });
+  return { faulty, errors, engines: [engineOf(), engineOf()] as const };
+}
+
+test("in one process an id is used once, for as long as its time", async () => {
+  const clock = createManualClock();
+  const replays = memoryReplayStore(clock);
+  assert.equal(await replays.firstUse("a", minuteMs), true);
+  for (let i = 0; i < 59; i++) {
+    assert.equal(await replays.firstUse("a", minuteMs), false, `after ${i} s`);
+    await clock.advance(1000);
+  }
+  await clock.advance(2 * minuteMs);
+  assert.equal(await replays.firstUse("a", minuteMs), true);
+});
+
+test("an id that comes just before a turn is still known after it", async () => {
+  const clock = createManualClock();
+  const replays = memoryReplayStore(clock);
+  await replays.firstUse("first", minuteMs);
+  await clock.advance(minuteMs - 1);
+  assert.equal(await replays.firstUse("late", minuteMs), true);
+  await clock.advance(minuteMs - 1);
+  assert.equal(await replays.firstUse("late", minuteMs), false);
+});
+
+test("a memory that is full refuses, and forgets nothing", async () => {
+  const replays = memoryReplayStore(createManualClock(), 2);
+  assert.equal(await replays.firstUse("a", minuteMs), true);
+  assert.equal(await replays.firstUse("b", minuteMs), true);
+  await assert.rejects(replays.firstUse("c", minuteMs), { code: "unavailable", reason: "PROOF_STORE_FULL" });
+  assert.equal(await replays.firstUse("a", minuteMs), false);
+});
+
+test("what one process has seen is used for all, also at the same moment", async () => {
+  const { engines } = await pair();
+  const [one, two] = engines.map((engine) => sharedReplayStore(engine, systemClock));
+  assert.ok(one && two);
+  assert.equal(await one.firstUse("a", minuteMs), true);
+  assert.equal(await two.firstUse("a", minuteMs), false);
+  for (let i = 0; i < 50; i++) {
+    const both: boolean[] = await Promise.all([one.firstUse(`id${i}`, minuteMs), two.firstUse(`id${i}`, minuteMs)]);
+    assert.deepEqual([...both].sort(), [false, true]);
+  }
+});
+
+test("while the engine is away each process knows what it saw itself, and waits for nothing", async () => {
+  const clock = createManualClock();
+  const { engines, faulty, errors } = await pair(clock);
+  const [one, two] = engines.map((engine) => sharedReplayStore(engine, clock));
+  assert.ok(one && two);
+  Object.assign(faulty.faults, { errorRate: 1 });
+  assert.equal(await one.firstUse("a", minuteMs), true);
+  assert.equal(await one.firstUse("a", minuteMs), false);
+  assert.equal(await two.firstUse("a", minuteMs), true);
+  assert.equal(errors.length, 2);
+  const asked = faulty.operationCount;
+  assert.equal(await one.firstUse("b", minuteMs), true);
+  assert.equal(faulty.operationCount, asked, "for a second it is not asked again");
+  Object.assign(faulty.faults, { errorRate: 0, hang: true });
+  await clock.advance(1001);
+  const waiting = one.firstUse("c", minuteMs);
+  await clock.advance(300);
+  assert.equal(await waiting, true);
+});
+
+test("a token is taken back by its id, and a subject's tokens by the time they were made", async () => {
+  const clock = createManualClock();
+  const { engines } = await pair(clock);
+  for (const store of [memoryRevocationStore(clock), sharedRevocationStore(engines[0], clock)]) {
+    let heard = 0;
+    store.onRevoked = () => heard++;
+    assert.equal(await store.has(claimsOf()), false);
+    await store.add({ issuer: "shop", tokenId: "t1" });
+    assert.equal(await store.has(claimsOf()), true);
+    assert.equal(await store.has(claimsOf({ tokenId: "t2" })), false);
+    assert.equal(await store.has(claimsOf({ tokenId: undefined })), false);
+    assert.equal(await store.has(claimsOf({ issuer: "https://a.example" })), false);
+    await store.add({ issuer: "shop", subject: "u1", before: 1_700_000_000_000 });
+    assert.equal(await store.has(claimsOf({ tokenId: "t2" })), true);
+    assert.equal(await store.has(claimsOf({ tokenId: "t2", issuedAt: 1_700_000_001_000 })), false);
+    await store.add({ issuer: "shop", subject: "u1", before: 1_600_000_000_000 });
+    assert.equal(await store.has(claimsOf({ tokenId: "t2" })), true, "the later one holds");
+    assert.equal(heard, 3);
+  }
+  const other = sharedRevocationStore(engines[1], clock);
+  assert.equal(await other.has(claimsOf({ tokenId: "t2" })), true, "the later one holds for the others too");
+});
+
+test("a revocation is kept for longer than a token lives, and no longer", async () => {
+  const clock = createManualClock();
+  const store = memoryRevocationStore(clock);
+  await store.add({ issuer: "shop", tokenId: "t1" });
+  await clock.advance(24 * 60 * minuteMs);
+  assert.equal(await store.has(claimsOf()), true);
+  await clock.advance(61 * minuteMs);
+  assert.equal(await store.has(claimsOf()), false);
+});
+
+test("a revocation that the others cannot be told is refused, and holds here", async () => {
+  const { engines, faulty } = await pair();
+  const [one, two] = engines.map((engine) => sharedRevocationStore(engine, systemClock));
+  assert.ok(one && two);
+  await one.add({ issuer: "shop", tokenId: "t0" });
+  assert.equal(await two.has(claimsOf({ tokenId: "t0" })), true);
+  Object.assign(faulty.faults, { errorRate: 1 });
+  await assert.rejects(one.add({ issuer: "shop", tokenId: "t1" }), { reason: "REVOCATION_NOT_SHARED" });
+  assert.equal(await one.has(claimsOf()), true);
+  assert.equal(await two.has(claimsOf({ tokenId: "t9" })), false, "an engine that is away keeps nobody out");
+});
