@@ -178,4 +178,16 @@ describe("an app with an identity provider", () => {
     );
     assert.equal(rows.length, 1);
   });
+
+  it("lets a client show its secret as Basic", async () => {
+    const authorization = `Basic ${Buffer.from("nobody:secret").toString("base64")}`;
+    const answer = await fetch(`${running.url}/auth/token`, {
+      method: "POST",
+      body: new URLSearchParams({ grant_type: "client_credentials" }),
+      headers: { authorization },
+    });
+    assert.equal(answer.status, 401);
+    assert.equal(((await answer.json()) as { error: string }).error, "invalid_client", "the provider's own answer");
+    assert.match(answer.headers.get("www-authenticate") ?? "", /^Basic realm=/);
+  });
 });

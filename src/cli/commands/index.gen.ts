@@ -3,6 +3,7 @@
 /** Every command by name, loaded when first asked for. */
 export const commands = {
   call: () => import("./call.ts"),
+  clients: () => import("./clients.ts"),
   dev: () => import("./dev.ts"),
   doctor: () => import("./doctor.ts"),
   events: () => import("./events.ts"),
@@ -16,5 +17,6 @@ export const commands = {
   start: () => import("./start.ts"),
   test: () => import("./test.ts"),
   token: () => import("./token.ts"),
+  users: () => import("./users.ts"),
   verify: () => import("./verify.ts"),
 } as const;

@@ -1,0 +1,63 @@
+import type { App } from "../app/index.ts";
+import { createStores, readProcessSettings } from "../app/index.ts";
+import { parseDuration, StartError, systemClock, systemRandom } from "../base/index.ts";
+import type { ProviderDefinition, ProviderDirectory } from "../provider/index.ts";
+import { createProviderDirectory, migrateProvider, providerSchema } from "../provider/index.ts";
+import { createLogger } from "../telemetry/index.ts";
+import { environmentOf } from "./environment.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** What a tool works on while the provider itself runs elsewhere. */
+export interface ProviderTables extends ProviderDirectory {
+  readonly definition: ProviderDefinition;
+}
+
+/** Runs with the provider's tables of an app, in its database, and closes that whatever happens. StartError PROVIDER_ABSENT. */
+export async function withProvider(
+  app: App,
+  terminal: Terminal,
+  run: (tables: ProviderTables) => Promise<void>,
+): Promise<void> {
+  const definition = app.gateway.identity?.provider;
+  if (!definition) {
+    throw new StartError(
+      "PROVIDER_ABSENT",
+      `"${app.name}" has no identity provider; declare one: app({ gateway: { identity: { provider: provider({ clients: […] }) } } })`,
+    );
+  }
+  if (definition.problems.length > 0) throw new StartError("APP_INVALID", definition.problems);
+  const { database, databaseOf } = await createStores({
+    settings: readProcessSettings(environmentOf(terminal)),
+    needsDatabase: true,
+    needsShards: false,
+    needsCache: false,
+    applicationName: `${app.name}/cli`,
+    clock: systemClock,
+    random: systemRandom,
+    log: createLogger({ level: "warn", service: `${app.name}/cli`, destination: terminal.err }),
+  });
+  await database?.open();
+  try {
+    const own = databaseOf(providerSchema);
+    await migrateProvider(own);
+    await run({ definition, ...createProviderDirectory(definition, own, systemRandom) });
+  } finally {
+    await database?.close();
+  }
+}
+
+/** "a b", "a,b". */
+export function wordsIn(text: string | undefined): string[] {
+  return (text ?? "").split(/[ ,]+/).filter((word) => word !== "");
+}
+
+export function requireName(command: string, name: string | undefined): string {
+  if (name !== undefined) return name;
+  throw new StartError("NAME_MISSING", `${command}: say which one; "plinth ${command.split(" ")[0]} list" shows them.`);
+}
+
+export function durationOf(flag: string, text: string): number {
+  const ms = parseDuration(text);
+  if (ms !== undefined) return ms;
+  throw new StartError("DURATION_WRONG", `${flag}: write a duration such as "1d"; ${JSON.stringify(text)} is none.`);
+}
