@@ -117,11 +117,9 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
   const limits = members.has("gateway") ? await createProcessLimits({ ...process, metrics, log }) : undefined;
   const provider = members.has("gateway") ? await createAppProvider({ ...process, log }) : undefined;
   const outside = createOutside({ ...process, metrics, log });
-  const gateway = members.has("gateway")
-    ? createEdge(
-        { ...process, limits, provider, outside, tls: await createProcessTls({ ...process, metrics, log }) },
-        wiring.routes(),
-      )
+  const secure = members.has("gateway") ? await createProcessTls({ ...process, metrics, log }) : undefined;
+  const gateway = secure
+    ? createEdge({ ...process, limits, provider, outside, tls: secure.options }, wiring.routes())
     : undefined;
   // A group of its own is called by the others; a process that holds everything is called by nobody.
   const rpc = group !== undefined && services.length > 0 ? createRpc(process, wiring) : undefined;
@@ -143,6 +141,7 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
       : []),
     ...(schedulers.size > 0 ? [scheduleComponent(schedulers, [...after, "peers"])] : []),
     ...(gateway ? outside.componentsOf(gateway) : []),
+    ...(secure && options.listen ? secure.components : []),
   ];
   const needs = inner.map((component) => component.name);
   const components = [

@@ -11,7 +11,7 @@ import { trustedProxiesOf } from "./limits.ts";
 import { providerMounts } from "./provider.ts";
 import type { Settings } from "./settings.ts";
 import type { Signals } from "./signals.ts";
-import type { ProcessTls } from "./tls.ts";
+import type { EdgeTls } from "./tls.ts";
 
 /** What the gateway of a process is made of. */
 export type EdgeParts = Omit<Parameters<typeof createEdgeIdentity>[0], "provider" | "log"> & {
@@ -24,7 +24,7 @@ export type EdgeParts = Omit<Parameters<typeof createEdgeIdentity>[0], "provider
   readonly limits: ProcessLimits | undefined;
   readonly provider: IdentityProvider | undefined;
   readonly outside: ProcessOutside;
-  readonly tls: ProcessTls;
+  readonly tls: EdgeTls;
 };
 
 /** The app's declarations, as the gateway takes them. */

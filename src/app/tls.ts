@@ -1,7 +1,8 @@
 import type { Clock } from "../base/index.ts";
 import { StartError } from "../base/index.ts";
 import type { GatewayTls, HstsOptions, TlsOptions } from "../gateway/index.ts";
-import { createGatewayTls, hstsValue } from "../gateway/index.ts";
+import { createGatewayTls, createPlainServer, hstsValue } from "../gateway/index.ts";
+import type { Component } from "../lifecycle/index.ts";
 import type { Logger, Metrics } from "../telemetry/index.ts";
 import type { App } from "./app.ts";
 import type { Settings } from "./settings.ts";
@@ -24,8 +25,14 @@ export interface TlsAtProxy {
   readonly hsts?: HstsOptions | false;
 }
 
-/** For `createGateway`. */
 export interface ProcessTls {
+  /** For `createGateway`. */
+  readonly options: EdgeTls;
+  /** What listens or works beside the gateway. */
+  readonly components: readonly Component[];
+}
+
+export interface EdgeTls {
   readonly tls?: GatewayTls;
   readonly requiresHttps?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
@@ -48,16 +55,29 @@ export async function createProcessTls({ definition, settings, clock, log, metri
     if (!trustedProxies && !settings.trustedProxies) {
       throw wrong('gateway.tls says at: "proxy", and no proxy is trusted; declare gateway.trustedProxies.');
     }
-    return { requiresHttps: true, ...headersOf(declared.hsts) };
+    return { options: { requiresHttps: true, ...headersOf(declared.hsts) }, components: [] };
   }
-  if (!declared && !given) return {};
+  if (!declared && !given) return { options: {}, components: [] };
   const { hsts, at: _at, ...rest } = declared ?? {};
   const plainPort = settings.tlsPlainPort ?? rest.plainPort;
   const options: TlsOptions = { ...rest, ...given, ...(plainPort !== undefined && { plainPort }) };
-  return { tls: await createGatewayTls(options, { clock, log, metrics }), ...headersOf(hsts) };
+  const tls = await createGatewayTls(options, { clock, log, metrics });
+  const components = plainPort === undefined ? [] : [plainComponent(settings.host, plainPort, log)];
+  return { options: { tls, ...headersOf(hsts) }, components };
 }
 
-function headersOf(hsts: HstsOptions | false | undefined): { readonly headers?: Readonly<Record<string, string>> } {
+function plainComponent(host: string, port: number, log: Logger): Component {
+  const server = createPlainServer({ host, port });
+  return {
+    name: "plain http",
+    async start() {
+      log.info({ port: (await server.start()).port }, "plain HTTP is refused on a port of its own");
+    },
+    stop: () => server.stop(),
+  };
+}
+
+function headersOf(hsts: HstsOptions | false | undefined): Pick<EdgeTls, "headers"> {
   const value = hstsValue(hsts);
   return value === undefined ? {} : { headers: { "strict-transport-security": value } };
 }

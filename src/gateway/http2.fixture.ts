@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import type { ClientHttp2Session, OutgoingHttpHeaders } from "node:http2";
 import { connect } from "node:http2";
 
@@ -36,6 +35,6 @@ export async function http2Ask(
   });
   stream.on("error", () => {});
   if (body !== undefined) stream.end(body);
-  if (!stream.closed) await once(stream, "close");
+  await new Promise((resolve) => stream.once("close", resolve));
   return { status, headers: answered, body: text, resetCode: stream.rstCode ?? 0 };
 }

@@ -25,6 +25,7 @@ export type { SplitOptions, SplitRule, StickyKey } from "./split.ts";
 export type { GatewayTls, TlsClients, TlsOptions } from "./tls.ts";
 export { createGatewayTls } from "./tls.ts";
 export type { TlsPair } from "./tls-certificate.ts";
+export { createPlainServer } from "./tls-plain.ts";
 export type { HeaderChanges } from "./transform.ts";
 export type { TrustedProxiesOptions } from "./trusted-proxies.ts";
 export type { VersionOptions } from "./version.ts";

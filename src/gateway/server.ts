@@ -207,7 +207,7 @@ function start(server: Server, options: GatewayServerOptions): Promise<{ readonl
   });
 }
 
-function startError(cause: NodeJS.ErrnoException, host: string, port: number): Error {
+export function startError(cause: NodeJS.ErrnoException, host: string, port: number): Error {
   if (cause.code === "EADDRINUSE") {
     return wrongGateway(
       "PORT_IN_USE",
