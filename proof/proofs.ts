@@ -1,6 +1,7 @@
 import { cache } from "./cache/proof.ts";
 import { embedded } from "./embedded/proof.ts";
 import { ledger } from "./ledger/proof.ts";
+import { limits } from "./limits/proof.ts";
 import { mutants } from "./mutants/proof.ts";
 import { postgres } from "./postgres/proof.ts";
 import type { Proof } from "./proof.ts";
@@ -15,6 +16,7 @@ export const proofs: Readonly<Record<string, Proof>> = {
   cache,
   embedded,
   ledger,
+  limits,
   mutants,
   postgres,
   replica,

@@ -7,6 +7,7 @@ import type { LimitPlan, MethodLimits, SharedLimit } from "../service/index.ts";
 import { compileLimits } from "../service/index.ts";
 import type { Logger, Metrics } from "../telemetry/index.ts";
 import type { App } from "./app.ts";
+import { wholeGroup } from "./app.ts";
 import type { CheckedApp } from "./check.ts";
 import { portIfServed, portOf } from "./engine-of.ts";
 import type { Settings } from "./settings.ts";
@@ -118,7 +119,7 @@ export async function createProcessLimits(options: ProcessLimitsOptions): Promis
     driver,
     whenDown,
     timeout,
-    processes: settings.processes?.get(group ?? checked.app.name) ?? 1,
+    processes: settings.processes?.get(group ?? wholeGroup) ?? 1,
     clock,
     random,
     onChange(isDown, cause) {

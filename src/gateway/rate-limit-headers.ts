@@ -1,7 +1,6 @@
-import type { Parameters } from "structured-headers";
-import { serializeItem } from "structured-headers";
+import type { BareItem } from "structured-headers";
+import { serializeItem, serializeParameters } from "structured-headers";
 import type { QuotaState, Rule } from "../limits/index.ts";
-import type { LimitPlan } from "../service/index.ts";
 
 /**
  * `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-11): lists of structured fields, an item for
@@ -10,44 +9,37 @@ import type { LimitPlan } from "../service/index.ts";
  *     RateLimit-Policy: "principal-1m";q=100;w=60;pk=:dHJpYWwxMjEz:
  *     RateLimit: "principal-1m";r=42;t=17;pk=:dHJpYWwxMjEz:
  *
- * `r` is what may be taken now, `t` the seconds until there is more; without `t` there is nothing more to come. `pk` is the
- * partition: the same bytes for the same caller, from which nobody learns who that is.
+ * `r` is what may be taken now, `t` the seconds until there is more; without `t` there is nothing more to come, or nobody
+ * knows when. `pk` is the partition: the same bytes for the same caller, from which nobody learns who that is. All but the
+ * numbers is written once.
  */
-export interface HeaderItem {
-  /** Never changes for a partition. */
-  readonly policy: string;
-  /** What stands before and after `r` and `t`. */
-  readonly before: string;
-  readonly after: string;
+export function policyText(name: string, rule: Rule, windowSeconds: number | undefined): string {
+  const parameters = new Map<string, BareItem>([["q", rule.quota]]);
+  if (rule.kind === "places") parameters.set("qu", "concurrent-requests");
+  if (windowSeconds !== undefined) parameters.set("w", windowSeconds);
+  if (rule.kind === "bucket") parameters.set("plinth-burst", rule.burst);
+  return serializeItem(name, parameters);
 }
 
-export function headerItem(name: string, rule: Rule, windowSeconds: number | undefined, pk: Uint8Array): HeaderItem {
-  const parameters: [string, string | number | ArrayBuffer][] = [["q", rule.quota]];
-  if (rule.kind === "places") parameters.push(["qu", "concurrent-requests"]);
-  if (windowSeconds !== undefined) parameters.push(["w", windowSeconds]);
-  if (rule.kind === "bucket") parameters.push(["plinth-burst", rule.burst]);
-  const key = pk.buffer.slice(pk.byteOffset, pk.byteOffset + pk.byteLength) as ArrayBuffer;
-  const named = serializeItem(name);
-  const whole = serializeItem(name, new Map([["pk", key]]) as Parameters);
-  return {
-    policy: serializeItem(name, new Map([...parameters, ["pk", key]]) as Parameters),
-    before: `${named};r=`,
-    after: whole.slice(named.length),
-  };
+/** What stands before the number that is left. */
+export function stateBeginning(name: string): string {
+  return `${serializeItem(name, new Map())};r=`;
+}
+
+/** `;pk=:…:`, the last parameter of both. */
+export function partitionText(pk: Uint8Array): string {
+  const bytes = pk.buffer.slice(pk.byteOffset, pk.byteOffset + pk.byteLength) as ArrayBuffer;
+  return serializeParameters(new Map([["pk", bytes]]));
 }
 
 /** An item of `RateLimit`. */
-export function stateText({ before, after }: HeaderItem, state: QuotaState): string {
+export function stateText(beginning: string, state: QuotaState, partition: string): string {
   const seconds = resetSeconds(state);
-  return seconds === 0 ? `${before}${state.remaining}${after}` : `${before}${state.remaining};t=${seconds}${after}`;
+  return seconds === 0
+    ? `${beginning}${state.remaining}${partition}`
+    : `${beginning}${state.remaining};t=${seconds}${partition}`;
 }
 
 export function resetSeconds({ resetMs }: QuotaState): number {
   return Math.ceil(resetMs / 1000);
-}
-
-/** A policy as documents show it: without a partition. */
-export function policyText({ name, rule, windowSeconds }: LimitPlan): string {
-  const { policy, after } = headerItem(name, rule, windowSeconds, new Uint8Array());
-  return policy.slice(0, policy.length - after.length);
 }

@@ -1,16 +1,49 @@
 import { createHash } from "node:crypto";
 import type { Principal } from "../base/index.ts";
+import { Keyed } from "../limits/index.ts";
 import type { LimitBy } from "../service/index.ts";
 import { addressGroup } from "./client-address.ts";
 import type { Exchange } from "./exchange.ts";
+import { partitionText } from "./rate-limit-headers.ts";
 
-/**
- * Whose quota a request takes from, as a text that no other partition has. What comes from a token stands behind a mark of
- * its kind, so that nobody who may choose a name can take an address or somebody else's name for it.
- */
-export type PartitionOf = (exchange: Exchange) => string;
+/** Whose quota a request takes from, as the store and the client know it: without anybody's name. */
+export interface Partition {
+  /** Stands in the keys of the store: 22 letters, digits, "-" and "_", whatever a token says. */
+  readonly key: string;
+  /** Is told to the client: `;pk=:…:`. */
+  readonly text: string;
+}
+
+export type PartitionOf = (exchange: Exchange) => Partition;
+
+/** Partitions that are remembered, for each thing to count by. Forgotten ones are worked out again. */
+const partitionsMax = 10_000;
 
 export function compilePartition(by: LimitBy): PartitionOf {
+  const nameOf = compileName(by);
+  const known = new Keyed<Partition>(partitionsMax);
+  return (exchange) => {
+    const name = nameOf(exchange);
+    let partition = known.get(name);
+    if (partition === undefined) {
+      const digest = createHash("sha256").update(name).digest();
+      partition = {
+        key: digest.subarray(0, 16).toString("base64url"),
+        text: partitionText(digest.subarray(16, 25)),
+      };
+      known.set(name, partition);
+    }
+    return partition;
+  };
+}
+
+/**
+ * A text that no other partition has. What comes from a token stands behind a mark of its kind, so that nobody who may
+ * choose a name can take an address or somebody else's name for it.
+ */
+type NameOf = (exchange: Exchange) => string;
+
+function compileName(by: LimitBy): NameOf {
   if (by === "route") return () => "r";
   if (by === "address") return addressOf;
   if (by === "principal") return signedIn(principalOf);
@@ -29,7 +62,7 @@ function principalOf({ kind, subject, claims }: Principal): string {
 }
 
 /** Whoever is not signed in has no name but the address. */
-function signedIn(of: (principal: Principal) => string): PartitionOf {
+function signedIn(of: (principal: Principal) => string): NameOf {
   return (exchange) => (exchange.principal.kind === "anonymous" ? addressOf(exchange) : of(exchange.principal));
 }
 
@@ -53,17 +86,4 @@ function keyOf(principal: Principal): string {
 
 function textOf(value: unknown): string {
   return typeof value === "string" || typeof value === "number" ? String(value) : "";
-}
-
-export interface PartitionName {
-  /** Stands in the keys of the store: letters, digits, "-" and "_", of one length. */
-  readonly key: string;
-  /** Is told to the client. */
-  readonly pk: Uint8Array;
-}
-
-/** A partition as the store knows it: of one length whatever a token says, and without anybody's name in it. */
-export function partitionName(partition: string): PartitionName {
-  const digest = createHash("sha256").update(partition).digest();
-  return { key: digest.subarray(0, 16).toString("base64url"), pk: digest.subarray(16, 25) };
 }

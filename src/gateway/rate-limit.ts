@@ -1,12 +1,14 @@
 import type { Principal } from "../base/index.ts";
-import type { Decision, Demand, Limiter, QuotaState } from "../limits/index.ts";
-import type { LimitPlan, MethodLimits } from "../service/index.ts";
+import type { Decision, Limiter, QuotaState } from "../limits/index.ts";
+import type { LimitBy, LimitPlan, MethodLimits } from "../service/index.ts";
 import { limitsPerRequestMax } from "../service/index.ts";
 import { quotaExceeded, wrongGateway } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
 import { resetSeconds, stateText } from "./rate-limit-headers.ts";
-import type { Meter, Reading } from "./rate-limit-meter.ts";
+import type { Meter } from "./rate-limit-meter.ts";
 import { createMeter } from "./rate-limit-meter.ts";
+import type { Partition, PartitionOf } from "./rate-limit-partition.ts";
+import { compilePartition } from "./rate-limit-partition.ts";
 import type { Step } from "./step.ts";
 import { proceed } from "./step.ts";
 
@@ -55,6 +57,13 @@ export function createRateLimits(options: RateLimitsOptions): RateLimits {
   const shared = [...limits, ...[...plans.values()].flat()];
   const commonSlot = slotOfShared(shared, options.all);
   checkPlans(options);
+  const partitions = new Map<string, PartitionOf>();
+  /** One for all limits that count by the same: what it remembers, it remembers once. */
+  const partitionBy = (by: LimitBy): PartitionOf => {
+    const known = partitions.get(JSON.stringify(by)) ?? compilePartition(by);
+    partitions.set(JSON.stringify(by), known);
+    return known;
+  };
 
   const metersOf = (id: string, declared: MethodLimits | undefined, plan: string | undefined): readonly Meter[] => {
     const ofPlan = plan === undefined ? [] : (plans.get(plan) ?? []);
@@ -62,10 +71,12 @@ export function createRateLimits(options: RateLimitsOptions): RateLimits {
       const cost = declared?.sharedCosts.get(each.name);
       if (cost === 0) return [];
       const store = ofPlan.includes(each) ? `${namespace}/${plan}/${each.name}` : `${namespace}/${each.name}`;
-      return [createMeter(each.perRoute ? `${store}@${id}` : store, each, cost ?? each.cost)];
+      return [createMeter(each.perRoute ? `${store}@${id}` : store, each, partitionBy(each.by), cost ?? each.cost)];
     });
     const own = declared?.own ?? [];
-    return [...meters, ...own.map((each) => createMeter(`${namespace}/${id}/${each.name}`, each))];
+    const meterOf = (each: LimitPlan): Meter =>
+      createMeter(`${namespace}/${id}/${each.name}`, each, partitionBy(each.by), each.cost);
+    return [...meters, ...own.map(meterOf)];
   };
 
   const stepWith = (id: string, meters: readonly Meter[], slot: string | undefined): Step => {
@@ -76,18 +87,18 @@ export function createRateLimits(options: RateLimitsOptions): RateLimits {
       );
     }
     return (exchange, next) => {
-      const readings = meters.map((meter) => meter.read(exchange));
-      const demands = readings.map((reading, i) => demandOf(reading, meters[i] as Meter, exchange));
-      const decided = limiter.take(slot ?? (readings[0] as Reading).partition, demands);
+      const partitions = meters.map((meter) => meter.partitionOf(exchange));
+      const demands = meters.map((meter, i) => meter.demand(exchange, partitions[i] as Partition));
+      const decided = limiter.take(slot ?? (partitions[0] as Partition).key, demands);
       if (decided instanceof Promise) {
         decided.then(
           (decision) => {
             if (exchange.isOver) decision.lease?.release();
-            else proceed(exchange, () => settle(exchange, meters, readings, decision, next, observe));
+            else proceed(exchange, () => settle(exchange, meters, partitions, decision, next, observe));
           },
           (thrown) => exchange.fail(thrown),
         );
-      } else settle(exchange, meters, readings, decided, next, observe);
+      } else settle(exchange, meters, partitions, decided, next, observe);
     };
   };
 
@@ -127,28 +138,27 @@ function planName({ claims }: Principal, claim: string): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
 
-function demandOf({ demand }: Reading, meter: Meter, exchange: Exchange): Demand {
-  const cost = meter.cost(exchange);
-  return cost === demand.cost ? demand : { ...demand, cost };
-}
-
 function settle(
   exchange: Exchange,
   meters: readonly Meter[],
-  readings: readonly Reading[],
+  partitions: readonly Partition[],
   { allowed, states, lease }: Decision,
   next: (exchange: Exchange) => void,
   observe: RateLimitsOptions["observe"],
 ): void {
   let policies = "";
   let text = "";
-  for (let i = 0; i < readings.length; i++) {
-    const { item } = readings[i] as Reading;
+  for (let i = 0; i < meters.length; i++) {
+    const meter = meters[i] as Meter;
+    const partition = (partitions[i] as Partition).text;
+    const policy = meter.policy + partition;
+    policies = policies === "" ? policy : `${policies}, ${policy}`;
     const state = states[i];
-    policies = policies === "" ? item.policy : `${policies}, ${item.policy}`;
     if (state === undefined) continue;
-    observe?.((meters[i] as Meter).name, state.fits ? "allowed" : "refused");
-    if (state.fits === allowed) text = text === "" ? stateText(item, state) : `${text}, ${stateText(item, state)}`;
+    observe?.(meter.name, state.fits ? "allowed" : "refused");
+    if (state.fits !== allowed) continue;
+    const item = stateText(meter.stateBeginning, state, partition);
+    text = text === "" ? item : `${text}, ${item}`;
   }
   exchange.addHeader("ratelimit-policy", policies);
   if (text !== "") exchange.addHeader("ratelimit", text);
