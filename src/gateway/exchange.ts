@@ -69,6 +69,8 @@ export interface Endpoint {
   readonly spanName: string;
   /** How maintenance calls it: the route's name, or the method's and its service's. None: it is never closed. */
   readonly names?: readonly string[];
+  /** It is there to say that the path takes other methods. */
+  readonly isRefusal?: true;
   /** Notes the duration of an answer. */
   observe(status: number, seconds: number): void;
   serve(exchange: Exchange): void;

@@ -135,7 +135,7 @@ export function resolveRoute(route: OutsideRoute, deadlineMs: number, problems: 
     name,
     route,
     fixed: fixedPart(route.path),
-    methods: route.methods ?? methodsDefault,
+    methods: withHead(route.methods ?? methodsDefault),
     access: route.access ?? "authenticated",
     limits: compileMethodLimits(
       where,
@@ -147,6 +147,11 @@ export function resolveRoute(route: OutsideRoute, deadlineMs: number, problems: 
     streamMs: ms("streams.duration", route.streams?.duration, 3_600_000),
     streamCount,
   };
+}
+
+/** HEAD is served wherever GET is. */
+function withHead(methods: readonly RouteVerb[]): readonly RouteVerb[] {
+  return methods.includes("GET") && !methods.includes("HEAD") ? [...methods, "HEAD"] : methods;
 }
 
 /** How messages, metrics and the gateway's file call a route: its name, or host and path. */

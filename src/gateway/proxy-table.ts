@@ -1,7 +1,7 @@
 import type { Clock, Random } from "../base/index.ts";
 import type { Logger, Metrics } from "../telemetry/index.ts";
 import type { Upstream } from "../upstream/index.ts";
-import { wrongGateway } from "./errors.ts";
+import { methodNotAllowed, wrongGateway } from "./errors.ts";
 import type { Endpoint, Exchange } from "./exchange.ts";
 import { isRequestId } from "./head.ts";
 import type { Mirror } from "./mirror.ts";
@@ -120,6 +120,8 @@ function withRequestId(admit: Step, newId: () => string): Step {
   };
 }
 
+const plainMethods: readonly RouteVerb[] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+
 function addRoute({ name, route, methods, fixed }: ResolvedRoute, serve: Endpoint["serve"], parts: OutsideParts): void {
   const router = parts.table.at(route.host);
   const endpointOf = (method: RouteVerb): Endpoint => ({
@@ -133,6 +135,16 @@ function addRoute({ name, route, methods, fixed }: ResolvedRoute, serve: Endpoin
     const endpoint = endpointOf(method);
     router.add(method, route.path, endpoint, `the route ${name}`);
     // "/legacy" belongs to "/legacy/*", unless something else is there.
+    if (fixed !== route.path && fixed !== "") router.addSpare(method, fixed, endpoint);
+  }
+  // A wider route does not get what this one leaves out: its rules may be looser than those declared for this path.
+  const refuse: Endpoint["serve"] = ({ path }) => {
+    throw methodNotAllowed(router.methodsOf(path).join(", "));
+  };
+  for (const method of plainMethods) {
+    if (methods.includes(method)) continue;
+    const endpoint: Endpoint = { ...endpointOf(method), serve: refuse, isRefusal: true };
+    router.addSpare(method, route.path, endpoint);
     if (fixed !== route.path && fixed !== "") router.addSpare(method, fixed, endpoint);
   }
 }

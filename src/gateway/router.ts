@@ -92,7 +92,10 @@ export function createRouter(urlLengthMax: number): Router {
     },
     find: (method, path) => router.find(method as RouteVerb, path) as Match | null,
     methodsOf(path) {
-      const found: string[] = verbs.filter((verb) => router.find(verb, path)?.store);
+      const found: string[] = verbs.filter((verb) => {
+        const endpoint = router.find(verb, path)?.store as Endpoint | undefined;
+        return endpoint && !endpoint.isRefusal;
+      });
       if (found.length > 0) found.push("OPTIONS");
       return found;
     },
