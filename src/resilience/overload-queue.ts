@@ -53,14 +53,16 @@ export class OverloadQueue {
     return undefined;
   }
 
-  /** Takes out who has waited too long, or longer than `sheddableMs` and is sheddable. */
-  expire(nowMs: number, sheddableMs: number): Waiter[] {
+  /** Takes out who has waited too long: not before `criticalMs`, and if it is sheddable, no later than `sheddableMs`. */
+  expire(nowMs: number, { sheddableMs, criticalMs }: { sheddableMs: number; criticalMs: number }): Waiter[] {
     const expired: Waiter[] = [];
     for (const [level, waiting] of this.#levels.entries()) {
-      const limitMs = level < firstCritical ? sheddableMs : Number.POSITIVE_INFINITY;
+      const isSheddable = level < firstCritical;
       let kept = 0;
       for (const waiter of waiting) {
-        if (waiter.isOver || nowMs - waiter.since >= Math.min(waiter.waitMaxMs, limitMs)) expired.push(waiter);
+        const { waitMaxMs } = waiter;
+        const limitMs = isSheddable ? Math.min(waitMaxMs, sheddableMs) : Math.max(waitMaxMs, criticalMs);
+        if (waiter.isOver || nowMs - waiter.since >= limitMs) expired.push(waiter);
         else waiting[kept++] = waiter;
       }
       waiting.length = kept;

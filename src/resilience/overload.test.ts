@@ -61,27 +61,27 @@ describe("a process with too much to do", () => {
     assert.equal(overload.stats.limit, 2_000);
   });
 
-  it("keeps room for what matters more: 60, 80, 95 and 100 % of the limit", () => {
+  it("keeps room for what matters more: 35, 55, 90 and 100 % of the limit", () => {
     const { enter } = stage({ inFlightMax: 100 });
     const fill = (level: number) => {
       let count = 0;
       while (enter(level)) count++;
       return count;
     };
-    assert.deepEqual([fill(sheddable), fill(sheddablePlus), fill(critical), fill(criticalPlus)], [60, 20, 15, 5]);
+    assert.deepEqual([fill(sheddable), fill(sheddablePlus), fill(critical), fill(criticalPlus)], [35, 20, 35, 10]);
   });
 
   it("begins requests for only so long in a turn of the loop, by level", async () => {
     const { enter, clock, endTurn } = stage();
     assert.ok(enter(sheddable), "the first request opens the turn");
-    await clock.advance(10);
+    await clock.advance(2);
     assert.equal(enter(sheddable), undefined);
     assert.ok(enter(sheddablePlus));
-    await clock.advance(10);
+    await clock.advance(2);
     assert.deepEqual([enter(sheddablePlus), enter(critical) !== undefined], [undefined, true]);
-    await clock.advance(30);
+    await clock.advance(12);
     assert.deepEqual([enter(critical), enter(criticalPlus) !== undefined], [undefined, true]);
-    await clock.advance(150);
+    await clock.advance(34);
     assert.equal(enter(criticalPlus), undefined);
     await endTurn();
     assert.ok(enter(sheddable), "the next turn is a new one");
@@ -95,7 +95,7 @@ describe("a process with too much to do", () => {
     wait("b", sheddable);
     wait("c", critical);
     assert.equal(overload.stats.queued, 3);
-    await endTurn();
+    for (let i = 0; i < 3; i++) await endTurn();
     assert.deepEqual(log, ["run c", "run a", "run b"]);
     assert.equal(overload.stats.queued, 0);
   });
@@ -106,7 +106,7 @@ describe("a process with too much to do", () => {
     await clock.advance(15);
     wait("b", critical);
     await clock.advance(10);
-    await endTurn();
+    for (let i = 0; i < 2; i++) await endTurn();
     assert.deepEqual(log, ["run b", "run a"]);
   });
 
@@ -186,9 +186,14 @@ describe("a process with too much to do", () => {
     let delayMs = 0;
     const { enter, wait, log, clock, endTurn, overload } = stage({ loopDelay: () => delayMs });
     const admitted = async (): Promise<boolean[]> => {
-      await clock.advance(1_000);
-      await endTurn();
-      return [sheddable, sheddablePlus, critical].map((level) => enter(level) !== undefined);
+      for (let i = 0; i < 30; i++) {
+        await clock.advance(100);
+        enter(criticalPlus)?.release();
+        await endTurn();
+      }
+      const passes = [sheddable, sheddablePlus, critical].map(enter);
+      for (const pass of passes) pass?.release();
+      return passes.map((pass) => pass !== undefined);
     };
     assert.deepEqual(await admitted(), [true, true, true]);
     delayMs = 60;
@@ -198,7 +203,7 @@ describe("a process with too much to do", () => {
     assert.equal(overload.stats.shed(sheddable).loop, 1);
     delayMs = 250;
     assert.deepEqual(await admitted(), [false, false, true]);
-    assert.equal(overload.stats.loopDelayMs, 250);
+    assert.ok(overload.stats.loopDelayMs > 230);
     delayMs = 0;
     assert.deepEqual(await admitted(), [true, true, true]);
   });

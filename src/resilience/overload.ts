@@ -19,14 +19,19 @@ import { OverloadQueue } from "./overload-queue.ts";
  *
  * Three things bound what it lets in, each by level, so that what matters less is refused first:
  *
- * - **in flight**: the adaptive limit (`adaptive-limit.ts`); 60, 80, 95 and 100 % of it from sheddable to critical_plus.
- * - **the turn**: in one turn of the event loop, requests are begun for 10, 20, 50 and 200 ms; what else came in that turn
- *   waits. Otherwise the loop would take on all that came while it was busy, each turn longer than the last.
+ * - **in flight**: the adaptive limit (`adaptive-limit.ts`), which knows slow dependencies, and the room that the event
+ *   loop has: while it is late by 15 ms, there is a third less room every 100 ms, beginning from what is in flight, and a
+ *   twentieth more while it is not and half of it is used. From sheddable to critical_plus 35, 55, 90 and 100 % of both.
+ * - **the turn**: in one turn of the event loop, requests are begun for 2, 4, 16 and 50 ms, at least one; what else came in
+ *   that turn waits. Otherwise the loop would take on all that came while it was busy, each turn longer than the last.
+ *   Turns are to be short: each takes in one new connection, whatever the backlog (libuv 1.45 and later).
  * - **the loop**: late by 50 ms on average over a second, nothing sheddable is taken; by 200 ms nothing sheddable_plus.
  *
  * Who is not let in waits, no longer than 100 ms and half of its time; sheddable requests no longer than 20 ms when others
  * have been waiting for 100 ms without a pause (CoDel's rule). As many wait as may be in flight, at most 1,000. See
  * `overload-queue.ts` for who is next. A refusal says that nothing was done and that nobody inside is to try again.
+ *
+ * The numbers were tried in `overload-simulation.test.ts`, and on real processes in `proof/overload`.
  *
  * Not promised: fairness among callers (that is what rate limits are for), and anything about work that continues after
  * its answer, or that nobody asked for from outside.
@@ -68,10 +73,17 @@ export interface OverloadOptions {
 export const inFlightMaxDefault = 2_000;
 
 /** From sheddable to critical_plus. */
-const limitShares: readonly number[] = [0.6, 0.8, 0.95, 1];
-const turnBudgetsMs: readonly number[] = [10, 20, 50, 200];
+const limitShares: readonly number[] = [0.35, 0.55, 0.9, 1];
+const turnBudgetsMs: readonly number[] = [2, 4, 16, 50];
 const loopDelaysMs: readonly number[] = [50, 200];
-const lookEveryMs = 1_000;
+const lookEveryMs = 100;
+/** The weight of one look in the average: about a second's worth. */
+const lookWeight = 0.1;
+/** The loop is late. (DAGOR's mark for what waits in a queue is 20.) */
+const lateMs = 15;
+/** So many looks in a row, so that one long pause changes nothing. */
+const lateLooks = 2;
+const roomMin = 8;
 const queueMax = 1_000;
 export const waitMaxMs = 100;
 const congestedAfterMs = 100;
@@ -121,10 +133,17 @@ class ProcessOverload implements Overload {
   #levelMin = 0;
   #lookAt = 0;
   #peak = 0;
+  /** What the loop has time for, in flight; and the most in flight since it was last looked at. */
+  #room: number;
+  #lookPeak = 0;
+  #lateCount = 0;
   #isTurnOpen = false;
   #turnStartedAt = 0;
+  /** Somebody who waited was let in at the end of this turn. */
+  #hasBegun = false;
   /** When somebody began to wait without a pause since; undefined while nobody does. */
   #waitingSince: number | undefined = undefined;
+  #expiredAt = 0;
   #stopExpiring: (() => void) | undefined = undefined;
 
   constructor(options: OverloadOptions) {
@@ -133,6 +152,7 @@ class ProcessOverload implements Overload {
     this.#loopDelay = options.loopDelay ?? createLoopDelay();
     this.#atTurnEnd = options.atTurnEnd ?? setImmediate;
     this.#limit = createAdaptiveLimit({ max: options.inFlightMax ?? inFlightMaxDefault });
+    this.#room = this.#limit.limit;
     this.#setBounds();
   }
 
@@ -145,6 +165,7 @@ class ProcessOverload implements Overload {
   enter(lane: Lane, nowMs: number): Pass {
     this.inFlight++;
     if (this.inFlight > this.#peak) this.#peak = this.inFlight;
+    if (this.inFlight > this.#lookPeak) this.#lookPeak = this.inFlight;
     return new Pass(this, lane, nowMs);
   }
 
@@ -161,7 +182,7 @@ class ProcessOverload implements Overload {
     if (loser !== waiter) {
       this.#queue.add(waiter);
       this.#waitingSince ??= since;
-      this.#stopExpiring ??= this.#clock.every(expireEveryMs, this.#expire);
+      this.#startExpiring();
       this.#openTurn(since);
     }
     if (loser) this.#refuse(loser, obstacle ?? "limit");
@@ -185,7 +206,7 @@ class ProcessOverload implements Overload {
 
   get stats(): OverloadStats {
     return {
-      limit: Math.floor(this.#limit.limit),
+      limit: Math.floor(Math.min(this.#limit.limit, this.#room)),
       inFlight: this.inFlight,
       queued: this.#queue.size,
       loopDelayMs: this.loopDelayMs,
@@ -202,12 +223,23 @@ class ProcessOverload implements Overload {
 
   #look(nowMs: number): void {
     this.#lookAt = nowMs + lookEveryMs;
-    this.loopDelayMs = this.#loopDelay();
+    const delayMs = this.#loopDelay();
+    this.loopDelayMs += lookWeight * (delayMs - this.loopDelayMs);
     this.#levelMin = loopDelaysMs.filter((ms) => this.loopDelayMs > ms).length;
+    this.#lateCount = delayMs > lateMs ? this.#lateCount + 1 : 0;
+    const { limit } = this.#limit;
+    if (this.#lateCount >= lateLooks) {
+      this.#room = Math.max(roomMin, Math.min(this.#room, limit, this.#lookPeak) * 0.7);
+    } else if (this.#lateCount === 0 && this.#lookPeak * 2 >= this.#room) {
+      this.#room = Math.min(limit, this.#room * 1.05 + 1);
+    }
+    this.#lookPeak = this.inFlight;
+    this.#setBounds();
   }
 
   #setBounds(): void {
-    this.#bounds = limitShares.map((share) => Math.max(1, Math.floor(this.#limit.limit * share)));
+    const inFlightMax = Math.min(this.#limit.limit, this.#room);
+    this.#bounds = limitShares.map((share) => Math.max(1, Math.floor(inFlightMax * share)));
   }
 
   #openTurn(startedAt: number): void {
@@ -220,7 +252,7 @@ class ProcessOverload implements Overload {
   readonly #endTurn = (): void => {
     this.#isTurnOpen = false;
     if (this.#queue.size === 0) return;
-    this.#turnStartedAt = this.#clock.now();
+    this.#hasBegun = false;
     this.#letIn();
   };
 
@@ -229,19 +261,34 @@ class ProcessOverload implements Overload {
     const nowMs = this.#clock.now();
     const level = this.#queue.nextLevel;
     const obstacle = level === -1 ? undefined : this.#obstacle(level, nowMs);
+    const isSpent = obstacle === "turn" && this.#hasBegun;
     if (level === -1) this.#onEmpty();
-    else if (obstacle === "turn") this.#openTurn(nowMs);
+    else if (isSpent) this.#openTurn(nowMs);
     // Whoever leaves opens the turn again; who waits too long is refused by the timer.
-    if (level === -1 || obstacle) return;
+    if (level === -1 || isSpent || (obstacle && obstacle !== "turn")) return;
+    this.#hasBegun = true;
     const waiter = this.#queue.take(nowMs) as Waiter;
     if (!waiter.isOver) waiter.run();
     queueMicrotask(() => process.nextTick(this.#letIn));
   };
 
+  #startExpiring(): void {
+    if (this.#stopExpiring) return;
+    this.#expiredAt = this.#clock.now();
+    this.#stopExpiring = this.#clock.every(expireEveryMs, this.#expire);
+  }
+
   readonly #expire = (): void => {
     const nowMs = this.#clock.now();
     const isCongested = nowMs - (this.#waitingSince ?? nowMs) > congestedAfterMs;
-    for (const waiter of this.#queue.expire(nowMs, isCongested ? congestedWaitMs : waitMaxMs)) {
+    // Who waited for the loop alone is let in at the end of this turn, if it matters.
+    const isLate = nowMs - this.#expiredAt > expireEveryMs + lateMs;
+    this.#expiredAt = nowMs;
+    const limits = {
+      sheddableMs: isCongested ? congestedWaitMs : waitMaxMs,
+      criticalMs: isLate ? Number.POSITIVE_INFINITY : 0,
+    };
+    for (const waiter of this.#queue.expire(nowMs, limits)) {
       if (!waiter.isOver) this.#refuse(waiter, "wait");
     }
     if (this.#queue.size === 0) this.#onEmpty();
