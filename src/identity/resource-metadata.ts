@@ -1,6 +1,5 @@
 import type { Algorithm } from "./algorithm.ts";
 import { isSafeUrl } from "./discovery.ts";
-import type { IdentityOptions } from "./identity.ts";
 
 /** What the app says of itself to whoever wants a token for it (RFC 9728). */
 export interface ResourceMetadata {
@@ -9,6 +8,12 @@ export interface ResourceMetadata {
   /** The same without its host. */
   readonly path: string;
   readonly document: Readonly<Record<string, unknown>>;
+}
+
+export interface DescribedOptions {
+  /** The address of the app as its clients know it. */
+  readonly url?: string;
+  readonly issuers?: readonly { readonly url: string }[];
 }
 
 export interface DescribedParts {
@@ -21,7 +26,7 @@ const wellKnown = "/.well-known/oauth-protected-resource";
 
 /** Undefined where the app's address is not known. Notes what is wrong in `problems`. */
 export function describeResource(
-  { url, issuers = [] }: Pick<IdentityOptions, "url" | "issuers">,
+  { url, issuers = [] }: DescribedOptions,
   { allowsLoopback, scopes = [], dpop }: DescribedParts,
   problems: string[],
 ): ResourceMetadata | undefined {
