@@ -186,18 +186,53 @@ describe("latency", () => {
     assert.deepEqual([at(), said], [300, []]);
   });
 
-  test("doubles with each failure, however fast, up to a second; a slower failure counts as it was", () => {
+  test("is not lowered by a failure that came fast, and raised by one that came late", () => {
     const { balancer, member, clock } = groupOf(["a", "b"], { balance: "p2c", outliers: undefined });
     const at = () => Math.round(member("a").latency.at(clock.now()));
     balancer.observe(member("a"), "success", 20);
     balancer.observe(member("a"), "failure", 1);
-    assert.equal(at(), 40);
-    balancer.observe(member("a"), "success");
-    assert.equal(at(), 40);
-    for (let i = 0; i < 9; i++) balancer.observe(member("a"), "failure", 1);
-    assert.equal(at(), 1000);
+    balancer.observe(member("a"), "failure");
+    assert.equal(at(), 20);
     balancer.observe(member("a"), "failure", 3000);
     assert.equal(at(), 3000);
+  });
+});
+
+describe("the penalty of failures", () => {
+  test("doubles with each in a row, up to 64, is forgotten within seconds, and ends with a success", async () => {
+    const { answer, member, clock } = groupOf(["a", "b"], { outliers: undefined });
+    const penalty = () => Math.round(member("a").penaltyAt(clock.now()));
+    assert.equal(penalty(), 1);
+    answer("a", "failure");
+    assert.equal(penalty(), 2);
+    answer("a", "failure", 5, 9);
+    assert.equal(penalty(), 64);
+    await clock.advance(12_000);
+    assert.equal(penalty(), 2);
+    answer("a", "failure");
+    assert.equal(penalty(), 64);
+    answer("a", "success");
+    assert.equal(penalty(), 1);
+  });
+
+  test("keeps p2c away from a member that fails at once, and lets it back when it works again", async () => {
+    const { balancer, answer, clock } = groupOf(["a", "b", "c"], { balance: "p2c", outliers: undefined });
+    for (const name of ["a", "b", "c"]) answer(name, "success", 10);
+    let isSick = true;
+    const shareOf = async (requests: number) => {
+      let count = 0;
+      for (let i = 0; i < requests; i++) {
+        const name = balancer.pick()?.name as string;
+        if (name === "a") count++;
+        answer(name, name === "a" && isSick ? "failure" : "success", name === "a" && isSick ? 1 : 10);
+        await clock.advance(10);
+      }
+      return count / requests;
+    };
+    assert.ok((await shareOf(2000)) < 0.02);
+    isSick = false;
+    await shareOf(1500);
+    assert.ok((await shareOf(1000)) > 0.25);
   });
 });
 

@@ -73,13 +73,6 @@ export interface BalancerEvents {
   onReturn?(member: Member): void;
 }
 
-/**
- * Who fails fast must not look fast: a failure counts as an answer twice as slow as was expected. One of them is forgotten
- * within seconds, many in a row double up to this.
- */
-const failureMsMin = 10;
-const failureMsMax = 1000;
-
 /** With other options for the same members: give the old balancer, and what is known of them is kept. */
 export function createBalancer<T>(options: BalancerOptions, before?: Balancer<T>): Balancer<T> {
   return new Group(options, before?.members ?? []);
@@ -160,13 +153,13 @@ class Group<T> implements Balancer<T> {
 
   observe(member: Member<T>, outcome: "success" | "failure" | "unfinished", latencyMs?: number): void {
     const nowMs = this.#clock.now();
-    if (outcome === "unfinished") {
-      if (latencyMs !== undefined && latencyMs > member.latency.at(nowMs)) member.latency.observe(latencyMs, nowMs);
-      return;
-    }
+    // How fast a failure came says nothing; how long it took does.
+    if (latencyMs !== undefined && (outcome === "success" || latencyMs > member.latency.at(nowMs)))
+      member.latency.observe(latencyMs, nowMs);
+    if (outcome === "unfinished") return;
     const isFailure = outcome === "failure";
-    if (isFailure) member.latency.observe(Math.max(latencyMs ?? 0, failureMsOf(member, nowMs)), nowMs);
-    else if (latencyMs !== undefined) member.latency.observe(latencyMs, nowMs);
+    if (isFailure) member.noteFailure(nowMs);
+    else member.noteSuccess();
     const { outliers } = this.#options;
     if (!outliers || member.ejectedUntilMs !== undefined) return;
     if (countOutcome(member, isFailure, outliers)) this.#eject(member, "consecutive_failures", outliers);
@@ -213,8 +206,4 @@ class Group<T> implements Balancer<T> {
     this.isPanicking = usable !== available && usable.length > available.length;
     this.#candidates = preferZone(usable, all, this.#options.zone);
   }
-}
-
-function failureMsOf({ latency }: Member, nowMs: number): number {
-  return Math.min(failureMsMax, Math.max(failureMsMin, 2 * latency.at(nowMs)));
 }

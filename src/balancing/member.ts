@@ -36,6 +36,9 @@ export class Member<T = unknown> {
   readonly hash: number;
   #rampFromMs = 0;
   #rampMs = 0;
+  /** Not those of outliers: these end with a success, and are forgotten. */
+  #failuresInRow = 0;
+  #failedAtMs = 0;
 
   constructor({ name, weight = 1, zone, value }: MemberOptions<T>) {
     this.name = name;
@@ -48,6 +51,24 @@ export class Member<T = unknown> {
   get state(): MemberState {
     if (!this.isHealthy) return "unhealthy";
     return this.ejectedUntilMs === undefined ? "available" : "ejected";
+  }
+
+  noteSuccess(): void {
+    this.#failuresInRow = 0;
+  }
+
+  noteFailure(nowMs: number): void {
+    this.#failuresInRow = Math.min(doublingsMax, this.#failuresInRow + 1);
+    this.#failedAtMs = nowMs;
+  }
+
+  /**
+   * How many times more it costs because it failed: twice with each failure in a row, forgotten within seconds, and at
+   * once with the first success. Who fails fast must not look fast.
+   */
+  penaltyAt(nowMs: number): number {
+    if (this.#failuresInRow === 0) return 1;
+    return 1 + (2 ** this.#failuresInRow - 1) * Math.exp((this.#failedAtMs - nowMs) / penaltyDecayMs);
   }
 
   /** From now on it gets more and more, and its full share after `rampMs`. */
@@ -65,6 +86,9 @@ export class Member<T = unknown> {
     return this.weight;
   }
 }
+
+const doublingsMax = 6;
+const penaltyDecayMs = 3000;
 
 /** Of its share, at the beginning. */
 const firstShare = 0.1;

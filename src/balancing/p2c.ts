@@ -19,6 +19,7 @@ const unknownMs = 1000;
 
 function costOf(member: Member, nowMs: number): number {
   const { latency, inFlight, weight } = member;
-  const latencyMs = latency.isKnown ? latency.at(nowMs) : inFlight === 0 ? 0 : unknownMs;
-  return (latencyMs * (inFlight + 1)) / weight;
+  const penalty = member.penaltyAt(nowMs);
+  const latencyMs = latency.isKnown ? latency.at(nowMs) : inFlight === 0 && penalty === 1 ? 0 : unknownMs;
+  return (latencyMs * penalty * (inFlight + 1)) / weight;
 }

@@ -21,12 +21,11 @@ export function createRendezvous(random: Random, loadMax = 1.25): Picker {
       inFlight += member.inFlight;
     }
     const hash = hashOf(key);
-    const fairLoad = (loadMax * inFlight) / weights;
     // Somebody is always below: all of them together have less than that.
     let best = candidates[0] as (typeof candidates)[number];
     let bestScore = Number.NEGATIVE_INFINITY;
     for (const member of candidates) {
-      if (member.inFlight + 1 > Math.ceil(fairLoad * member.weight)) continue;
+      if (member.inFlight + 1 > Math.ceil((loadMax * inFlight * member.weight) / weights)) continue;
       const score = scoreOf(member, hash);
       if (score <= bestScore) continue;
       best = member;
