@@ -35,7 +35,7 @@ import { createOutside } from "./gateway-outside.ts";
 import { createKeeper, keySweepComponent } from "./idempotency.ts";
 import type { ProcessTrust } from "./identity.ts";
 import { createProcessTrust, identityComponent, identityStoresOf } from "./identity.ts";
-import { createProcessLimits } from "./limits.ts";
+import { createProcessLimits } from "./limits-process.ts";
 import { measureProcess } from "./measures.ts";
 import { createNeeds, requireSecrets, resolveHeaders } from "./needs.ts";
 import { createProcessOverload } from "./overload.ts";

@@ -53,7 +53,7 @@ export function checkApp(definition: App): CheckedApp {
   );
   checkRouting(definition.gateway, served, problems);
   checkPlacement(definition, problems);
-  const limits = checkLimits(definition, problems);
+  const limits = checkLimits(definition.gateway, problems);
   problems.push(...(definition.gateway.identity?.provider?.problems ?? []));
   if (problems.length > 0) throw new StartError("APP_INVALID", problems);
   return { app: definition, operations, served, events, limits };

@@ -101,7 +101,7 @@ const refusals: readonly [claim: string, options: RuntimeOptions, reason: string
     "an engine without the port",
     { environment: { ...environment, DATABASE_URL: "redis://127.0.0.1:1" } },
     "ENGINE_LACKS_PORT",
-    /DATABASE_URL: redis is no database, it offers cache; there are pglite:\/\/, postgres:\/\/, /,
+    /DATABASE_URL: redis is no database, it offers cache, limiter; there are pglite:\/\/, postgres:\/\/, /,
   ],
   [
     "a cache on an engine that is none",
