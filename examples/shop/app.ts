@@ -1,4 +1,4 @@
-import { app } from "plinth";
+import { app, provider } from "plinth";
 import accounts from "./accounts/service.ts";
 import cart from "./cart/service.ts";
 import catalog from "./catalog/service.ts";
@@ -29,6 +29,23 @@ export default app({
     shipping,
     email,
   ],
+  // People sign in at /auth. PLINTH_ISSUER=https://login.example.com puts another provider in its place.
+  gateway: {
+    identity: {
+      provider: provider({
+        scopes: {
+          "prices:write": "Change prices",
+          "stock:write": "Change what is in stock",
+          "shipments:write": "Send parcels",
+        },
+        clients: [
+          { id: "web", kind: "browser", name: "The shop", redirectUris: ["http://127.0.0.1:5173/callback"] },
+          { id: "terminal", kind: "native", name: "The shop's terminal", redirectUris: ["http://127.0.0.1/callback"] },
+          { id: "backoffice", kind: "machine", scopes: ["prices:write", "stock:write", "shipments:write"] },
+        ],
+      }),
+    },
+  },
   placement: {
     edge: ["gateway", "accounts", "currency"],
     catalogue: ["catalog", "pricing", "reviews"],

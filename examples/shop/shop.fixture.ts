@@ -8,6 +8,8 @@ import { createProbe } from "./probe.fixture.ts";
 import { until } from "./waiting.fixture.ts";
 
 export interface ShopOptions extends Pick<TestAppOptions, "doubles" | "environment" | "inbox"> {
+  /** Default: none, as far as the shop declares it; people sign in with an account of the shop. */
+  readonly gateway?: App["gateway"];
   /** Default: the shop's own. */
   readonly services?: App["services"];
   /** Where data and mails are kept. Default: a folder of its own, which goes when the shop stops. */
@@ -38,7 +40,8 @@ const publishers = shop.services.flatMap(({ contract }) =>
 /** The whole shop in this process, with a probe in it. */
 export async function startShop(options: ShopOptions = {}): Promise<TestShop> {
   const { doubles = {}, inbox = true, services = shop.services, databaseUrl } = options;
-  const definition = app({ name: shop.name, services: [...services, probe.service] });
+  const { gateway = {} } = options;
+  const definition = app({ name: shop.name, services: [...services, probe.service], gateway });
   const folder = options.folder ?? (await newFolder());
   const mailFolder = mailFolderOf(folder);
   const running = await startTestApp(definition, {
@@ -67,6 +70,7 @@ export async function startShop(options: ShopOptions = {}): Promise<TestShop> {
     async passSeconds(seconds) {
       const ago = `interval '${seconds} seconds'`;
       await run(`update checkout.orders set created_at = created_at - ${ago}`);
+      await run(`update checkout.plinth_idempotency set lease_until = lease_until - ${ago}`);
       await run(
         `update plinth_broker.deliveries set ready_at = ready_at - ${ago}, claimed_until = claimed_until - ${ago}`,
       );

@@ -1,4 +1,6 @@
 import type { IncomingMessage } from "node:http";
+import type { AddressInfo } from "node:net";
+import { createServer } from "node:net";
 import type { Clock, Random } from "../base/index.ts";
 import { StartError, systemRandom } from "../base/index.ts";
 import type { Mount } from "../gateway/index.ts";
@@ -77,6 +79,26 @@ export function providerMounts({ mounts }: IdentityProvider): readonly Mount[] {
 function clientAddressOf({ headers, socket }: IncomingMessage): string {
   const told = headers["x-forwarded-for"];
   return typeof told === "string" ? told : (socket.remoteAddress ?? "unknown");
+}
+
+/**
+ * Tokens name the gateway's address. Where it may be any that is free, in development and in tests, one is chosen before
+ * the gateway listens.
+ */
+export async function withKnownPort(definition: App, settings: Settings, listens: boolean): Promise<Settings> {
+  const { mode, port, issuerUrl, publicUrl } = settings;
+  const isKnown = port !== 0 || issuerUrl !== undefined || publicUrl !== undefined;
+  if (isKnown || mode === "production" || !listens || !providerOf(definition, settings)) return settings;
+  return { ...settings, port: await freePort(settings.host) };
+}
+
+/** One that was free a moment ago. */
+async function freePort(host: string): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(0, host, resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }
 
 /** Tokens name it, so it is the same for every process and every restart, and never taken from a request. */

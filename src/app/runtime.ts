@@ -12,6 +12,7 @@ import { checkApp } from "./check.ts";
 import type { Ports } from "./components.ts";
 import type { Model } from "./model.ts";
 import { modelOf } from "./model.ts";
+import { withKnownPort } from "./provider.ts";
 import type { Settings } from "./settings.ts";
 import { readProcessSettings } from "./settings.ts";
 
@@ -77,7 +78,7 @@ export async function createRuntime(definition: App, options: RuntimeOptions = {
   const environment = options.environment ?? process.env;
   const secrets: string[] = [];
   const read = readProcessSettings(environment, { onSecret: (value) => void secrets.push(value) });
-  const settings: Settings = { ...read, ...options.settings };
+  const settings = await withKnownPort(definition, { ...read, ...options.settings }, options.listen ?? true);
   const clock = options.clock ?? systemClock;
   const checked = checkApp(definition);
   const model = modelOf(checked);

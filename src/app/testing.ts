@@ -6,7 +6,6 @@ import { generateTokenSecret } from "../identity/index.ts";
 import type { AnyContract, Client } from "../service/index.ts";
 import type { App } from "./app.ts";
 import { groupsOf, wholeGroup } from "./app.ts";
-import { providerOf } from "./provider.ts";
 import type { Addresses, Runtime, RuntimeOptions } from "./runtime.ts";
 import { createRuntime } from "./runtime.ts";
 
@@ -41,7 +40,7 @@ export interface TestApp {
 export async function startTestApp(definition: App, options: TestAppOptions = {}): Promise<TestApp> {
   const split = options.placement === "groups" && definition.placement !== undefined;
   const groups = split ? [...groupsOf(definition).keys()] : [wholeGroup];
-  const [gatewayPort, ...ports] = await freePorts(groups.length + 1);
+  const ports = await freePorts(groups.length);
   const tokenKey = generateTokenSecret();
   const memory = `pglite:memory:${newId()}`;
   const runtimes = await Promise.all(
@@ -52,8 +51,7 @@ export async function startTestApp(definition: App, options: TestAppOptions = {}
         management: false,
         environment: { NODE_ENV: "test", PLINTH_LOG: "silent", ...options.environment },
         settings: {
-          // Tokens of an identity provider name its address, so it must be known before it listens.
-          port: providerOf(definition) ? (gatewayPort as number) : 0,
+          port: 0,
           databaseUrl: options.environment?.DATABASE_URL ?? memory,
           rpcSecret: "a secret for tests alone",
           // One for all groups, and no file left behind. A test with a data folder keeps its key there.

@@ -46,7 +46,7 @@ export const accounts = contract("accounts", {
       summary: "The account that is signed in",
       response: Account,
       // A good token of an account that is no more: to sign in again is the remedy, as for a token that has expired.
-      errors: { ACCOUNT_GONE: "unauthenticated" },
+      errors: { ACCOUNT_GONE: "unauthenticated", EMAIL_TAKEN: "already_exists" },
     }),
   },
 });

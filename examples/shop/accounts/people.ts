@@ -5,7 +5,8 @@ export interface AccountRow {
   readonly id: string;
   readonly email: string;
   readonly name: string;
-  readonly password: string;
+  /** Null for those who signed in with an identity provider. */
+  readonly password: string | null;
   readonly created_at: string;
 }
 

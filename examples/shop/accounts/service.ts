@@ -1,5 +1,6 @@
 import { database, isError, service, tokens } from "plinth";
 import { type Account, accounts } from "./contract.ts";
+import { openForGuest } from "./guests.ts";
 import { hashPassword, verifyPassword } from "./password.ts";
 import { type AccountRow, findAccount, insertAccount } from "./people.ts";
 
@@ -39,7 +40,7 @@ export default service(accounts, {
     async signIn({ email, password }, { db, tokens, fail }) {
       const id = await db.directory.lookup("email", email.toLowerCase());
       const row = id === undefined ? undefined : await findAccount(db.at(id), id);
-      if (!(await verifyPassword(password, row?.password)) || !row) {
+      if (!(await verifyPassword(password, row?.password ?? undefined)) || !row) {
         throw fail("CREDENTIALS_WRONG", "The address or the password is wrong.");
       }
       return { account: toAccount(row), ...(await tokens.issue({ subject: row.id })) };
@@ -47,7 +48,9 @@ export default service(accounts, {
 
     async getMine(_request, { db, principal, fail }) {
       const { subject: id } = principal;
-      const row = await findAccount(db.at(id), id);
+      const row =
+        (await findAccount(db.at(id), id)) ??
+        (await openForGuest(principal, db, () => fail("EMAIL_TAKEN", "There is an account with this address.")));
       if (!row) throw fail("ACCOUNT_GONE", "This account is gone; sign in again.");
       return toAccount(row);
     },
