@@ -157,6 +157,8 @@ export function createEdgeIdentity(parts: EdgeIdentityParts): EdgeIdentity {
       if (error !== undefined) log.warn({ issuer, err: error }, "the keys of an issuer could not be fetched");
       else log.debug({ issuer, keyCount, refused }, "the keys of an issuer were fetched");
     },
+    // Who sets up an issuer wants to know; in production anybody could fill the log with it.
+    onRefused: (why) => log[settings.mode === "development" ? "info" : "debug"]({ why }, "a token was refused"),
   });
   const page = metadata && {
     path: metadata.path,

@@ -57,6 +57,8 @@ export interface AuthenticatorOptions {
   /** How long at most; never past a token's own end. Default 5 min. */
   readonly rememberMs?: number;
   readonly clock: Clock;
+  /** Told why a token was refused, in words of ours: its sender is not. */
+  readonly onRefused?: ((why: string) => void) | undefined;
 }
 
 const rememberMsDefault = 300_000;
@@ -96,8 +98,9 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       try {
         return await authenticate(presented);
       } catch (thrown) {
-        if (thrown instanceof TokenFault) throw tokenInvalid(thrown.isExpired, thrown);
-        throw thrown;
+        if (!(thrown instanceof TokenFault)) throw thrown;
+        options.onRefused?.(thrown.message);
+        throw tokenInvalid(thrown.isExpired, thrown);
       }
     },
     challenge: options.challenge,
@@ -122,15 +125,15 @@ function createTokens(options: AuthenticatorOptions) {
   };
   const look = async (authorization: string, token: string): Promise<VerifiedClaims> => {
     const found = memory.find(authorization);
-    const { doubts } = memory;
+    const { mark } = memory;
     if (found) {
       await refuseRevoked(found.claims);
-      memory.renew(authorization, freshMs, doubts);
+      memory.renew(authorization, freshMs, mark);
       return found.claims;
     }
     const claims = await verify(token);
     await refuseRevoked(claims);
-    memory.keep(authorization, claims, freshMs, doubts);
+    memory.keep(authorization, claims, freshMs, mark);
     return claims;
   };
   return {

@@ -62,7 +62,8 @@ function timesOf(payload: CompactToken["payload"], rules: IssuerRules, now: numb
   if (issuedAt !== undefined && now + leewayMs < issuedAt) throw new TokenFault("made in the future");
   const begin = Math.min(issuedAt ?? now, now);
   if (expiresAt - begin > lifetimeMs + leewayMs) throw new TokenFault("good for longer than allowed");
-  return { expiresAt, issuedAt: issuedAt ?? now };
+  // A token that does not say when it was made may be older than any revocation.
+  return { expiresAt, issuedAt: issuedAt ?? 0 };
 }
 
 /** A time claim in milliseconds: seconds since 1970, a fraction allowed (RFC 7519, 2). */

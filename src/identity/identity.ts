@@ -60,6 +60,8 @@ export interface IdentityParts {
   readonly scopes?: readonly string[];
   /** Told of each fetch of an issuer's keys. */
   readonly onFetch?: (issuer: string, outcome: RemoteKeysFetch) => void;
+  /** Told why a token was refused. */
+  readonly onRefused?: (why: string) => void;
 }
 
 export interface Identity {
@@ -90,6 +92,7 @@ export function createIdentity(options: IdentityOptions, parts: IdentityParts): 
     challenge,
     clock,
     revocations,
+    onRefused: parts.onRefused,
     proofs: dpop && replays && createProofCheck({ clock, replays, algorithms: dpop }),
     apiKeys:
       header !== undefined && keyStore

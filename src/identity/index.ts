@@ -23,7 +23,7 @@ export type { RevocationStore, Revoked } from "./revocation.ts";
 export { memoryRevocationStore, sharedRevocationStore } from "./revocation.ts";
 export type { SharedEngine, SharedEngineOptions } from "./shared-engine.ts";
 export { createSharedEngine } from "./shared-engine.ts";
-export type { TokenIssuer, TokenIssuerOptions, TokenRequest } from "./token-issuer.ts";
+export type { TokenIssuer, TokenIssuerOptions, TokenRequest, TokenRevocation } from "./token-issuer.ts";
 export { createTokenIssuer } from "./token-issuer.ts";
 export type { TokenKeys, TokenKeysOptions } from "./token-keys.ts";
 export { createTokenKeys, generateTokenSecret } from "./token-keys.ts";

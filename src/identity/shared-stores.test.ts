@@ -5,9 +5,14 @@ import { createManualClock, systemClock } from "../base/index.ts";
 import { createMemoryCache } from "../cache/index.ts";
 import { createFaultyCache } from "../cache/testing.ts";
 import type { VerifiedClaims } from "./claims.ts";
+import { issuer } from "./issuer.ts";
 import { memoryReplayStore, sharedReplayStore } from "./replay-store.ts";
+import type { RevocationStore } from "./revocation.ts";
 import { memoryRevocationStore, sharedRevocationStore } from "./revocation.ts";
 import { createSharedEngine } from "./shared-engine.ts";
+import { startIssuer, testIdentity } from "./testing.ts";
+import { createTokenIssuer } from "./token-issuer.ts";
+import { createTokenKeys, generateTokenSecret } from "./token-keys.ts";
 
 const minuteMs = 60_000;
 const user: Principal = { kind: "user", subject: "u1", scopes: [], claims: {} };
@@ -135,4 +140,64 @@ test("a revocation that the others cannot be told is refused, and holds here", a
   await assert.rejects(one.add({ issuer: "shop", tokenId: "t1" }), { reason: "REVOCATION_NOT_SHARED" });
   assert.equal(await one.has(claimsOf()), true);
   assert.equal(await two.has(claimsOf({ tokenId: "t9" })), false, "an engine that is away keeps nobody out");
+});
+
+test("a remembered token that another process takes back is refused within five seconds", async () => {
+  const clock = createManualClock();
+  const { engines, faulty } = await pair(clock);
+  const keys = await createTokenKeys({ secret: generateTokenSecret() });
+  const [here, there] = engines.map((engine) => sharedRevocationStore(engine, clock));
+  assert.ok(here && there);
+  const issuerOf = (revocations: RevocationStore) =>
+    createTokenIssuer({ keys, issuer: "shop", audience: "shop", clock, revocations });
+  const gateway = testIdentity({ name: "shop", keys }, clock, {}, { revocations: there });
+  const { token, id } = await issuerOf(here).issue({ subject: "ada" });
+  const header = `Bearer ${token}`;
+  await gateway.verify(header);
+  assert.ok(gateway.recall(header));
+  await issuerOf(here).revoke({ id });
+  await clock.advance(4999);
+  assert.ok(gateway.recall(header));
+  await clock.advance(1);
+  assert.equal(gateway.recall(header), undefined, "it must be asked again");
+  await assert.rejects(gateway.verify(header), { reason: "TOKEN_INVALID" });
+
+  const good = `Bearer ${(await issuerOf(here).issue({ subject: "bob" })).token}`;
+  await gateway.verify(good);
+  await clock.advance(5000);
+  assert.equal(gateway.recall(good), undefined);
+  const asked = faulty.operationCount;
+  await gateway.verify(good);
+  assert.equal(faulty.operationCount, asked + 1, "one question, and no signature");
+  assert.ok(gateway.recall(good));
+  await issuerOf(there).revoke({ subject: "bob" });
+  assert.equal(gateway.recall(good), undefined, "in the same process it holds at once");
+  await assert.rejects(gateway.verify(good), { reason: "TOKEN_INVALID" });
+  await assert.rejects(createTokenIssuer({ keys, issuer: "shop", audience: "shop" }).revoke({ id }), {
+    reason: "REVOCATION_UNHEARD",
+  });
+});
+
+test("a token of another issuer is taken back by that issuer's name", async () => {
+  const clock = createManualClock(1_790_000_000_000);
+  const remote = await startIssuer({ now: () => clock.wallNow() });
+  const revocations = memoryRevocationStore(clock);
+  const keys = await createTokenKeys({ secret: generateTokenSecret() });
+  const trusted = issuer({ url: remote.url, audience: "shop", keys: { keys: remote.state.keys }, typ: "any" });
+  const gateway = testIdentity({ name: "shop", keys }, clock, { issuers: [trusted] }, { revocations });
+  const tokens = createTokenIssuer({ keys, issuer: "shop", audience: "shop", clock, revocations });
+  const [dated, undated] = [
+    `Bearer ${await remote.sign()}`,
+    `Bearer ${await remote.sign({ iat: undefined, jti: "2" })}`,
+  ];
+  await gateway.verify(dated);
+  await gateway.verify(undated);
+  await tokens.revoke({ subject: "u1" });
+  await gateway.verify(dated);
+  await tokens.revoke({ subject: "u1", issuer: remote.url });
+  await assert.rejects(gateway.verify(dated), { reason: "TOKEN_INVALID" });
+  await assert.rejects(gateway.verify(undated), { reason: "TOKEN_INVALID" }, "it may be older than that");
+  await clock.advance(2000);
+  await gateway.verify(`Bearer ${await remote.sign({ jti: "3" })}`);
+  await remote.stop();
 });

@@ -18,8 +18,13 @@ export interface TokenIssuer {
    * Takes back one token, or all that a subject was given so far. Every process hears of it within 5 s, this one at once.
    * Rejects with `unavailable` when the others could not be told.
    */
-  revoke(what: { readonly id: string } | { readonly subject: string }): Promise<void>;
+  revoke(what: TokenRevocation): Promise<void>;
 }
+
+/** Of this app's own tokens; of another issuer's with `issuer`, as the principal's `claims.iss` names it. */
+export type TokenRevocation =
+  | { readonly id: string; readonly issuer?: string }
+  | { readonly subject: string; readonly issuer?: string };
 
 export interface TokenRequest {
   readonly subject: string;
@@ -95,7 +100,7 @@ export function createTokenIssuer(options: TokenIssuerOptions): TokenIssuer {
     },
     async revoke(what) {
       if (!revocations) throw revocationUnheard();
-      const { issuer } = options;
+      const { issuer = options.issuer } = what;
       await revocations.add(
         "id" in what ? { issuer, tokenId: what.id } : { issuer, subject: what.subject, before: clock.wallNow() },
       );

@@ -12,6 +12,7 @@ export class TokenMemory {
   readonly #count: number;
   #entries: TwoGenerations<Remembered>;
   #doubts = 0;
+  #clears = 0;
 
   constructor(clock: Clock, rememberMs: number, count: number) {
     this.#clock = clock;
@@ -38,19 +39,23 @@ export class TokenMemory {
     return { claims: found.claims, isFresh: now < found.freshUntil && found.doubts === this.#doubts };
   }
 
-  /** How often `doubt` was called: taken before it is asked whether something was revoked, and shown with the answer. */
-  get doubts(): number {
-    return this.#doubts;
+  /** What is known now: taken before something is verified, and shown with the result. */
+  get mark(): Mark {
+    return { doubts: this.#doubts, clears: this.#clears };
   }
 
-  /** Keeps what was verified. `freshMs`: how long until it must be asked again whether it was revoked. */
-  keep(authorization: string, claims: VerifiedClaims, freshMs: number, doubts: number): void {
+  /**
+   * Keeps what was verified, unless everything was forgotten meanwhile. `freshMs`: how long until it must be asked again
+   * whether it was revoked.
+   */
+  keep(authorization: string, claims: VerifiedClaims, freshMs: number, { doubts, clears }: Mark): void {
+    if (clears !== this.#clears) return;
     const now = this.#clock.wallNow();
     this.#set(authorization, claims, Math.min(claims.expiresAt, now + this.#rememberMs), now + freshMs, doubts);
   }
 
   /** It was asked again, and is still good. */
-  renew(authorization: string, freshMs: number, doubts: number): void {
+  renew(authorization: string, freshMs: number, { doubts }: Mark): void {
     const found = this.#entries.get(tailOf(authorization));
     if (found?.authorization === authorization)
       this.#set(authorization, found.claims, found.until, this.#clock.wallNow() + freshMs, doubts);
@@ -62,6 +67,7 @@ export class TokenMemory {
   }
 
   clear(): void {
+    this.#clears++;
     this.#entries = new TwoGenerations(this.#count);
   }
 
@@ -75,6 +81,12 @@ export class TokenMemory {
       doubts,
     });
   }
+}
+
+/** How often there was doubt, and how often everything was forgotten. */
+export interface Mark {
+  readonly doubts: number;
+  readonly clears: number;
 }
 
 export interface Found {

@@ -13,9 +13,12 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 const environment = { NODE_ENV: "test", PLINTH_DATA: folder };
 
 test("token signs for the subject and the scopes, with the key that the app checks", async () => {
-  const { code, out } = await run(["token", "ada", "--scope", "orders:read orders:write", "--app", hello], {
-    environment,
-  });
+  const { code, out } = await run(
+    ["token", "ada", "--scope", "orders:read orders:write", "--role", "auditor", "--app", hello],
+    {
+      environment,
+    },
+  );
   assert.equal(code, 0);
   const keys = await createTokenKeys({ secret: readFileSync(join(folder, "token-key.pem"), "utf8") });
   const verifier = testIdentity({ name: "hello", keys }, systemClock);
@@ -24,6 +27,7 @@ test("token signs for the subject and the scopes, with the key that the app chec
     [principal.kind, principal.subject, principal.scopes],
     ["user", "ada", ["orders:read", "orders:write"]],
   );
+  assert.deepEqual(principal.claims.roles, ["auditor"]);
 });
 
 test("token refuses to make up a key in production, and wants a subject", async () => {
