@@ -35,7 +35,7 @@ const modeOf: Readonly<Record<PhaseName, Mode>> = {
 const real: Plan = {
   pickers: ["p2c", "least-request", "round-robin"],
   rate: 300,
-  seconds: { before: 15, slow: 30, between: 30, failing: 40, repaired: 110, gray: 40, after: 130 },
+  seconds: { before: 15, slow: 30, between: 50, failing: 40, repaired: 110, gray: 40, after: 130 },
   options: {},
   successMin: 0.999,
   backMin: 0.2,

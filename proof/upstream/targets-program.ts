@@ -27,8 +27,8 @@ function answer(place: number, req: IncomingMessage, res: ServerResponse): void 
   const count = counts[place] ?? 0;
   if (!isCheck) counts[place] = count + 1;
   req.resume();
-  if (now === "gray" && !isCheck) res.writeHead(500).end();
-  else if (now === "failing" && count % 2 === 0) res.writeHead(500).end();
+  if (now === "gray" && !isCheck) res.writeHead(500, { "content-length": "0" }).end();
+  else if (now === "failing" && count % 2 === 0) res.writeHead(500, { "content-length": "0" }).end();
   else if (now === "failing") req.socket.resetAndDestroy();
   else {
     // Most are quick, a few take several times as long: so it is with servers.
