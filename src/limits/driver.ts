@@ -40,7 +40,7 @@ export interface LimitFlags {
 }
 
 export interface Demand {
-  /** Up to 256 bytes of any text. A key is always used with the same slot, and with one rule. */
+  /** Any text; short ones cost less. A key is always used with the same slot, and with one rule. */
   readonly key: string;
   readonly rule: Rule;
   /** How much of the quota is taken: 0 to 1e9. 0 only asks. Always 1 for places. */
@@ -73,5 +73,4 @@ export interface QuotaState {
   readonly retryMs: number;
 }
 
-export const keyBytesMax = 256;
 export const demandsMax = 16;

@@ -1,6 +1,6 @@
 /** Limits and quotas: how much each key may have, counted together by all processes that share a store. */
 export type { Demand, LimitDriver, LimitFlags, Place, QuotaState, Taken } from "./driver.ts";
-export { demandsMax, keyBytesMax } from "./driver.ts";
+export { demandsMax } from "./driver.ts";
 export { Keyed } from "./keyed.ts";
 export type { Lease } from "./leases.ts";
 export { placeHoldMs } from "./leases.ts";
@@ -9,4 +9,4 @@ export { createLimiter } from "./limiter.ts";
 export type { MemoryLimitsOptions } from "./memory.ts";
 export { createMemoryLimits } from "./memory.ts";
 export type { BucketRule, CalendarRule, PlacesRule, Rule, WindowRule } from "./rule.ts";
-export { capacityOf, faultOf, shareOf, sliceCount } from "./rule.ts";
+export { capacityOf, faultOf, sliceCount } from "./rule.ts";

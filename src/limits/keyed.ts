@@ -6,7 +6,6 @@ export class Keyed<V> {
   readonly #half: number;
   #young = new Map<string, V>();
   #old = new Map<string, V>();
-  #forgottenCount = 0;
 
   constructor(sizeMax: number) {
     this.#half = Math.max(1, Math.floor(sizeMax / 2));
@@ -24,7 +23,6 @@ export class Keyed<V> {
 
   set(key: string, value: V): void {
     if (this.#young.size >= this.#half && !this.#young.has(key)) {
-      this.#forgottenCount += this.#old.size;
       this.#old = this.#young;
       this.#young = new Map();
     }
@@ -42,10 +40,5 @@ export class Keyed<V> {
 
   get size(): number {
     return this.#young.size + this.#old.size;
-  }
-
-  /** Keys that had to go for lack of room. */
-  get forgottenCount(): number {
-    return this.#forgottenCount;
   }
 }

@@ -1,3 +1,4 @@
+import { sliceCount } from "../../limits/index.ts";
 import { defineScript } from "./connection.ts";
 
 /**
@@ -45,7 +46,7 @@ kinds.b = {
 `;
 
 const window = `
-local slices = 10
+local slices = ${sliceCount}
 
 kinds.w = {
   look = function(key, rule)
