@@ -3,7 +3,8 @@ import { PlinthError } from "../base/index.ts";
 
 /**
  * An error that the HTTP edge raises about HTTP itself (404 for a route, 405, 406, 408, 411, 413, 414, 415, 431, 501),
- * with its exact status and the headers that belong to it. Rooms below the edge never make one: they use codes.
+ * with its exact status and the headers that belong to it; and `upstream`, of targets behind it (502, 503, 504, 508). Other
+ * rooms below the edge never make one: they use codes.
  *
  * The handler has not run: `executed` is "no" unless told otherwise. On its way through RPC it becomes a plain
  * `PlinthError` with the same code, reason and message.
