@@ -238,6 +238,8 @@ export const journey: readonly Step[] = [
       assert.deepEqual(order.total, { amount: 20135, currency: "JPY" });
       assert.deepEqual(order.shipTo, shipTo);
       assert.deepEqual(await take(url, "POST /orders", { ...options, status: 201 }), order);
+      const other = { ...options, body: { card, shipTo, currency: "USD" } };
+      await refuse(url, "POST /orders", { ...other, status: 422, reason: "IDEMPOTENCY_KEY_REUSED" });
       visit.orderId = order.id;
     },
   },

@@ -25,12 +25,12 @@ export const checkout = contract("checkout", {
   methods: {
     placeOrder: method({
       http: "POST /orders",
-      // One order for each Idempotency-Key.
+      // One answer for each Idempotency-Key.
       idempotent: "keyed",
       summary: "Buys what is in the cart",
       description:
-        "With an Idempotency-Key the same order sent twice is bought once, and the second answer is that of the first. " +
-        "A declined card, or a thing that is sold out, leaves no order, and its key may be used again.",
+        "With an Idempotency-Key the same order sent twice is bought once, and the second answer is that of the first, " +
+        "also when that was a refusal. A declined card, or a thing that is sold out, leaves no order: try again with a new key.",
       request: t.Object({
         card: Card,
         shipTo: Address,

@@ -40,7 +40,7 @@ export default service(checkout, {
   methods: {
     async placeOrder({ card, shipTo, currency: payIn = baseCurrency }, context) {
       const { db, accounts, cart, currency, inventory, payment, shipping } = context;
-      const { principal, idempotencyKey, events, log, fail } = context;
+      const { principal, idempotencyKey, events, log, fail, once } = context;
       const accountId = principal.subject;
       const inProgress = () => fail("ORDER_IN_PROGRESS", "This order is being paid for; look again soon.");
       const tooLate = () => fail("ORDER_FAILED", "This order took too long and costs nothing. Try again.");
@@ -75,7 +75,8 @@ export default service(checkout, {
       const means = { db, inventory, payment };
       try {
         const chargeId = await reserveAndCharge(order, card, means);
-        return await db.transaction(async (tx) => {
+        // Placed, announced and answered, or none of it: whoever sends the same again gets this answer.
+        return await once(async (tx) => {
           const row = await orders.placeOrder(tx, orderId, chargeId);
           if (!row?.placed_at) throw tooLate();
           const { name, email } = account;

@@ -30,6 +30,9 @@ export interface CheckoutOptions {
   readonly patienceMs: number;
 }
 
+/** Somebody is at it: this process, or one that has died. */
+const inProgress = new Set(["ORDER_IN_PROGRESS", "IDEMPOTENCY_IN_PROGRESS"]);
+
 /** Sends one order until it is known what became of it: the key makes that safe. */
 export async function checkOut(customer: Customer, options: CheckoutOptions): Promise<CheckoutOutcome> {
   const { key, isDeclined, currency, country, patienceMs } = options;
@@ -50,7 +53,7 @@ export async function checkOut(customer: Customer, options: CheckoutOptions): Pr
     if (answer) {
       reason = String(answer.body?.reason);
       if (refusals.has(reason)) return { key, result: "fail", orderId: undefined, reason, attempts };
-      if (!isTrouble(answer.status) && reason !== "ORDER_IN_PROGRESS") {
+      if (!isTrouble(answer.status) && !inProgress.has(reason)) {
         throw new WrongAnswer(`POST /orders answered ${answer.status} ${reason}`);
       }
     }
