@@ -21,6 +21,7 @@ import { contract, method, service, tokens } from "../service/index.ts";
 import { createLogger } from "../telemetry/index.ts";
 import type { AppService } from "./app.ts";
 import { app } from "./app.ts";
+import { buildModel } from "./model.ts";
 import { readProcessSettings } from "./settings.ts";
 import { createStores } from "./stores.ts";
 import { startTestApp } from "./testing.ts";
@@ -207,4 +208,22 @@ test("an app that knows its address says whose tokens it takes", async (context)
     (await fetch(`${running.url}/who`)).headers.get("www-authenticate"),
     `Bearer realm="shop", ${about}, DPoP realm="shop", algs="ES256 EdDSA Ed25519", ${about}`,
   );
+});
+
+test("the Model says whom an app believes, and no secret", () => {
+  const trusted = issuer({ name: "main", url: "https://login.example.com", audience: "a", typ: "any" });
+  const local = issuer({ url: "here", audience: ["b", "c"], algorithms: ["ES256"], keys: { keys: [] } });
+  const identity = { issuers: [trusted, local], apiKeys: apiKeys(), dpop: true, ownTokens: false };
+  assert.deepEqual(buildModel(app({ name: "shop", services: [whoService], gateway: { identity } })).identity, {
+    ownTokens: false,
+    issuers: [
+      { name: "main", url: "https://login.example.com", audiences: ["a"], algorithms: null, typ: "any", local: false },
+      { name: null, url: "here", audiences: ["b", "c"], algorithms: ["ES256"], typ: "at+jwt", local: true },
+    ],
+    provider: false,
+    apiKeys: { header: "X-API-Key" },
+    dpop: true,
+    url: null,
+  });
+  assert.deepEqual(buildModel(app({ name: "shop", services: [whoService] })).identity.issuers, []);
 });

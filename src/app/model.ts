@@ -11,6 +11,8 @@ import { checkApp } from "./check.ts";
 import { servedAt } from "./gateway-routing.ts";
 import type { ModelLimit, ModelSharedLimits } from "./limits.ts";
 import { toModelLimits, toModelSharedLimits } from "./limits.ts";
+import type { ModelIdentity } from "./model-identity.ts";
+import { toModelIdentity } from "./model-identity.ts";
 
 /**
  * The Model: an app as plain JSON data. Generators, verification, the gateway's documents and agents see this and never
@@ -28,6 +30,8 @@ export interface Model {
   }[];
   /** What the gateway limits over all routes. */
   readonly limits: ModelSharedLimits;
+  /** Whom the gateway believes. */
+  readonly identity: ModelIdentity;
 }
 
 export interface ModelService {
@@ -148,6 +152,7 @@ export function modelOf({ app: definition, operations, served, limits }: Checked
       gateway: members.includes("gateway"),
     })),
     limits: toModelSharedLimits(limits),
+    identity: toModelIdentity(definition),
   };
 }
 

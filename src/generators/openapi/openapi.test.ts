@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { buildModel } from "../../app/index.ts";
+import { apiKeys } from "../../identity/index.ts";
 import { sampleApp } from "../sample.fixture.ts";
 import openapi from "./index.ts";
 import { toOpenApi } from "./openapi.ts";
@@ -45,6 +46,16 @@ test("declared errors and those of the edge are told with their statuses", () =>
   assert.match(put.responses["404"].description, /THING_UNKNOWN/);
   assert.deepEqual(put.security, [{ token: ["things:write"] }]);
   assert.deepEqual(document.paths["/things/{id}"].get.security, []);
+});
+
+test("where the app takes API keys, one stands in the place of a token", () => {
+  const keyed = { ...sampleApp, gateway: { identity: { apiKeys: apiKeys({ header: "X-Things-Key" }) } } };
+  const told = toOpenApi(buildModel(keyed)) as Record<string, any>;
+  assert.deepEqual(told.components.securitySchemes.apiKey, { type: "apiKey", in: "header", name: "X-Things-Key" });
+  const scopes = ["things:write"];
+  assert.deepEqual(told.paths["/things/{id}"].put.security, [{ token: scopes }, { apiKey: scopes }]);
+  assert.deepEqual(told.paths["/things/{id}"].get.security, []);
+  assert.equal(document.components.securitySchemes.apiKey, undefined);
 });
 
 test("the same Model gives the same bytes, and the internal methods stay out", () => {

@@ -26,7 +26,8 @@ export function toOpenApi(model: Model): Node {
         if (newest.get(`${verb} ${served}`) !== newestOf(method)) continue;
         const path = served.replaceAll(/:([^/]+)/g, "{$1}").replace("*", "{wildcard}");
         const id = `${service.name}.${method.name}${i === 0 ? "" : `.${i + 1}`}`;
-        paths[path] = { ...paths[path], [verb]: { ...toOperation(service.name, method, path), operationId: id } };
+        const operation = toOperation(service.name, method, path, model.identity);
+        paths[path] = { ...paths[path], [verb]: { ...operation, operationId: id } };
       }
     }
   }
@@ -38,7 +39,7 @@ export function toOpenApi(model: Model): Node {
     paths,
     components: {
       schemas: { Problem: problemSchema },
-      securitySchemes: { token: { type: "http", scheme: "bearer", bearerFormat: "JWT" } },
+      securitySchemes: toSecuritySchemes(model.identity),
     },
   };
 }
@@ -59,7 +60,15 @@ function newestOf({ versions }: ModelMethod): number {
   return versions.at(-1) ?? 0;
 }
 
-function toOperation(service: string, method: ModelMethod, path: string): Node {
+/** A token, or in its place an API key where the app takes them. */
+function toSecuritySchemes({ apiKeys }: Model["identity"]): Node {
+  return {
+    token: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
+    ...(apiKeys && { apiKey: { type: "apiKey", in: "header", name: apiKeys.header } }),
+  };
+}
+
+function toOperation(service: string, method: ModelMethod, path: string, { apiKeys }: Model["identity"]): Node {
   const parameters = [...toParameters(method, path), ...toKeyParameter(method)];
   const body = toBody(method);
   return {
@@ -71,7 +80,10 @@ function toOperation(service: string, method: ModelMethod, path: string): Node {
     ...(parameters.length > 0 && { parameters }),
     ...(body && { requestBody: body }),
     responses: toResponses(method),
-    security: method.access === "public" ? [] : [{ token: [...method.scopes] }],
+    security:
+      method.access === "public"
+        ? []
+        : [{ token: [...method.scopes] }, ...(apiKeys ? [{ apiKey: [...method.scopes] }] : [])],
     "x-plinth-idempotent": method.idempotent,
     ...(method.idempotencyKey && { "x-plinth-idempotency-key": { ...method.idempotencyKey } }),
     ...(method.deadlineMs !== null && { "x-plinth-deadline-ms": method.deadlineMs }),
