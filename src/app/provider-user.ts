@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { isError, systemRandom } from "../base/index.ts";
 import type { IdentityProvider } from "../provider/index.ts";
 import type { Logger } from "../telemetry/index.ts";
@@ -17,8 +18,8 @@ export async function seedDevelopmentUser(
 ): Promise<void> {
   const all = await users.list();
   if (all.some(({ name }) => name !== developmentUser)) return;
-  const password = (await keptSecret(settings.dataFolder, passwordFile, newPassword)).trim();
   if (all.length === 0) {
+    const password = (await keptSecret(settings.dataFolder, passwordFile, newPassword)).trim();
     try {
       await users.add({ name: developmentUser, password, displayName: "Developer", email: "developer@example.com" });
     } catch (thrown) {
@@ -26,8 +27,8 @@ export async function seedDevelopmentUser(
       if (!isError(thrown, "USER_EXISTS")) throw thrown;
     }
   }
-  // Said on purpose, and only in development: there is no other way to know it.
-  log.info({ user: developmentUser, password, issuer }, "development: you can sign in as this user");
+  const file = join(settings.dataFolder, passwordFile);
+  log.info({ issuer }, `development: sign in as "${developmentUser}" with the password in ${file}`);
 }
 
 function newPassword(): string {
