@@ -181,3 +181,24 @@ test("a wrong file stops the start, and each problem has its path", async (t) =>
   write({ splits: { main: { weights: { stabel: 1 } } } });
   await assert.rejects(start(), /splits\.main\.weights\.stabel: there is no such variant; there are stable, canary/);
 });
+
+test("a plan may allow more or less while it runs, by the same things", async (t) => {
+  const { file, write, definition } = await reloading(t, {});
+  const gateway = {
+    ...definition.gateway,
+    plans: { free: [{ quota: 1000, window: "1h" as const }] },
+    planOf: { claim: "plan" },
+  };
+  const running = await startTestApp({ ...definition, gateway }, { environment: { PLINTH_GATEWAY_FILE: file } });
+  t.after(() => running.stop());
+  const status = async () => (await fetch(`${running.url}/main/a`)).status;
+  assert.equal(await status(), 200);
+  write({ plans: { free: [{ quota: 2, window: "1h" }] } });
+  await settle();
+  const statuses = [await status(), await status(), await status()];
+  // What was counted before counts on.
+  assert.equal(statuses.at(-1), 429);
+  write({});
+  await settle();
+  assert.equal(await status(), 200);
+});

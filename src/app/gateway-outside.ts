@@ -1,11 +1,16 @@
-import type { Clock, Json, Random } from "../base/index.ts";
-import type { Gateway, GatewayFile, OutsideOptions, ReloadPlan } from "../gateway/index.ts";
-import { createReload, planReload } from "../gateway/index.ts";
+import type { Clock, Random } from "../base/index.ts";
+import { systemClock, systemRandom } from "../base/index.ts";
+import type { Declared, Gateway, GatewayFile, OutsideOptions, ReloadPlan } from "../gateway/index.ts";
+import { createReload, parseGatewayFile, planReload } from "../gateway/index.ts";
 import type { Component } from "../lifecycle/index.ts";
 import type { Logger, Metrics } from "../telemetry/index.ts";
+import { createMetrics } from "../telemetry/index.ts";
 import type { Upstream, UpstreamOptions } from "../upstream/index.ts";
 import { createUpstream } from "../upstream/index.ts";
+import type { App } from "./app.ts";
 import type { CheckedApp } from "./check.ts";
+import { checkApp } from "./check.ts";
+import { plansWith, preparePlans } from "./gateway-plans.ts";
 import type { Settings } from "./settings.ts";
 
 /** The outside systems behind this process's gateway, and the file that may change what it does with them. */
@@ -23,14 +28,6 @@ export interface OutsideProcessOptions {
   readonly random: Random;
   readonly log: Logger;
   readonly metrics: Metrics;
-  /** Takes other plans of limits; undefined where there are none. */
-  readonly plans?: PlanTarget | undefined;
-}
-
-export interface PlanTarget {
-  check(plans: Readonly<Record<string, Json>>, problems: string[]): void;
-  /** Undefined: those of the code. */
-  replace(plans: Readonly<Record<string, Json>> | undefined): void;
 }
 
 export function createOutside(options: OutsideProcessOptions): ProcessOutside {
@@ -94,18 +91,20 @@ function reloadComponent(
   gateway: Gateway,
   upstreams: ReadonlyMap<string, Upstream>,
   declared: Readonly<Record<string, UpstreamOptions>>,
-  { checked, clock, log, metrics, plans }: OutsideProcessOptions,
+  { checked, clock, log, metrics }: OutsideProcessOptions,
 ): Component {
   let current: ReadonlyMap<string, UpstreamOptions> = new Map(Object.entries(declared));
   const apply = (file: GatewayFile): readonly string[] => {
     const problems: string[] = [];
-    const plan = planReload(file, declaredFor(checked, declared, plans), problems);
+    const plan = planReload(file, declaredFor(checked, declared), problems);
+    const plans = plansWith(checked, plan.plans, problems);
+    const takePlans = preparePlans(gateway, plans, problems);
     if (problems.length > 0) return problems;
     const refused = moveUpstreams(upstreams, current, plan.upstreams);
     if (refused.length > 0) return refused;
     current = plan.upstreams;
     take(plan, gateway);
-    plans?.replace(plan.plans);
+    takePlans();
     return [];
   };
   const reload = createReload({ path, clock, log, metrics, apply });
@@ -113,20 +112,28 @@ function reloadComponent(
 }
 
 /** What the code declares, as far as the file may change it. */
-export function declaredFor(
-  { app, served }: CheckedApp,
-  upstreams: Readonly<Record<string, UpstreamOptions>>,
-  plans: PlanTarget | undefined,
-) {
+function declaredFor({ app, served }: CheckedApp, upstreams: Readonly<Record<string, UpstreamOptions>>): Declared {
   const { splits = {}, routes = [] } = app.gateway;
-  const names = [...new Set(served.flatMap(({ id, service }) => [id, service]))];
-  return {
-    upstreams,
-    splits,
-    routes,
-    names,
-    checkPlans: plans && ((given: Readonly<Record<string, Json>>, problems: string[]) => plans.check(given, problems)),
-  };
+  return { upstreams, splits, routes, names: [...new Set(served.flatMap(({ id, service }) => [id, service]))] };
+}
+
+/** Everything that is wrong with a gateway's file for this app; empty when it would be taken. Starts nothing. */
+export function checkGatewayFile(definition: App, text: string): readonly string[] {
+  const { file, problems: unread } = parseGatewayFile(text);
+  if (!file) return unread;
+  const checked = checkApp(definition);
+  const problems: string[] = [];
+  const plan = planReload(file, declaredFor(checked, definition.gateway.upstreams ?? {}), problems);
+  plansWith(checked, plan.plans, problems);
+  const parts = { clock: systemClock, random: systemRandom, metrics: createMetrics() };
+  for (const [name, options] of plan.upstreams) {
+    try {
+      void createUpstream(name, options, parts).close();
+    } catch (thrown) {
+      problems.push(`upstreams.${name}: ${(thrown as Error).message}`);
+    }
+  }
+  return problems;
 }
 
 /** All or none: what was changed before one refused is put back. */

@@ -3,6 +3,7 @@ export type { App, AppOptions, AppService, GatewayOptions } from "./app.ts";
 export { app, groupsOf, membersOf, wholeGroup } from "./app.ts";
 export type { CheckedApp } from "./check.ts";
 export { checkApp } from "./check.ts";
+export { checkGatewayFile } from "./gateway-outside.ts";
 export type { PendingMigrations } from "./migrations.ts";
 export { migrateEventTables, migrateService, pendingOf } from "./migrations.ts";
 export type { Model, ModelMethod, ModelNeed, ModelService } from "./model.ts";

@@ -157,7 +157,7 @@ class Reader {
     }
     for (const name of Object.keys(value)) {
       if (known && !known.includes(name)) {
-        this.wrong(join(at, name), `there is no such field here; there are ${known.join(", ")}`);
+        this.wrong(placeIn(at, name), `there is no such field here; there are ${known.join(", ")}`);
       }
     }
     return { ...value };
@@ -165,7 +165,7 @@ class Reader {
 
   map<T>(at: string, value: unknown, read: (at: string, each: unknown) => T): ReadonlyMap<string, T> {
     if (value === undefined) return new Map();
-    return new Map(Object.entries(this.object(at, value)).map(([name, each]) => [name, read(join(at, name), each)]));
+    return new Map(Object.entries(this.object(at, value)).map(([name, each]) => [name, read(placeIn(at, name), each)]));
   }
 
   list<T>(at: string, value: unknown, read: (at: string, each: unknown) => T): readonly T[] {
@@ -194,7 +194,7 @@ class Reader {
 }
 
 /** `splits.checkout`, and `mirrors["/legacy/*"]` for a name that is no word. */
-function join(at: string, name: string): string {
+export function placeIn(at: string, name: string): string {
   if (!/^[A-Za-z_][A-Za-z0-9_-]*$/.test(name)) return `${at}[${JSON.stringify(name)}]`;
   return at === "" ? name : `${at}.${name}`;
 }

@@ -32,6 +32,8 @@ export interface QuotaSteps {
 export interface CompiledQuotas {
   readonly quotas: QuotaSteps;
   readonly onUnauthenticated: ((exchange: Exchange) => void) | undefined;
+  /** Undefined where there are no plans. */
+  readonly replacePlans: RateLimits["replacePlans"] | undefined;
 }
 
 /** Throws StartError LIMITER_MISSING, LIMITS_INVALID, LIMITS_TOO_MANY. */
@@ -45,7 +47,10 @@ export function compileQuotas(
   clock: Clock,
 ): CompiledQuotas {
   const { quotas, authenticator, routes } = options;
-  if (!quotas) return { quotas: { failures: undefined, stepOf: withoutLimiter }, onUnauthenticated: undefined };
+  if (!quotas) {
+    const none = { failures: undefined, stepOf: withoutLimiter };
+    return { quotas: none, onUnauthenticated: undefined, replacePlans: undefined };
+  }
   // What is wrong with those of routes to outside systems is told where these are compiled.
   const outside = (options.outside?.routes ?? []).map(({ name = "", path, limits: given }) =>
     compileMethodLimits(name, { http: path, ...(given !== undefined && { limits: given }) }, []),
@@ -60,6 +65,7 @@ export function compileQuotas(
   return {
     quotas: { failures: guard?.step, stepOf: (id, declared) => limits.stepOf(id, declared) },
     onUnauthenticated: guard && ((exchange) => guard.note(exchange)),
+    replacePlans: quotas.plans.size > 0 ? limits.replacePlans : undefined,
   };
 }
 

@@ -25,6 +25,8 @@ import { proceed } from "./step.ts";
 export interface RateLimits {
   /** The step of a route; undefined where nothing limits it. `id` names its own counters. */
   stepOf(id: string, limits: MethodLimits | false | undefined): Step | undefined;
+  /** Other limits for the plans that there are, by the same things. Throws as `stepOf` does; takes hold when called. */
+  replacePlans(plans: SharedLimits["plans"]): () => void;
 }
 
 /** What the app declares for all routes. */
@@ -65,12 +67,14 @@ export function createRateLimits(options: RateLimitsOptions): RateLimits {
     return known;
   };
 
-  const metersOf = (id: string, declared: MethodLimits | undefined, plan: string | undefined): readonly Meter[] => {
-    const ofPlan = plan === undefined ? [] : (plans.get(plan) ?? []);
+  const replacers: ((plans: SharedLimits["plans"]) => () => void)[] = [];
+
+  const metersOf = (id: string, declared: MethodLimits | undefined, plan?: PlanLimits): readonly Meter[] => {
+    const ofPlan = plan?.limits ?? [];
     const meters = [...limits, ...ofPlan].flatMap((each) => {
       const cost = declared?.sharedCosts.get(each.name);
       if (cost === 0) return [];
-      const store = ofPlan.includes(each) ? `${namespace}/${plan}/${each.name}` : `${namespace}/${each.name}`;
+      const store = ofPlan.includes(each) ? `${namespace}/${plan?.name}/${each.name}` : `${namespace}/${each.name}`;
       return [createMeter(each.perRoute ? `${store}@${id}` : store, each, partitionBy(each.by), cost ?? each.cost)];
     });
     const own = declared?.own ?? [];
@@ -115,22 +119,39 @@ export function createRateLimits(options: RateLimitsOptions): RateLimits {
       }
       // What is never decided together with the counters of another route may be where it likes.
       const slot = shared.length > 0 ? commonSlot : countsAlike(own) ? undefined : id;
-      const step = (plan: string | undefined): Step | undefined => {
+      const step = (plan?: PlanLimits): Step | undefined => {
         const meters = metersOf(id, declared, plan);
         return meters.length === 0 ? undefined : stepWith(id, meters, slot);
       };
-      if (!planOf) return step(undefined);
-      const steps = new Map([...plans.keys()].map((plan) => [plan, step(plan)]));
-      if ([...steps.values()].every((each) => each === undefined)) return undefined;
-      const otherwise = steps.get(planOf.otherwise);
+      if (!planOf) return step();
+      const stepsOf = (given: SharedLimits["plans"]) =>
+        new Map([...given].map(([name, list]) => [name, step({ name, limits: list })]));
+      let steps = stepsOf(plans);
+      replacers.push((given) => {
+        const made = stepsOf(given);
+        return () => {
+          steps = made;
+        };
+      });
       return (exchange, next) => {
         const plan = planName(exchange.principal, planOf.claim);
-        const chosen = plan !== undefined && steps.has(plan) ? steps.get(plan) : otherwise;
+        const chosen = plan !== undefined && steps.has(plan) ? steps.get(plan) : steps.get(planOf.otherwise);
         if (chosen) chosen(exchange, next);
         else next(exchange);
       };
     },
+    replacePlans(given) {
+      const commits = replacers.map((replacer) => replacer(given));
+      return () => {
+        for (const commit of commits) commit();
+      };
+    },
   };
+}
+
+interface PlanLimits {
+  readonly name: string;
+  readonly limits: readonly LimitPlan[];
 }
 
 function planName({ claims }: Principal, claim: string): string | undefined {

@@ -1,6 +1,7 @@
 import type { Json } from "../base/index.ts";
 import type { UpstreamOptions } from "../upstream/index.ts";
 import type { GatewayFile } from "./gateway-file.ts";
+import { placeIn } from "./gateway-file.ts";
 import type { Mirroring } from "./mirror.ts";
 import { checkMirroring } from "./mirror.ts";
 import type { OutsideRoute } from "./proxy-route.ts";
@@ -15,8 +16,6 @@ export interface Declared {
   readonly routes: readonly OutsideRoute[];
   /** Names that maintenance may close, beside those of routes: services and methods. */
   readonly names: readonly string[];
-  /** Adds what is wrong with plans to the problems. Undefined where there are none. */
-  readonly checkPlans?: ((plans: Readonly<Record<string, Json>>, problems: string[]) => void) | undefined;
 }
 
 /** What a gateway does when a file has been taken: the code's word wherever the file says nothing. */
@@ -39,14 +38,10 @@ export function planReload(file: GatewayFile, declared: Declared, problems: stri
   requireNames("mirrors", file.mirrors.keys(), mirrorable, problems);
   for (const [name, plan] of file.splits) {
     const split = splits[name];
-    if (split) checkSplit(`splits.${name}`, split.between, plan, problems);
+    if (split) checkSplit(placeIn("splits", name), split.between, plan, problems);
   }
   for (const [name, mirroring] of file.mirrors) {
-    if (mirroring) checkMirroring(`mirrors[${JSON.stringify(name)}]`, mirroring, upstreamNames, problems);
-  }
-  if (file.plans) {
-    if (declared.checkPlans) declared.checkPlans(file.plans, problems);
-    else problems.push("plans: the app declares none, so there are none to change");
+    if (mirroring) checkMirroring(placeIn("mirrors", name), mirroring, upstreamNames, problems);
   }
   if (file.maintenance && file.maintenance.routes !== "all") {
     requireNames("maintenance.routes", file.maintenance.routes, [...routeNames, ...declared.names], problems);

@@ -7,6 +7,7 @@ export const commands = {
   dev: () => import("./dev.ts"),
   doctor: () => import("./doctor.ts"),
   events: () => import("./events.ts"),
+  gateway: () => import("./gateway.ts"),
   keys: () => import("./keys.ts"),
   migrate: () => import("./migrate.ts"),
   model: () => import("./model.ts"),
