@@ -1,9 +1,11 @@
 import { cache } from "./cache/proof.ts";
 import { embedded } from "./embedded/proof.ts";
 import { hostile } from "./hostile/proof.ts";
+import { idempotency } from "./idempotency/proof.ts";
 import { ledger } from "./ledger/proof.ts";
 import { limits } from "./limits/proof.ts";
 import { mutants } from "./mutants/proof.ts";
+import { overload } from "./overload/proof.ts";
 import { postgres } from "./postgres/proof.ts";
 import type { Proof } from "./proof.ts";
 import { reload } from "./reload/proof.ts";
@@ -19,9 +21,11 @@ export const proofs: Readonly<Record<string, Proof>> = {
   cache,
   embedded,
   hostile,
+  idempotency,
   ledger,
   limits,
   mutants,
+  overload,
   postgres,
   reload,
   replica,
