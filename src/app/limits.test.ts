@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { newId } from "../base/index.ts";
+import { newId, systemClock, systemRandom } from "../base/index.ts";
 import { t } from "../schema/index.ts";
 import { contract, method, service, tokens } from "../service/index.ts";
+import { createLogger, createMetrics } from "../telemetry/index.ts";
 import type { GatewayOptions } from "./app.ts";
 import { app } from "./app.ts";
 import { checkApp } from "./check.ts";
-import { trustedProxiesOf } from "./limits-process.ts";
+import { createProcessLimits, trustedProxiesOf } from "./limits-process.ts";
 import { buildModel } from "./model.ts";
 import type { TestAppOptions } from "./testing.ts";
 import { startTestApp } from "./testing.ts";
@@ -208,6 +209,26 @@ describe("limits of an app", () => {
     wrong({ plans: { "a/b": [] }, planOf: { claim: "plan" } }, /plans: "a\/b" is no name/);
     wrong({ authFailures: { quota: -1, window: "1m" } }, /gateway: authFailures: .* a quota is a whole number/);
   });
+});
+
+test("what came of limits can be scraped", async () => {
+  const metrics = createMetrics();
+  const limits = await createProcessLimits({
+    checked: checkApp(definition()),
+    group: undefined,
+    settings: { limitsUrl: undefined, cacheUrl: undefined, processes: undefined },
+    clock: systemClock,
+    random: systemRandom,
+    log: createLogger({ level: "silent" }),
+    metrics,
+  });
+  await limits?.component.start?.(new AbortController().signal);
+  limits?.quotas.observe?.("search-address-1m", "refused");
+  const { body } = await metrics.render();
+  assert.match(body, /plinth_limit_decisions_total\{limit="search-address-1m",outcome="refused"\} 1/);
+  assert.match(body, /plinth_limit_store_down 0/);
+  assert.match(body, /plinth_limit_places_held 0/);
+  await limits?.component.stop?.();
 });
 
 const redis = process.env.PLINTH_TEST_REDIS_URL;

@@ -8,7 +8,7 @@ import { t } from "../schema/index.ts";
 import { method, raw, stream } from "../service/index.ts";
 import type { Gateway } from "./gateway.ts";
 import type { QuotaFixture } from "./rate-limit.fixture.ts";
-import { get, quotasOf } from "./rate-limit.fixture.ts";
+import { fakeAuthenticator, get, quotasOf } from "./rate-limit.fixture.ts";
 import type { Answer, TestMethod } from "./testing.ts";
 import { ask, request, silent, talk, testGateway } from "./testing.ts";
 
@@ -183,6 +183,49 @@ describe("who is counted", () => {
     assert.equal((await byAddress("/a", as("127.0.0.1"))).status, 200);
     assert.equal((await byAddress("/a")).status, 200);
     assert.equal((await byAddress("/a")).status, 429);
+  });
+
+  test("what a token says never becomes part of a header or of a key as it stands", async () => {
+    const names: string[] = [];
+    const memory = createMemoryLimits();
+    const driver = {
+      ...memory,
+      name: memory.name,
+      flags: memory.flags,
+      take(slot: string, demands: readonly { readonly key: string }[] & Parameters<typeof memory.take>[1]) {
+        names.push(slot, ...demands.map(({ key }) => key));
+        return memory.take(slot, demands);
+      },
+    };
+    const hostile = [
+      'x";r=999;evil=1, "y";r=1',
+      "a\r\nset-cookie: evil=1",
+      "}{a}",
+      "\u0000\u{1f600}日本語",
+      "__proto__",
+      "x".repeat(8000),
+      "",
+    ];
+    let subject = "";
+    const authenticator = {
+      ...fakeAuthenticator(),
+      recall: () => ({ kind: "user" as const, subject, scopes: [], claims: { tenant: subject } }),
+    };
+    const limits = [
+      { quota: 1, window: "1m", by: "tenant" },
+      { quota: 2, window: "1m" },
+    ] as const;
+    const gateway = testGateway({ a: get("/a") }, { ...quotasOf({ limits, driver }), authenticator });
+    running.push(gateway);
+    const { port } = await gateway.start();
+    for (const each of hostile) {
+      subject = each;
+      const { status, headers } = await ask(port, request("GET /a", as("x")));
+      assert.equal(status, 200, each.slice(0, 20));
+      assert.deepEqual([itemsOf(headers.ratelimit).length, headers["set-cookie"]], [2, undefined]);
+      assert.match(headers.ratelimit ?? "", /^[\x20-\x7e]{1,200}$/);
+    }
+    for (const name of names) assert.match(name, /^[\w/:@.-]{1,100}$/);
   });
 
   test("whoever is not signed in is counted by address, whatever the limit counts by", async () => {
