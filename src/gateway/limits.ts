@@ -16,7 +16,7 @@ export interface GatewayLimits {
   readonly inFlight?: number;
   /** Streams that have begun. Above: 503 with `Retry-After`, nothing executed. Default 5000. */
   readonly streams?: number;
-  /** Open connections. Above: a new one is closed without an answer. Default 10000. */
+  /** Open connections. Above: a new one is closed without an answer. Default 16384. */
   readonly connections?: number;
   /** Requests on one connection; from then on the first that no other follows is answered with `Connection: close`. Default 10000. */
   readonly requestsPerConnection?: number;
@@ -91,7 +91,7 @@ export function resolveLimits(limits: GatewayLimits, mode: "development" | "test
     jsonDepth: count("jsonDepth", 64),
     inFlight: count("inFlight", 3000),
     streams: count("streams", 5000),
-    connections: count("connections", 10_000),
+    connections: count("connections", 16_384),
     requestsPerConnection: count("requestsPerConnection", 10_000),
     headersTimeoutMs: time("headersTimeout", 10_000),
     requestTimeoutMs: time("requestTimeout", 30_000),
