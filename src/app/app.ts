@@ -1,5 +1,5 @@
 import { StartError } from "../base/index.ts";
-import type { CorsOptions, Mount, TrustedProxiesOptions } from "../gateway/index.ts";
+import type { CorsOptions, CsrfOptions, InspectOptions, Mount, TrustedProxiesOptions } from "../gateway/index.ts";
 import type { IdentityOptions } from "../identity/index.ts";
 import type { ProviderDefinition } from "../provider/index.ts";
 import type { ExternalService, ServiceDefinition } from "../service/index.ts";
@@ -37,6 +37,10 @@ export interface GatewayOptions extends LimitOptions, RoutingOptions, OverloadGu
   /** Certificates, or which proxy ends TLS. Default: plain HTTP, for development and behind a proxy. PLINTH_TLS_CERT turns it on. */
   readonly tls?: TransportOptions;
   readonly cors?: CorsOptions;
+  /** Keeps pages of other origins from acting for users whom mounts, outside systems or raw methods know by a cookie. */
+  readonly csrf?: CsrfOptions;
+  /** Looks for shapes of attacks in requests. Default: not. */
+  readonly inspect?: InspectOptions;
   /** Existing Express, Fastify or plain node:http handlers, served under a path of this app. */
   readonly mounts?: readonly Mount[];
   /** API reference at `/docs` and the OpenAPI document at `/openapi.json`. Default true. */

@@ -30,7 +30,7 @@ export type EdgeParts = Omit<Parameters<typeof createEdgeIdentity>[0], "provider
 /** The app's declarations, as the gateway takes them. */
 export function createEdge(parts: EdgeParts, routes: readonly GatewayRoute[]): Gateway {
   const { definition, settings, signals, clock, random, limits, provider } = parts;
-  const { cors, hosts, versions } = definition.gateway;
+  const { cors, csrf, inspect, hosts, versions } = definition.gateway;
   const mounts = [...(definition.gateway.mounts ?? []), ...(provider ? providerMounts(provider) : [])];
   const { authenticator, pages } = createEdgeIdentity({ ...parts, provider, log: signals.log });
   return createGateway({
@@ -53,6 +53,8 @@ export function createEdge(parts: EdgeParts, routes: readonly GatewayRoute[]): G
     ...(limits && { quotas: limits.quotas }),
     ...trustedProxiesOf(definition, settings),
     ...(cors && { cors }),
+    csrf,
+    inspect,
     ...(hosts && { hosts }),
     ...parts.tls,
     mounts,

@@ -73,7 +73,9 @@ function onEnd(this: IncomingMessage): void {
   if (exchange.isOver) return;
   exchange.requestBytes = reader.bytes;
   try {
-    reader.take(exchange, reader.more ? Buffer.concat(reader.more, reader.bytes) : (reader.first ?? nothing));
+    const body = reader.more ? Buffer.concat(reader.more, reader.bytes) : (reader.first ?? nothing);
+    exchange.edge.inspectBody?.(exchange, body);
+    reader.take(exchange, body);
   } catch (thrown) {
     exchange.fail(thrown);
   }

@@ -15,6 +15,7 @@ import { compileRaw } from "./raw.ts";
 import type { Router, RouteVerb } from "./router.ts";
 import { compileShedding } from "./shed.ts";
 import type { EdgeMetrics } from "./signals.ts";
+import type { Step } from "./step.ts";
 import { composeSteps } from "./step.ts";
 import type { StreamSettings } from "./streaming.ts";
 import { compileStreaming } from "./streaming.ts";
@@ -30,6 +31,8 @@ export interface EndpointParts {
   readonly authenticator: Authenticator | undefined;
   readonly quotas: QuotaSteps;
   readonly overload: Overload | undefined;
+  /** What no request may be, whatever it is for. */
+  readonly protect: Step | undefined;
   readonly deprecations: Deprecations;
   readonly versions: VersionSwitch;
 }
@@ -42,6 +45,7 @@ export function addRoutes(routes: readonly GatewayRoute[], parts: EndpointParts)
     const deadlineMs = operation.deadlineMs ?? parts.settings.deadlineMs;
     const admit = composeSteps([
       compileShedding(parts.overload, operation.level, deadlineMs),
+      parts.protect,
       parts.deprecations.stepOf(id, operation.deprecated),
       parts.quotas.failures,
       compileAdmission(id, operation.access, parts.authenticator, parts.quotas.stepOf(id, operation.limits)),
@@ -118,6 +122,7 @@ export function compileMounts(mounts: readonly Mount[], parts: EndpointParts): r
     const name = `mount "${mount.path}"`;
     const admit = composeSteps([
       compileShedding(parts.overload, levelOf(), parts.settings.deadlineMs),
+      parts.protect,
       parts.quotas.failures,
       compileAdmission(name, access, authenticator, parts.quotas.stepOf(name, mount.limits)),
     ]);

@@ -39,6 +39,8 @@ export interface Edge {
   readonly clientOf: ClientOf;
   /** Whether what did not come over TLS is refused. */
   readonly requiresHttps: boolean;
+  /** Looks at the body of a request once it is there; throws to refuse it. */
+  readonly inspectBody: ((exchange: Exchange, body: Buffer) => void) | undefined;
   /** Hears of each answer with 401. */
   readonly onUnauthenticated: ((exchange: Exchange) => void) | undefined;
   /** The head of every error. */

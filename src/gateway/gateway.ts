@@ -14,6 +14,7 @@ import { compileCompression } from "./compression.ts";
 import { Connections } from "./connection.ts";
 import type { CorsOptions } from "./cors.ts";
 import { compileCors } from "./cors.ts";
+import type { CsrfOptions } from "./csrf.ts";
 import { createDeprecations } from "./deprecation.ts";
 import { createDispatcher } from "./dispatcher.ts";
 import { addPages, addRoutes, compileMounts } from "./endpoints.ts";
@@ -23,13 +24,15 @@ import { createFallbacks } from "./fallback.ts";
 import type { GatewayRoute } from "./gateway-route.ts";
 import type { HeaderOptions } from "./head.ts";
 import { headTemplate, resolveHeaders } from "./head.ts";
+import type { InspectOptions } from "./inspection.ts";
+import { compileProtection } from "./inspection.ts";
 import type { GatewayLimits } from "./limits.ts";
 import { resolveLimits } from "./limits.ts";
 import type { Mount } from "./mount.ts";
 import type { Page } from "./page.ts";
 import type { Outside, OutsideOptions } from "./proxy-table.ts";
 import { addOutside } from "./proxy-table.ts";
-import type { QuotaOptions } from "./rate-limit-edge.ts";
+import type { CompiledQuotas, QuotaOptions } from "./rate-limit-edge.ts";
 import { compileQuotas } from "./rate-limit-edge.ts";
 import type { Maintenance } from "./reload-maintenance.ts";
 import { createMaintenance } from "./reload-maintenance.ts";
@@ -97,6 +100,10 @@ export interface GatewayOptions {
   readonly versions?: VersionOptions;
   /** Outside systems behind this gateway. */
   readonly outside?: OutsideOptions;
+  /** For users whom handlers know by a cookie. */
+  readonly csrf?: CsrfOptions | undefined;
+  /** Looks for shapes of attacks. Default: not. */
+  readonly inspect?: InspectOptions | undefined;
   /** With it, `start` listens with TLS. */
   readonly tls?: GatewayTls | undefined;
   /** Whether a request that did not come over TLS, as far as trusted proxies say, is 403. */
@@ -109,6 +116,8 @@ export interface Gateway extends GatewayServer {
   /** Splits and mirrors, which may change while it runs. */
   readonly outside: Outside;
   readonly maintenance: Maintenance;
+  /** Other limits for the plans that there are: throws when they cannot be, and takes hold when what it gives is called. */
+  readonly replacePlans: CompiledQuotas["replacePlans"];
   /**
    * For mounting inside an Express, Fastify or `node:http` app: mount it before body parsers. With `next`, a path that is
    * not ours is handed back instead of answered with 404. Before `open` or `start`, and once the gateway has drained,
@@ -117,14 +126,15 @@ export interface Gateway extends GatewayServer {
   readonly handler: (req: IncomingMessage, res: ServerResponse, next?: () => void) => void;
 }
 
-/** Throws StartError: ROUTE_COLLISION, ROUTE_INVALID, AUTHENTICATOR_MISSING, CORS_INVALID, HEADER_INVALID, LIMIT_INVALID, MOUNT_INVALID. */
+/** Throws StartError: ROUTE_COLLISION, ROUTE_INVALID, AUTHENTICATOR_MISSING, CORS_INVALID, HEADER_INVALID, LIMIT_INVALID, MOUNT_INVALID, CSRF_INVALID, INSPECT_INVALID. */
 export function createGateway(options: GatewayOptions): Gateway {
   const clock = options.clock ?? systemClock;
   const limits = resolveLimits(options.limits ?? {}, options.mode);
   const cors = options.cors && compileCors(options.cors);
   const headers = new Map([...resolveHeaders(options.headers ?? {}), ...Object.entries(cors?.always ?? {})]);
   const compression = compileCompression(options.compression);
-  const { quotas, onUnauthenticated } = compileQuotas(options, clock);
+  const { quotas, onUnauthenticated, replacePlans } = compileQuotas(options, clock);
+  const protection = compileProtection(options, clock);
   const edge: Edge = {
     clock,
     deadlines: createDeadlines(clock),
@@ -146,6 +156,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     draining: false,
     maintenance: createMaintenance(),
     requiresHttps: options.requiresHttps === true,
+    inspectBody: protection.body,
     lastRequestAt: 0,
     onFinish: undefined,
   };
@@ -159,6 +170,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     authenticator: options.authenticator,
     quotas,
     overload: options.overload,
+    protect: protection.step,
     deprecations: createDeprecations(options.metrics),
     versions: { vendor: options.versions?.vendor ?? "api", fallback: options.versions?.default },
   };
@@ -178,6 +190,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     admissionOf: ({ name, access, limits: own, route, deadlineMs }) =>
       composeSteps([
         compileShedding(options.overload, levelOf(route.criticality), deadlineMs),
+        protection.step,
         quotas.failures,
         route.authorization === "pass"
           ? quotas.stepOf(`the route ${name}`, own)
@@ -208,6 +221,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   return Object.assign(server, {
     outside,
     maintenance: edge.maintenance,
+    replacePlans,
     handler: (req: IncomingMessage, res: ServerResponse, next?: () => void) =>
       dispatcher.dispatch(req, res, false, next),
   });

@@ -1,12 +1,15 @@
 /** The HTTP edge: turns outside HTTP into calls, exactly and cheaply, and answers every error as problem details. */
 export type { CompressionOptions } from "./compression.ts";
 export type { CorsOptions } from "./cors.ts";
+export type { CsrfOptions } from "./csrf.ts";
 export type { Gateway, GatewayOptions } from "./gateway.ts";
 export { createGateway } from "./gateway.ts";
 export type { GatewayFile } from "./gateway-file.ts";
 export { parseGatewayFile } from "./gateway-file.ts";
 export type { GatewayRoute, ServedAt } from "./gateway-route.ts";
 export type { HeaderOptions } from "./head.ts";
+export type { InspectedRequest, InspectOptions } from "./inspection.ts";
+export type { InspectedPart, InspectionRule } from "./inspection-rules.ts";
 export type { GatewayLimits } from "./limits.ts";
 export type { Mirroring } from "./mirror.ts";
 export type { Mount, MountedCall } from "./mount.ts";
