@@ -226,7 +226,12 @@ export class Session {
     const tellPosition = () => this.#tellPosition(call);
     call.stream = new ServerStream(this.connection, call, window, this.#floor.pendingBytesMax, tellPosition);
     const open = () => (method.stream as NonNullable<RpcServerMethod["stream"]>)(request, call.scope);
-    call.stream.run(open).then(
+    const { pass } = call;
+    call.pass = undefined;
+    const running = call.stream.run(open);
+    // It needed room to begin. From here on it is mostly idle, and how long it takes says nothing.
+    pass?.release();
+    running.then(
       () => {
         this.#tellPosition(call);
         this.#finish(call, "ok");
@@ -289,9 +294,7 @@ export class Session {
   #finish(call: RunningCall, status: "ok" | "error"): void {
     this.calls.delete(call.id);
     this.#floor.inFlight--;
-    // A stream is mostly idle, and how long it takes says nothing.
-    if (call.stream) call.pass?.release();
-    else call.pass?.end(this.#floor.clock.now());
+    call.pass?.end(this.#floor.clock.now());
     call.scope.finish();
     call.trace?.end(status);
   }
