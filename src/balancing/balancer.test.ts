@@ -169,8 +169,13 @@ describe("a member that is new or came back", () => {
   }
 
   test("has nobody to spare it when all are new", () => {
-    const { names } = groupOf([{ name: "a", weight: 1 }, "b"], { balance: "weighted" });
+    const { balancer, names } = groupOf([{ name: "a", weight: 1 }, "b"], { balance: "weighted" });
     assert.deepEqual(counts(names(100)), { a: 50, b: 50 });
+    balancer.update(
+      ["a", "b", "c", "d"].map((name) => ({ name, value: name })),
+      true,
+    );
+    assert.deepEqual(counts(names(100)), { a: 25, b: 25, c: 25, d: 25 });
   });
 });
 

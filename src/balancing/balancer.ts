@@ -28,8 +28,11 @@ export interface Balancer<T> {
   readonly members: readonly Member<T>[];
   /** Whether ejections or health are ignored, because too few would be left. */
   readonly isPanicking: boolean;
-  /** Others from now on. Those that stay, by name, keep what is known of them. Gives back those that left. */
-  update(members: readonly MemberOptions<T>[]): readonly Member<T>[];
+  /**
+   * Others from now on. Those that stay, by name, keep what is known of them. Gives back those that left. `atOnce`: those
+   * that are new get their full share, because all of them are.
+   */
+  update(members: readonly MemberOptions<T>[], atOnce?: boolean): readonly Member<T>[];
   /** Undefined when everybody was tried or is full. */
   pick(request?: PickRequest<T>): Member<T> | undefined;
   /** A request goes to it, until `end`. */
@@ -105,9 +108,8 @@ class Group<T> implements Balancer<T> {
     this.#choose();
   }
 
-  update(given: readonly MemberOptions<T>[]): readonly Member<T>[] {
+  update(given: readonly MemberOptions<T>[], atOnce = this.members.length === 0): readonly Member<T>[] {
     const known = new Map(this.members.map((member) => [member.name, member]));
-    const isFirst = this.members.length === 0;
     const nowMs = this.#clock.now();
     this.members = given.map((each) => {
       const member = known.get(each.name);
@@ -118,8 +120,7 @@ class Group<T> implements Balancer<T> {
         return member;
       }
       const added = new Member(each);
-      // When all are new, none of them has a share to be spared from.
-      if (!isFirst) added.startSlowly(nowMs, this.#options.slowStartMs);
+      if (!atOnce) added.startSlowly(nowMs, this.#options.slowStartMs);
       return added;
     });
     this.#choose();

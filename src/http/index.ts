@@ -9,4 +9,3 @@ export { createHttpFetcher } from "./http-fetcher.ts";
 export type { HttpPool, HttpPoolLimits, HttpPoolOptions, HttpRequest } from "./http-pool.ts";
 export { createHttpPool } from "./http-pool.ts";
 export type { HttpTls } from "./tls.ts";
-export { checkHttpTls } from "./tls.ts";

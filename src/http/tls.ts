@@ -45,11 +45,6 @@ export function tlsOptionsOf(tls: HttpTls): SocketOptions {
   return tls.serverName === undefined ? options : { ...options, servername: tls.serverName };
 }
 
-/** Throws StartError HTTP_TLS_UNUSABLE for what `createHttpPool` would not take. */
-export function checkHttpTls(tls: HttpTls): void {
-  tlsOptionsOf(tls);
-}
-
 function isPem(given: string | Buffer): boolean {
   return typeof given !== "string" || given.includes("-----BEGIN ");
 }

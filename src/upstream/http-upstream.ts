@@ -100,14 +100,7 @@ class HttpUpstream implements Upstream {
 
   upgrade(request: UpgradeRequest, socket: Duplex, head: Buffer): void {
     const { limits } = this.#settings;
-    const parts = {
-      name: this.name,
-      clock: this.#parts.clock,
-      balancer: this.#group.balancer,
-      metrics: this.#metrics,
-      settings: this.#settings,
-    };
-    const upgrading = new Upgrading(parts, request, socket, head, () => {
+    const upgrading = new Upgrading(this.#forward, request, socket, head, () => {
       this.#tunnels.delete(upgrading);
       this.#checkIdle();
     });
@@ -197,12 +190,16 @@ class HttpUpstream implements Upstream {
 
   #forwardParts(): ForwardParts {
     const { limits } = this.#settings;
+    const group = this.#group;
     return {
       name: this.name,
       clock: this.#parts.clock,
       random: this.#parts.random,
       deadlines: this.#deadlines,
-      balancer: this.#group.balancer,
+      // That of now, also for what began before other options came.
+      get balancer() {
+        return group.balancer;
+      },
       metrics: this.#metrics,
       settings: this.#settings,
       budget: this.#budget,

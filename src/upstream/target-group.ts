@@ -41,6 +41,8 @@ export class TargetGroup {
   readonly #checks = new Map<Endpoint, HealthCheck>();
   #stopLooking = (): void => {};
   #isStarted = false;
+  /** Whether each name was looked up once: whoever comes after that is new. */
+  #isComplete = false;
   #isClosed = false;
 
   constructor(name: string, settings: UpstreamSettings, parts: TargetGroupParts) {
@@ -59,6 +61,7 @@ export class TargetGroup {
     const enough = new AbortController();
     const work = async (): Promise<void> => {
       await Promise.all([...this.#watched.values()].map(({ resolver }) => resolver?.start()));
+      this.#isComplete = true;
       await Promise.all(this.balancer.members.map(({ value }) => this.#check(value)));
     };
     await Promise.race([work(), clock.sleep(this.#settings.limits.startMs, enough.signal)]);
@@ -161,7 +164,7 @@ export class TargetGroup {
       }),
     );
     const kept = new Set(members.map(({ value }) => value));
-    this.balancer.update(members);
+    this.balancer.update(members, !this.#isComplete);
     for (const member of this.balancer.members) if (this.#isStarted) void this.#check(member.value);
     for (const { value } of known.values()) if (!kept.has(value)) this.#retire(value);
   }

@@ -75,11 +75,11 @@ function said(socket: WebSocket, text: string | Buffer): Promise<string> {
 const gone = (socket: WebSocket) => new Promise((resolve) => socket.once("close", resolve));
 
 /** What a plain socket hears until its end, after it asked for an upgrade. */
-function refusal(port: number): Promise<string> {
+function refusal(port: number, headers = ""): Promise<string> {
   return new Promise((resolve) => {
     let heard = "";
     const socket = connect(port, "127.0.0.1");
-    socket.write("GET /a HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    socket.write(`GET /a HTTP/1.1\r\nHost: x\r\n${headers}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`);
     socket
       .on("data", (chunk) => (heard += chunk))
       .on("error", () => {})
@@ -102,7 +102,7 @@ describe("a WebSocket", () => {
     assert.equal(await said(socket, large), large);
     assert.deepEqual(target.seen, [["/chat?a=b", `127.0.0.1:${target.port}`, "192.0.2.7", true, "1.1 plinth"]]);
     assert.equal(await upstream.value("plinth_upstream_tunnels"), 1);
-    assert.equal(upstream.states()[0]?.inFlight, 1);
+    assert.equal(upstream.states()[0]?.inFlight, 0);
     socket.close();
     await gone(socket);
     while (ends.length === 0) await systemClock.sleep(2);
@@ -189,6 +189,72 @@ describe("an upgrade that does not come to be", () => {
     }
   });
 
+  test("breaks off when the target does so within its own refusal, or says nothing more", async () => {
+    const half = "HTTP/1.1 403 No\r\ncontent-length: 100\r\n\r\nhalf";
+    const broken = await bench.target(() => {});
+    broken.server.on("upgrade", (_, socket) => socket.end(half));
+    const silent = await bench.target(() => {});
+    silent.server.on("upgrade", (_, socket) => socket.write(half));
+    for (const [target, says] of [
+      [broken, /^HTTP\/1\.1 502 [\s\S]*UPSTREAM_BROKEN/],
+      [silent, /^HTTP\/1\.1 504 [\s\S]*UPSTREAM_TIMEOUT/],
+    ] as const) {
+      const upstream = of([target.url]);
+      const { port, ends } = await front(upstream, 80);
+      assert.match(await refusal(port), says);
+      assert.equal(ends.length, 1);
+      assert.equal(upstream.states()[0]?.inFlight, 0);
+      await upstream.drain();
+    }
+  });
+
+  test("is answered with the first part of what the target says, when that is long", async () => {
+    const target = await bench.target(() => {});
+    target.server.on("upgrade", (_, socket) => {
+      socket.on("error", () => {}).write("HTTP/1.1 403 No\r\ntransfer-encoding: chunked\r\n\r\n20000\r\n");
+      socket.write("x".repeat(0x20000));
+    });
+    const upstream = of([target.url]);
+    const { port } = await front(upstream);
+    assert.match(await refusal(port), /^HTTP\/1\.1 403 [^x]*content-length: 65536\r\n[^x]*x{65536}$/);
+    await upstream.drain();
+  });
+
+  test("is 508 when it goes round in a circle", async () => {
+    const { port } = await front(of(["http://127.0.0.1:1"]));
+    const via = Array.from({ length: 10 }, () => "1.1 plinth").join(", ");
+    assert.match(await refusal(port, `Via: ${via}\r\n`), /^HTTP\/1\.1 508 [\s\S]*UPSTREAM_LOOP/);
+  });
+
+  test("is 503 when this process ends meanwhile", async () => {
+    const silent = await bench.target(() => {});
+    silent.server.on("upgrade", (_, socket) => socket.on("error", () => {}));
+    const upstream = of([silent.url]);
+    const { port } = await front(upstream);
+    const heard = refusal(port);
+    while ((await upstream.value("plinth_upstream_tunnels")) === 0) await systemClock.sleep(2);
+    await systemClock.sleep(30);
+    await upstream.close();
+    assert.match(await heard, /^HTTP\/1\.1 503 [\s\S]*UPSTREAM_LEAVING/);
+  });
+
+  test("passes on what the client says before it is answered, a part of it at first", async () => {
+    const target = await bench.target(() => {});
+    let heard = 0;
+    target.server.on("upgrade", (_, socket: Socket, head) => {
+      heard = head.length;
+      socket.on("data", (chunk) => (heard += chunk.length)).on("error", () => {});
+      systemClock.after(80, () => socket.write("HTTP/1.1 101 Yes\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"));
+    });
+    const { port } = await front(of([target.url]));
+    const socket = connect(port, "127.0.0.1");
+    socket.write("GET /a HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
+    socket.write(Buffer.alloc(500_000));
+    while (heard < 500_000) await systemClock.sleep(5);
+    assert.equal(heard, 500_000);
+    socket.destroy();
+  });
+
   test("is 503 above the limit, and while this process leaves", async () => {
     const target = await echo();
     const upstream = of([target.url], { limits: { tunnels: 1 } });
@@ -219,7 +285,7 @@ describe("an upgrade that does not come to be", () => {
     await systemClock.sleep(50);
     socket.destroy();
     while (!isCut || ends.length === 0) await systemClock.sleep(2);
-    assert.deepEqual([ends[0]?.status, ends[0]?.reason], [499, "CLIENT_GONE"]);
+    assert.deepEqual([ends[0]?.status, ends[0]?.reason], [499, "TUNNEL_CLIENT_GONE"]);
     assert.equal(upstream.states()[0]?.inFlight, 0);
   });
 });

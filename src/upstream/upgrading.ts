@@ -107,7 +107,7 @@ export class Upgrading {
     balancer.begin(member);
     const startedAt = this.#parts.clock.now();
     const { method, path } = this.#request;
-    this.#exchange = member.value.pool.send(
+    const exchange = member.value.pool.send(
       { method, path, headers, headTimeoutMs: 0, bodyTimeoutMs: 0, upgrade: protocolOf(this.#request.headers) },
       {
         onUpgrade: (received, socket) => {
@@ -115,16 +115,19 @@ export class Upgrading {
           this.#open(received, socket);
         },
         onHead: (status, received) => this.#collect(status, received),
-        onChunk: (chunk) => this.#refusal?.push(chunk),
+        onChunk: (chunk) => this.#add(chunk),
         onEnd: () => this.#passRefusal(),
         onFailure: (reason) => this.#onFailure(member, reason),
       },
     );
+    // It may have failed at once, and another one be under way.
+    if (this.#member === member) this.#exchange = exchange;
   }
 
   #status = 0;
   #headers: string[] = [];
   #refusal: Buffer[] | undefined = undefined;
+  #refusalBytes = 0;
 
   /** The target does not change the protocol: its answer is the client's. */
   #collect(status: number, headers: IncomingHttpHeaders): void {
@@ -132,6 +135,14 @@ export class Upgrading {
     this.#status = status;
     this.#headers = answerHeaders(headers);
     this.#refusal = [];
+  }
+
+  #add(chunk: Buffer): void {
+    this.#refusal?.push(chunk);
+    this.#refusalBytes += chunk.length;
+    if (this.#refusalBytes <= refusalBytesMax) return;
+    this.#exchange?.cancel(error("cancelled", "This is enough."));
+    this.#passRefusal();
   }
 
   #passRefusal(): void {
@@ -160,10 +171,8 @@ export class Upgrading {
 
   #open(headers: IncomingHttpHeaders, target: Duplex): void {
     this.#cancelTimer();
-    if (this.#isOver) {
-      target.destroy();
-      return;
-    }
+    // A tunnel is bounded by itself: it takes no place from requests.
+    this.#release();
     const protocol = protocolOf(this.#request.headers);
     const lines = [`HTTP/1.1 101 ${STATUS_CODES[101]}`, "connection: upgrade", `upgrade: ${protocol}`];
     const kept = answerHeaders(headers);
@@ -177,6 +186,7 @@ export class Upgrading {
     this.#tunnel = new Tunnel(this.#client, target, this.#parts.clock, { idleMs, ageMs, bytesPerSecond }, (end) =>
       this.#finish(101, end),
     );
+    this.#client.resume();
   }
 
   #answer(status: number, headers: readonly string[], body: Buffer): void {
@@ -187,7 +197,7 @@ export class Upgrading {
     this.#client.end(body);
   }
 
-  /** The target's part in it is decided; in a tunnel it goes on to hold its place. */
+  /** The target's part in it is decided. */
   #settle(outcome: "success" | "failure", counted: Parameters<UpstreamMetrics["count"]>[1], latencyMs?: number): void {
     const { balancer, metrics } = this.#parts;
     const member = this.#member as Member<Endpoint>;
@@ -219,7 +229,7 @@ export class Upgrading {
     if (this.#isOver) return;
     this.#leaveTarget(error("cancelled", "The client went away."), "cancelled");
     this.#client.destroy();
-    this.#finish(499, { reason: "CLIENT_GONE", bytesFromClient: 0, bytesFromTarget: 0 });
+    this.#finish(499, { reason: "TUNNEL_CLIENT_GONE", bytesFromClient: 0, bytesFromTarget: 0 });
   };
 
   #finish(status: number, end: TunnelEnd): void {
