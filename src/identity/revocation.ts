@@ -34,7 +34,11 @@ const entryCountMax = 100_000;
  * In the memory of this process: at once, and gone with it. At most 100,000; above that nothing more is taken back, and
  * whoever asks is told so, since to forget one would give a token its power again.
  */
-export function memoryRevocationStore(clock: Clock, keepMs: number = keepMsDefault): RevocationStore {
+export function memoryRevocationStore(
+  clock: Clock,
+  keepMs: number = keepMsDefault,
+  countMax: number = entryCountMax,
+): RevocationStore {
   const entries = new Map<string, { readonly before: number; readonly until: number }>();
   const sweep = (): void => {
     const now = clock.now();
@@ -44,8 +48,8 @@ export function memoryRevocationStore(clock: Clock, keepMs: number = keepMsDefau
     freshMs: Number.POSITIVE_INFINITY,
     onRevoked: undefined,
     async add(revoked) {
-      if (entries.size >= entryCountMax) sweep();
-      if (entries.size >= entryCountMax) throw revocationsFull();
+      if (entries.size >= countMax) sweep();
+      if (entries.size >= countMax) throw revocationsFull();
       const key = keyOf(revoked);
       const before = "before" in revoked ? revoked.before : Number.POSITIVE_INFINITY;
       entries.set(key, { before: Math.max(before, entries.get(key)?.before ?? 0), until: clock.now() + keepMs });

@@ -130,6 +130,18 @@ test("a revocation is kept for longer than a token lives, and no longer", async 
   assert.equal(await store.has(claimsOf()), false);
 });
 
+test("when no more revocations can be kept, none is forgotten, and those whose time is over make room", async () => {
+  const clock = createManualClock();
+  const store = memoryRevocationStore(clock, minuteMs, 2);
+  await store.add({ issuer: "shop", tokenId: "t1" });
+  await store.add({ issuer: "shop", tokenId: "t2" });
+  await assert.rejects(store.add({ issuer: "shop", tokenId: "t3" }), { reason: "REVOCATIONS_FULL" });
+  assert.equal(await store.has(claimsOf()), true);
+  await clock.advance(minuteMs);
+  await store.add({ issuer: "shop", tokenId: "t3" });
+  assert.equal(await store.has(claimsOf({ tokenId: "t3" })), true);
+});
+
 test("a revocation that the others cannot be told is refused, and holds here", async () => {
   const { engines, faulty } = await pair();
   const [one, two] = engines.map((engine) => sharedRevocationStore(engine, systemClock));
