@@ -1,5 +1,5 @@
 import type { App } from "../app/index.ts";
-import { createStores, readProcessSettings } from "../app/index.ts";
+import { buildModel, createStores, readProcessSettings } from "../app/index.ts";
 import { parseDuration, StartError, systemClock, systemRandom } from "../base/index.ts";
 import type { ProviderDefinition, ProviderDirectory } from "../provider/index.ts";
 import { createProviderDirectory, migrateProvider, providerSchema } from "../provider/index.ts";
@@ -25,7 +25,8 @@ export async function withProvider(
       `"${app.name}" has no identity provider; declare one: app({ gateway: { identity: { provider: provider({ clients: […] }) } } })`,
     );
   }
-  if (definition.problems.length > 0) throw new StartError("APP_INVALID", definition.problems);
+  // Tells what is wrong with the declaration.
+  buildModel(app);
   const { database, databaseOf } = await createStores({
     settings: readProcessSettings(environmentOf(terminal)),
     needsDatabase: true,

@@ -3,10 +3,10 @@ import { request } from "node:http";
 import { after, before, describe, it } from "node:test";
 import type { DatabaseDriver } from "../database/index.ts";
 import { createDatabase, sql } from "../database/index.ts";
-import type { Browser } from "./browser.fixture.ts";
-import { createBrowser } from "./browser.fixture.ts";
 import type { RunningProvider } from "./running.fixture.ts";
 import { callback, challenge, engines, newSchema, startProvider, verifier } from "./running.fixture.ts";
+import type { Browser } from "./test-browser.ts";
+import { createBrowser } from "./test-browser.ts";
 
 /** Attacks on the protocol: addresses, codes, proofs, tokens, headers. */
 

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { DatabaseDriver } from "../database/index.ts";
 import { createDatabase } from "../database/index.ts";
-import type { Browser, Walk } from "./browser.fixture.ts";
-import { createBrowser } from "./browser.fixture.ts";
 import { formBytesMax } from "./form.ts";
 import type { RunningProvider } from "./running.fixture.ts";
 import { callback, challenge, engines, newSchema, startProvider } from "./running.fixture.ts";
+import type { Browser, Walk } from "./test-browser.ts";
+import { createBrowser } from "./test-browser.ts";
 
 /** Attacks on the sign-in page: forged forms, planted sessions, guessing, listening. */
 

@@ -43,24 +43,7 @@ export function configure(parts: ConfigurationParts): Configuration {
       end_session: "/sign-out",
       pushed_authorization_request: "/par",
     },
-    features: {
-      devInteractions: { enabled: false },
-      clientCredentials: { enabled: true },
-      revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
-      rpInitiatedLogout: {
-        enabled: true,
-        logoutSource: (ctx, form) =>
-          sendKoaPage(ctx, signOutPage(parts.title, form, sourceOf(ctx.oidc.params?.post_logout_redirect_uri))),
-        postLogoutSuccessSource: (ctx) => sendKoaPage(ctx, signedOutPage(parts.title)),
-      },
-      resourceIndicators: {
-        enabled: true,
-        defaultResource: () => resourceOf(parts),
-        useGrantedResource: () => true,
-        getResourceServerInfo: (ctx, resource, client) => resourceServer(parts, ctx, resource, client),
-      },
-      userinfo: { enabled: false },
-    },
+    features: featuresOf(parts),
     scopes: ["openid", "offline_access"],
     claims: { openid: ["sub"], profile: ["name", "preferred_username"], email: ["email"] },
     clientAuthMethods: ["client_secret_basic", "client_secret_post", "none"],
@@ -97,6 +80,28 @@ export function configure(parts: ConfigurationParts): Configuration {
     loadExistingGrant: loadGrant,
     extraTokenClaims: tokenClaims,
     renderError: (ctx, out) => sendKoaPage(ctx, errorPage(parts.title, out.error, out.error_description)),
+  };
+}
+
+/** What is on beside the defaults (DPoP and pushed requests), and off: who a person is stands in the ID token. */
+function featuresOf(parts: ConfigurationParts): NonNullable<Configuration["features"]> {
+  return {
+    devInteractions: { enabled: false },
+    clientCredentials: { enabled: true },
+    revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
+    rpInitiatedLogout: {
+      enabled: true,
+      logoutSource: (ctx, form) =>
+        sendKoaPage(ctx, signOutPage(parts.title, form, sourceOf(ctx.oidc.params?.post_logout_redirect_uri))),
+      postLogoutSuccessSource: (ctx) => sendKoaPage(ctx, signedOutPage(parts.title)),
+    },
+    resourceIndicators: {
+      enabled: true,
+      defaultResource: () => resourceOf(parts),
+      useGrantedResource: () => true,
+      getResourceServerInfo: (ctx, resource, client) => resourceServer(parts, ctx, resource, client),
+    },
+    userinfo: { enabled: false },
   };
 }
 

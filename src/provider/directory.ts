@@ -30,7 +30,7 @@ export function createProviderDirectory(
   definition: Pick<ProviderDefinition, "clients" | "scopes" | "accessTokenMs">,
   database: Database,
   random: Random,
-  { passwords = createPasswords(), onRevoked }: DirectoryOptions = {},
+  { passwords = createPasswords({ random }), onRevoked }: DirectoryOptions = {},
 ): ProviderDirectory {
   const artifacts = createArtifactStore(database, definition.accessTokenMs + clockLeewayMs, onRevoked);
   return {

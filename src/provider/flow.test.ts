@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import * as client from "openid-client";
 import type { DatabaseDriver } from "../database/index.ts";
-import { createBrowser } from "./browser.fixture.ts";
 import type { RunningProvider } from "./running.fixture.ts";
 import { callback, dropSchema, engines, newSchema, startProvider } from "./running.fixture.ts";
+import { createBrowser } from "./test-browser.ts";
 
 /** A certified client against the provider, on each engine: what OpenID Connect and OAuth 2.1 promise it. */
 

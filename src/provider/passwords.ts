@@ -1,6 +1,7 @@
-import { randomBytes, scrypt, timingSafeEqual } from "node:crypto";
+import { scrypt, timingSafeEqual } from "node:crypto";
 import { promisify } from "node:util";
-import { assert, error } from "../base/index.ts";
+import type { Random } from "../base/index.ts";
+import { assert, error, systemRandom } from "../base/index.ts";
 
 /**
  * Passwords at rest: scrypt (RFC 7914) with N = 2^17, r = 8, p = 1, the first choice of the OWASP Password Storage Cheat
@@ -30,6 +31,7 @@ export interface PasswordCost {
 export interface PasswordOptions {
   /** For tests that hash often. */
   readonly cost?: PasswordCost;
+  readonly random?: Random;
   /** Default 2. */
   readonly runningMax?: number;
   /** Default 32. */
@@ -46,13 +48,15 @@ const phcPattern = /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9
 
 export function createPasswords({
   cost = costDefault,
+  random = systemRandom,
   runningMax = 2,
   waitingMax = 32,
 }: PasswordOptions = {}): Passwords {
   let running = 0;
   const waiting: (() => void)[] = [];
+  const bytes = (count: number) => Buffer.from(random.fill(new Uint8Array(count)));
   /** Hashed like a password that nobody has: 32 random bytes. */
-  const nobody: Kept = { cost, salt: randomBytes(saltBytes), key: randomBytes(keyBytes) };
+  const nobody: Kept = { cost, salt: bytes(saltBytes), key: bytes(keyBytes) };
 
   const inLine = async <T>(run: () => Promise<T>): Promise<T> => {
     if (running < runningMax) running++;
@@ -76,7 +80,7 @@ export function createPasswords({
 
   return {
     async hash(password) {
-      const salt = randomBytes(saltBytes);
+      const salt = bytes(saltBytes);
       const key = await inLine(() => keyOf(password, salt, cost));
       return `$scrypt$ln=${cost.ln},r=${cost.r},p=${cost.p}$${unpadded(salt)}$${unpadded(key)}`;
     },
