@@ -121,12 +121,13 @@ class UndiciPool implements HttpPool {
     return exchange;
   }
 
-  drain(): Promise<void> {
-    return this.#pool.closed ? Promise.resolve() : this.#pool.close();
+  async drain(): Promise<void> {
+    // Rejects when it is closed meanwhile, which ends it as well.
+    if (!this.#pool.closed && !this.#pool.destroyed) await this.#pool.close().catch(() => {});
   }
 
   async close(): Promise<void> {
-    await this.#pool.destroy();
+    if (!this.#pool.destroyed) await this.#pool.destroy();
   }
 }
 

@@ -19,7 +19,7 @@ const addressesMax = 256;
 
 export interface ResolverOptions {
   readonly name: string;
-  readonly everyMs: number;
+  readonly everyMs: () => number;
   readonly clock: Clock;
   readonly random: Random;
   readonly resolve: Resolve;
@@ -57,7 +57,7 @@ export function createResolver(options: ResolverOptions): Resolver {
   const again = (): void => {
     if (isStopped) return;
     // Not all processes ask at once.
-    cancelTimer = clock.after(everyMs * (0.9 + 0.2 * random.next()), () => void look().then(again));
+    cancelTimer = clock.after(everyMs() * (0.9 + 0.2 * random.next()), () => void look().then(again));
   };
   return {
     start: () => look().then(again),

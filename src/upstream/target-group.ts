@@ -39,6 +39,8 @@ export class TargetGroup {
   #settings: UpstreamSettings;
   #watched = new Map<string, Watched>();
   readonly #checks = new Map<Endpoint, HealthCheck>();
+  /** Gone, but something is under way there. */
+  readonly #leaving = new Set<Endpoint>();
   #stopLooking = (): void => {};
   #isStarted = false;
   /** Whether each name was looked up once: whoever comes after that is new. */
@@ -107,7 +109,8 @@ export class TargetGroup {
     this.#stopLooking();
     for (const { resolver } of this.#watched.values()) resolver?.stop();
     for (const check of this.#checks.values()) check.stop();
-    await Promise.all(this.balancer.members.map(({ value }) => value.pool.close()));
+    const endpoints = [...this.balancer.members.map(({ value }) => value), ...this.#leaving];
+    await Promise.all(endpoints.map(({ pool }) => pool.close()));
   }
 
   /** Looks up the names of those targets that are declared now. */
@@ -131,7 +134,7 @@ export class TargetGroup {
     let isFailing = false;
     const resolver = createResolver({
       name: target.host,
-      everyMs: this.#settings.limits.resolveMs,
+      everyMs: () => this.#settings.limits.resolveMs,
       clock,
       random,
       resolve,
@@ -177,7 +180,8 @@ export class TargetGroup {
   #retire(endpoint: Endpoint): void {
     this.#checks.get(endpoint)?.stop();
     this.#checks.delete(endpoint);
-    void endpoint.pool.drain().then(() => endpoint.pool.close());
+    this.#leaving.add(endpoint);
+    void endpoint.pool.drain().then(() => this.#leaving.delete(endpoint));
   }
 
   /** Resolves when its health was asked for once. */

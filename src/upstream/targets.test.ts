@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { createManualClock, systemClock } from "../base/index.ts";
 import type { Target } from "./upstream.fixture.ts";
-import { ask, createBench, requestOf } from "./upstream.fixture.ts";
+import { ask, createBench, requestOf, textOf } from "./upstream.fixture.ts";
 import type { UpstreamOptions } from "./upstream-options.ts";
 
 const bench = createBench();
@@ -79,6 +79,21 @@ describe("a name", () => {
     const startedAt = systemClock.now();
     await upstream.start();
     assert.ok(systemClock.now() - startedAt < 1000);
+  });
+
+  test("that is looked up after others at the start is not taken for new", async () => {
+    const targets = await Promise.all(["a", "b"].map(hello));
+    const late = `http://late.example:${targets[1]?.port}`;
+    const upstream = bench.upstream(
+      { targets: [targets[0]?.url as string, late], balance: "weighted" },
+      { resolve: () => systemClock.sleep(30).then(() => ["127.0.0.1"]) },
+    );
+    await upstream.start();
+    for (let i = 0; i < 20; i++) await ask(upstream);
+    assert.deepEqual(
+      targets.map(({ count }) => count),
+      [10, 10],
+    );
   });
 
   test("is looked up by the system otherwise", async () => {
@@ -223,6 +238,29 @@ describe("other options", () => {
     assert.equal((await running).text, "first");
     assert.equal(await upstream.value("plinth_upstream_targets", { target: first.url }), 0);
     assert.equal(await upstream.value("plinth_upstream_targets", { target: second.url, state: "available" }), 1);
+  });
+
+  test("do not lose sight of what began before: its failures count, and it ends with the upstream", async () => {
+    const waiting: (() => void)[] = [];
+    const sick = await bench.target((_, res) => void waiting.push(() => res.writeHead(500).end()));
+    const targets = [sick.url, (await hello("second")).url, (await hello("third")).url];
+    const upstream = bench.upstream({ targets, ...even, retry: false });
+    const running = Array.from({ length: 15 }, () => ask(upstream));
+    await until(() => waiting.length === 5);
+    upstream.update({ targets, ...even, retry: false, limits: { requests: 500 } });
+    for (const answer of waiting) answer();
+    await Promise.all(running);
+    assert.equal(upstream.states()[0]?.state, "ejected");
+    assert.equal(await texts(upstream, 9), "second,third");
+
+    const endless = await bench.target((_, res) => res.write("x"));
+    upstream.update({ targets: [endless.url] });
+    const { body } = await upstream.forward(requestOf());
+    upstream.update({ targets: targets.slice(1) });
+    await systemClock.sleep(20);
+    assert.equal(body?.destroyed, false);
+    await upstream.close();
+    await assert.rejects(textOf(body), { reason: "UPSTREAM_BROKEN" });
   });
 
   test("that are wrong are refused whole, and the old ones go on", async () => {
