@@ -4,13 +4,13 @@ import { createRuntime as createPlainRuntime } from "./app/index.ts";
 import { pagesOf } from "./generators/index.ts";
 
 export type { Addresses, App, AppOptions, GatewayOptions, Runtime, RuntimeOptions } from "./app/index.ts";
-export { app } from "./app/index.ts";
+export { app, upstream } from "./app/index.ts";
 export type { Clock, Duration, ErrorCode, Principal, Random, Size, Trace } from "./base/index.ts";
 export { isError, newId, PlinthError, StartError } from "./base/index.ts";
 export type { Cache } from "./cache/index.ts";
 export type { Database, ReadDatabase, Transaction } from "./database/index.ts";
 export { sql } from "./database/index.ts";
-export type { CorsOptions, Mount, MountedCall } from "./gateway/index.ts";
+export type { CorsOptions, Mount, MountedCall, OutsideRoute, SplitOptions, VersionOptions } from "./gateway/index.ts";
 export type {
   ApiKeysOptions,
   ClaimNames,
@@ -37,14 +37,21 @@ export type {
   CallOptions,
   Client,
   Contract,
+  Deprecation,
   EventDefinition,
   Events,
+  Limit,
+  LimitBy,
+  LimitCost,
+  LimitedRequest,
   MethodContext,
+  MethodLimit,
   Payload,
   RawRequest,
   RawResponse,
   Resource,
   ScheduleContext,
+  SharedLimit,
   SubscriptionContext,
 } from "./service/index.ts";
 export {
@@ -63,6 +70,7 @@ export {
   tokens,
 } from "./service/index.ts";
 export type { ShardedDatabase } from "./shards/index.ts";
+export type { UpstreamOptions } from "./upstream/index.ts";
 
 /**
  * Puts a process of an app together, or one group of it; nothing is opened before `start`. Where it listens itself it

@@ -31,7 +31,7 @@ import type { Databases } from "./databases.ts";
 import type { Eventing } from "./eventing.ts";
 import { createEventing } from "./eventing.ts";
 import { createEdge } from "./gateway-edge.ts";
-import { createOutside } from "./gateway-outside.ts";
+import { createOutside, keepsOutside } from "./gateway-outside.ts";
 import { createKeeper, keySweepComponent } from "./idempotency.ts";
 import type { ProcessTrust } from "./identity.ts";
 import { createProcessTrust, identityComponent, identityStoresOf } from "./identity.ts";
@@ -97,11 +97,13 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
   requireSecrets([...services, ...externals.filter((each) => isCalled(each, services, members))], environment);
   const signals = createSignals({ ...options, name });
   let databases: Databases | undefined;
+  let gateway: Gateway | undefined;
   const stores = await createProcessStores(services, options, {
     name,
     log: signals.log,
     keepers: keepersOf(checked),
     identity: identityStoresOf({ checked, services, members, settings }),
+    onPurge: keepsOutside(definition) ? (tags) => gateway?.outside.purge(tags) : undefined,
     onInvalidateIn: async (...invalidation) => events?.eventing.invalidateIn(...invalidation),
     onQuery: createStatementWatch({ settings, clock, log: signals.log, databases: () => databases }),
   });
@@ -118,7 +120,7 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
   const provider = members.has("gateway") ? await createAppProvider({ ...process, log }) : undefined;
   const outside = createOutside({ ...process, metrics, log });
   const secure = members.has("gateway") ? await createProcessTls({ ...process, metrics, log }) : undefined;
-  const gateway = secure
+  gateway = secure
     ? createEdge({ ...process, limits, provider, outside, tls: secure.options }, wiring.routes())
     : undefined;
   // A group of its own is called by the others; a process that holds everything is called by nobody.
@@ -186,7 +188,7 @@ interface ProcessParts extends AssemblyOptions {
 function createProcessStores(
   services: readonly ServiceDefinition[],
   { settings, clock, random }: AssemblyOptions,
-  parts: Pick<StoresOptions, "log" | "onInvalidateIn" | "onQuery"> & {
+  parts: Pick<StoresOptions, "log" | "onInvalidateIn" | "onPurge" | "onQuery"> & {
     readonly name: string;
     readonly keepers: ReadonlySet<string>;
     readonly identity: { readonly database: boolean; readonly cache: boolean };

@@ -4,6 +4,8 @@ import { createCache, createMemoryCache, createNearTier } from "../cache/index.t
 import type { Transaction } from "../database/index.ts";
 import type { Logger } from "../telemetry/index.ts";
 import { portOf } from "./engine-of.ts";
+import type { PurgeListener } from "./gateway-purge.ts";
+import { listenToPurges } from "./gateway-purge.ts";
 import type { Settings } from "./settings.ts";
 
 /** The caches of a process: one engine, copies of what it holds, and for each service a namespace in it. */
@@ -26,13 +28,16 @@ export interface CachesOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** Hears what is invalidated, here or in another process. */
+  readonly onPurge?: PurgeListener | undefined;
   /** Writes an invalidation into the transaction, to be done once more by whoever reads that. By service. */
   readonly onInvalidateIn?: ((service: string, tx: Transaction, tags: readonly string[]) => Promise<void>) | undefined;
 }
 
 export async function createCaches(options: CachesOptions): Promise<Caches> {
   const { settings, clock, random, log, onInvalidateIn } = options;
-  const cache = options.needsCache ? await openEngine(options) : undefined;
+  const engine = options.needsCache ? await openEngine(options) : undefined;
+  const cache = engine && options.onPurge ? listenToPurges(engine, options.onPurge) : engine;
   const { cacheNearBytes: bytesMax, cacheNearMs: ttl, cacheSample: rate, cacheFillsPerSecond } = settings;
   const near =
     cache?.flags.shared && bytesMax > 0 ? createNearTier({ driver: cache, bytesMax, ttl, clock }) : undefined;

@@ -8,10 +8,11 @@ import type { TestContext } from "node:test";
 import { test } from "node:test";
 import { StartError, systemClock } from "../base/index.ts";
 import { t as schema } from "../schema/index.ts";
-import { contract, method, service, tokens } from "../service/index.ts";
+import { cache, contract, method, service, tokens } from "../service/index.ts";
 import type { TextDestination } from "../telemetry/index.ts";
 import type { GatewayOptions } from "./app.ts";
 import { app } from "./app.ts";
+import { upstream } from "./gateway-routing.ts";
 import { createRuntime } from "./runtime.ts";
 import { startTestApp } from "./testing.ts";
 
@@ -201,4 +202,41 @@ test("a plan may allow more or less while it runs, by the same things", async (t
   write({});
   await settle();
   assert.equal(await status(), 200);
+});
+
+test("what a service invalidates is gone from what the gateway keeps of outside systems", async (t) => {
+  let count = 0;
+  const server = createServer((_req, res) => {
+    count++;
+    res.setHeader("cache-control", "max-age=600");
+    res.setHeader("cache-tag", "product:1");
+    res.end("{}");
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const stock = contract("stock", { methods: { change: method({ http: "POST /change", access: "public" }) } });
+  const stockService = service(stock, {
+    needs: { cache: cache() },
+    methods: { change: async (_request, { cache }) => void (await cache.invalidate(["product:1"])) },
+  });
+  const definition = app({
+    name: "shop",
+    services: [stockService],
+    gateway: {
+      upstreams: { legacy: upstream({ targets: [`http://127.0.0.1:${(server.address() as AddressInfo).port}`] }) },
+      routes: [{ path: "/legacy/*", upstream: "legacy", access: "public", cache: {} }],
+    },
+  });
+  const running = await startTestApp(definition);
+  t.after(() => running.stop());
+  const get = () => fetch(`${running.url}/legacy/products/1`).then((answer) => answer.text());
+  await get();
+  await get();
+  assert.equal(count, 1);
+  assert.equal((await fetch(`${running.url}/change`, { method: "POST" })).status, 204);
+  await get();
+  assert.equal(count, 2);
 });

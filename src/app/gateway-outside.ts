@@ -56,6 +56,11 @@ export function createOutside(options: OutsideProcessOptions): ProcessOutside {
   };
 }
 
+/** Whether the gateway keeps answers of outside systems. */
+export function keepsOutside({ gateway }: App): boolean {
+  return (gateway.routes ?? []).some(({ cache }) => cache !== undefined);
+}
+
 /** What the app declares, at the addresses that the settings know. */
 export function declaredUpstreams(
   { app }: CheckedApp,

@@ -18,6 +18,11 @@ export interface RoutingOptions {
   readonly routes?: readonly OutsideRoute[];
 }
 
+/** An outside system: `upstreams: { legacy: upstream({ targets: ["http://10.0.0.2:8080"] }) }`. */
+export function upstream(options: UpstreamOptions): UpstreamOptions {
+  return options;
+}
+
 /** Where a method is served. Never empty. */
 export function servedAt({ prefix = "", versions }: RoutingOptions, operation: Operation): readonly ServedAt[] {
   const path = operation.route?.path ?? "";

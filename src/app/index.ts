@@ -4,6 +4,8 @@ export { app, groupsOf, membersOf, wholeGroup } from "./app.ts";
 export type { CheckedApp } from "./check.ts";
 export { checkApp } from "./check.ts";
 export { checkGatewayFile } from "./gateway-outside.ts";
+export type { RoutingOptions } from "./gateway-routing.ts";
+export { upstream } from "./gateway-routing.ts";
 export type { PendingMigrations } from "./migrations.ts";
 export { migrateEventTables, migrateService, pendingOf } from "./migrations.ts";
 export type { Model, ModelMethod, ModelNeed, ModelService } from "./model.ts";

@@ -426,6 +426,11 @@ export class Exchange implements Guest, AccessEntry {
     return this.principal.subject;
   }
 
+  get requestId(): string | undefined {
+    const given = this.headers["x-request-id"];
+    return given !== undefined && isRequestId(given) ? (given as string) : undefined;
+  }
+
   get trace(): Span | undefined {
     return this.span;
   }

@@ -33,8 +33,8 @@ export interface Outside {
   readonly splits: ReadonlyMap<string, Split>;
   /** By name of their route. */
   readonly mirrors: ReadonlyMap<string, Mirror>;
-  /** Removes what is kept of outside systems and has one of the tags. */
-  purge(tags: readonly string[]): number;
+  /** Removes what is kept of outside systems and has one of the tags; undefined: all of it. */
+  purge(tags: readonly string[] | undefined): number;
 }
 
 export interface OutsideParts {
@@ -74,7 +74,8 @@ export function addOutside(options: OutsideOptions, parts: OutsideParts): Outsid
     addRoute(route, serveOf(route, { upstreams, splits, mirror, cache }, parts), parts);
   }
   if (caches.length > 0) measureCaches(parts.allMetrics, caches);
-  const purge = (tags: readonly string[]): number => caches.reduce((count, cache) => count + cache.purge(tags), 0);
+  const purge = (tags: readonly string[] | undefined): number =>
+    caches.reduce((count, cache) => count + cache.purge(tags), 0);
   return { routes, splits, mirrors, purge };
 }
 

@@ -22,7 +22,7 @@ export interface CacheStore {
   remove(address: string): void;
   /** Removes what has one of the tags. */
   purge(tags: readonly string[]): number;
-  clear(): void;
+  clear(): number;
   readonly bytes: number;
   readonly count: number;
   /** Rises with each removal: what was asked for before it is not kept after it. */
@@ -98,9 +98,11 @@ export function createCacheStore(bytesMax: number): CacheStore {
     },
     clear() {
       epoch++;
+      const { size } = byAddress;
       byAddress.clear();
       byTag.clear();
       bytes = 0;
+      return size;
     },
     get bytes() {
       return bytes;

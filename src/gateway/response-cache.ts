@@ -46,8 +46,8 @@ export interface EdgeCache {
   find(exchange: Exchange, request: ForwardRequest, upstream: Upstream): Promise<CacheOutcome> | undefined;
   /** What an answer that went past the cache means for what is kept. */
   note(exchange: Exchange, request: ForwardRequest, answer: ForwardAnswer): void;
-  /** Removes what has one of the tags: those that an answer's `Cache-Tag` names. */
-  purge(tags: readonly string[]): number;
+  /** Removes what has one of the tags, those that an answer's `Cache-Tag` names; or all. Gives how many addresses. */
+  purge(tags: readonly string[] | undefined): number;
   readonly bytes: number;
 }
 
@@ -108,7 +108,7 @@ export function createEdgeCache(options: EdgeCacheOptions, { route, clock, metri
       store.remove(address);
       for (const also of locationsIn(headers, address)) store.remove(also);
     },
-    purge: (tags) => store.purge(tags),
+    purge: (tags) => (tags ? store.purge(tags) : store.clear()),
     get bytes() {
       return store.bytes;
     },

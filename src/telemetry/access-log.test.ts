@@ -65,6 +65,14 @@ test("writes one JSON line with every fact given", async () => {
   ]);
 });
 
+test("a request to an outside system names its id, its target and the tries", async () => {
+  const { log, destination } = setup();
+  log.write({ ...entry, requestId: "r-1", target: "http://10.0.0.2:8080", attempts: 2 });
+  await log.flush();
+  const { requestId, target, attempts } = destination.records[0] ?? {};
+  assert.deepEqual([requestId, target, attempts], ["r-1", "http://10.0.0.2:8080", 2]);
+});
+
 test("leaves out what is not there", async () => {
   const { log, destination } = setup({});
   log.write({ ...entry, route: "" });

@@ -45,6 +45,11 @@ export interface AccessEntry {
   /** The reason of the error, if one was answered. */
   readonly reason: string | undefined;
   readonly trace: Trace | undefined;
+  /** The request's own id, where it has one. */
+  readonly requestId?: string | undefined;
+  /** The outside target that answered, and how many tries that took. */
+  readonly target?: string | undefined;
+  readonly attempts?: number;
 }
 
 export interface AccessLogOptions {
@@ -101,6 +106,8 @@ export function createAccessLog(options: AccessLogOptions = {}): AccessLog {
     if (entry.userAgent !== undefined) line += `,"userAgent":${safeText(limit(entry.userAgent, userAgentLengthMax))}`;
     if (entry.subject !== undefined && entry.subject !== "") line += `,"subject":${safeText(entry.subject)}`;
     if (entry.reason !== undefined) line += `,"reason":${safeText(entry.reason)}`;
+    if (entry.requestId !== undefined) line += `,"requestId":${safeText(limit(entry.requestId, 128))}`;
+    if (entry.target !== undefined) line += `,"target":${safeText(entry.target)},"attempts":${entry.attempts ?? 1}`;
     if (entry.trace) line += `,"trace_id":"${entry.trace.traceId}","span_id":"${entry.trace.spanId}"`;
     writer.write(`${line},"msg":"request"}\n`);
   };
