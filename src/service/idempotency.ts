@@ -1,16 +1,15 @@
 import { hash } from "node:crypto";
-import type { CallContext, CallScope, Clock, Duration, Json, PlinthError } from "../base/index.ts";
-import { error, parseDuration } from "../base/index.ts";
+import type { CallContext, CallScope, Clock, Json, PlinthError } from "../base/index.ts";
+import { error } from "../base/index.ts";
 import type { Database, Transaction } from "../database/index.ts";
 import type { CrashPoint, IdempotencyStore, Once, Outcome } from "../events/index.ts";
 import { isFinal, keepMsDefault, runOnce } from "../events/index.ts";
 import type { Logger } from "../telemetry/index.ts";
-import type { AnyMethod } from "./method.ts";
-import type { DatabaseNeed, ShardedDatabaseNeed } from "./needs.ts";
-import type { Operation, Route } from "./operation.ts";
+import type { Operation } from "./operation.ts";
 
 /**
- * Methods that honour idempotency keys: `idempotent: "keyed"`, or `{ key: "required" }`.
+ * Where a service remembers its answers, for methods that honour idempotency keys: `idempotent: "keyed"`, or
+ * `{ key: "required" }`.
  *
  * A call with a key is answered once for its method and whoever calls: a repeat gets the recorded answer, or the recorded
  * declared error, and its handler does not run. The key with another request is refused with 422, while the first call
@@ -25,85 +24,6 @@ import type { Operation, Route } from "./operation.ts";
  * **Sharded services.** The answer lies with the data: `once(effect, { at: shardKey })`. The key is looked up there and
  * then, so what a handler does before `once` is done again for a repeat, and a key means something to one shard key.
  */
-export interface Keyed {
-  readonly key: "optional" | "required";
-  /** How long a key is remembered. 1 s to 30 days; default 24 h. */
-  readonly keep?: Duration;
-}
-
-export type Idempotent = boolean | "keyed" | Keyed;
-
-/** `context.once` of a handler: there for methods that take keys, of services with a database. */
-export type OnceOf<N, K> = K extends "keyed" | Keyed
-  ? Extract<N[keyof N], DatabaseNeed | ShardedDatabaseNeed> extends infer D
-    ? [D] extends [never]
-      ? {}
-      : D extends ShardedDatabaseNeed<infer Tables>
-        ? { readonly once: ShardedOnceIn<Tables> }
-        : D extends DatabaseNeed<infer Tables>
-          ? { readonly once: OnceIn<Tables> }
-          : {}
-    : {}
-  : {};
-
-/**
- * Commits an effect together with the answer that repeats will get. It may run again after a conflict. Answer with what
- * it returns. Without a key it is a transaction like any other.
- */
-export type OnceIn<Tables> = <R>(effect: (tx: Transaction<Tables>) => Promise<R>) => Promise<R>;
-export type ShardedOnceIn<Tables> = <R>(
-  effect: (tx: Transaction<Tables>) => Promise<R>,
-  place: { readonly at: string },
-) => Promise<R>;
-
-/** What was decided about the keys of a method. */
-export interface KeyPlan {
-  readonly isRequired: boolean;
-  readonly keepMs: number;
-}
-
-const keepMsMin = 1_000;
-const keepMsMax = 30 * 86_400_000;
-
-export function compileKeyPlan(
-  definition: AnyMethod,
-  id: string,
-  route: Route | undefined,
-  problems: string[],
-): KeyPlan | undefined {
-  if (definition.kind !== "unary") return undefined;
-  const { idempotent, response, cache } = definition.options;
-  if (idempotent === undefined || typeof idempotent === "boolean") return undefined;
-  const problem = (text: string) => problems.push(`${id}: idempotent: ${text}`);
-  const { key, keep = keepMsDefault }: Keyed = idempotent === "keyed" ? { key: "optional" } : idempotent;
-  if (key !== "optional" && key !== "required") {
-    problem(`${JSON.stringify(idempotent)} cannot be; write true, false, "keyed", or { key: "required" }.`);
-  }
-  const keepMs = parseDuration(keep);
-  if (keepMs === undefined || keepMs < keepMsMin || keepMs > keepMsMax) {
-    problem(`keep ${JSON.stringify(keep)} cannot be; give "1s" to "30d", such as "24h".`);
-  }
-  if (route?.verb === "GET" || route?.verb === "HEAD") {
-    problem(`${route.verb} changes nothing, so it needs no key; leave it out.`);
-  }
-  if (cache) problem(`an answer that is kept for its key is not cached as well; leave out this or "cache".`);
-  if (response && JSON.stringify(response).includes('"x-plinth":"bytes"')) {
-    problem("an answer with t.Bytes() cannot be kept; answer with text.");
-  }
-  return { isRequired: key === "required", keepMs: keepMs ?? keepMsDefault };
-}
-
-/** Errors that every method with keys may answer, besides its own. */
-export const keyErrors: ReadonlyMap<string, string> = new Map([
-  ["IDEMPOTENCY_KEY_REUSED", "invalid_argument"],
-  ["IDEMPOTENCY_IN_PROGRESS", "aborted"],
-]);
-export const requiredKeyErrors: ReadonlyMap<string, string> = new Map([
-  ["IDEMPOTENCY_KEY_MISSING", "invalid_argument"],
-  ...keyErrors,
-]);
-
-/** Where a service remembers its answers. */
 export interface Keeper {
   /** Of the shard with that key, in a sharded service; otherwise the service's own. */
   at(shardKey: string | undefined): { readonly database: Database; store(keepMs: number): IdempotencyStore };

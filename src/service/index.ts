@@ -24,7 +24,9 @@ export type { ExternalService } from "./external.ts";
 export { external } from "./external.ts";
 export type { Publish, ResolvedNeed } from "./handler-context.ts";
 export { reservedContextNames } from "./handler-context.ts";
-export type { Idempotent, Keeper, Keyed, KeyPlan } from "./idempotency.ts";
+export type { Keeper } from "./idempotency.ts";
+export type { KeyPlan } from "./key-plan.ts";
+export type { Idempotent, Keyed } from "./keyed.ts";
 export type {
   ConcurrencyLimit,
   Limit,

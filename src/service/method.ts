@@ -3,7 +3,7 @@ import type { Criticality } from "../resilience/index.ts";
 import type { Infer, Schema } from "../schema/index.ts";
 import type { Access } from "./access.ts";
 import type { Deprecation } from "./deprecation.ts";
-import type { Idempotent } from "./idempotency.ts";
+import type { Idempotent } from "./keyed.ts";
 import type { MethodLimit } from "./limits.ts";
 import type { Resource } from "./resource.ts";
 import type { Versions } from "./version.ts";

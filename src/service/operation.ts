@@ -8,8 +8,8 @@ import { isAccess } from "./access.ts";
 import type { AnyContract } from "./contract.ts";
 import type { DeprecationPlan } from "./deprecation.ts";
 import { compileDeprecation } from "./deprecation.ts";
-import type { KeyPlan } from "./idempotency.ts";
-import { compileKeyPlan, keyErrors, requiredKeyErrors } from "./idempotency.ts";
+import type { KeyPlan } from "./key-plan.ts";
+import { compileKeyPlan, keyErrors, requiredKeyErrors } from "./key-plan.ts";
 import type { MethodLimits } from "./limits.ts";
 import { compileMethodLimits } from "./limits.ts";
 import type { AnyMethod, DeclaredErrors, HttpVerb } from "./method.ts";
@@ -128,7 +128,7 @@ function compileOperation(
       `${id}: access: ${JSON.stringify(options.access)} is no access rule; write "public", "authenticated", or a rule of "scope", "role", "can" and, with "can", "resource", such as { scope: "orders:read" }.`,
     );
   }
-  const keys = compileKeyPlan(definition, id, route, problems);
+  const keys = compileKeyPlan(definition, id, route?.verb, problems);
   const declared = compileErrors(id, kind === "raw" ? [] : definition.options.errors, problems);
   if (options.criticality !== undefined && !isCriticality(options.criticality)) {
     problems.push(`${id}: criticality: "${options.criticality}" is none; use one of ${criticalities.join(", ")}.`);

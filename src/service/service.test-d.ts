@@ -210,3 +210,50 @@ service(bids, {
     async wrong() {},
   },
 });
+
+// `once` is there for methods that take keys, of services with a database, and nowhere else.
+const till = contract("till", {
+  methods: {
+    pay: method({
+      request: t.Object({ cents: t.Integer() }),
+      response: t.Object({ id: t.String() }),
+      idempotent: "keyed",
+    }),
+    refund: method({ response: t.Object({ id: t.String() }), idempotent: { key: "required", keep: "7d" } }),
+    look: method({ response: t.Object({ id: t.String() }), idempotent: true }),
+  },
+});
+
+service(till, {
+  needs: { db: database<{ payments: { id: string } }>() },
+  methods: {
+    pay: ({ cents }, { once }) =>
+      once(async (tx) => {
+        await tx.query.insertInto("payments").values({ id: cents.toFixed() }).execute();
+        return { id: "1" };
+      }),
+    // @ts-expect-error what it answers is what repeats will get
+    refund: (_request, { once }) => once(async () => ({ other: 1 })),
+    // @ts-expect-error it takes no keys
+    look: (_request, { once }) => once(async () => ({ id: "1" })),
+  },
+});
+
+service(till, {
+  needs: { db: database({ migrations: new URL("file:///x"), shardBy: { payments: "id" } }) },
+  methods: {
+    pay: (_request, { once }) => once(async () => ({ id: "1" }), { at: "1" }),
+    // @ts-expect-error in a sharded service the answer lies at a key
+    refund: (_request, { once }) => once(async () => ({ id: "1" })),
+    look: async () => ({ id: "1" }),
+  },
+});
+
+service(till, {
+  methods: {
+    // @ts-expect-error there is no database to remember in
+    pay: (_request, { once }) => once(async () => ({ id: "1" })),
+    refund: async () => ({ id: "1" }),
+    look: async () => ({ id: "1" }),
+  },
+});

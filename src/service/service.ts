@@ -3,10 +3,10 @@ import type { InferInput, Schema } from "../schema/index.ts";
 import type { MethodContext, RawContext, ScheduleContext, SubscriptionContext } from "./context.ts";
 import type { AnyContract } from "./contract.ts";
 import type { EventDefinition, Payload } from "./event.ts";
-import type { OnceOf } from "./idempotency.ts";
 import type { RawMethod, RawRequest, RawResponse, RequestOf, StreamMethod, UnaryMethod } from "./method.ts";
 import type { Need, Needs } from "./needs.ts";
 import type { ResourceLoader } from "./object-access.ts";
+import type { OnceOf } from "./once.ts";
 import type { Resource, ResourceValue } from "./resource.ts";
 
 /**
