@@ -10,7 +10,15 @@ export { isError, newId, PlinthError, StartError } from "./base/index.ts";
 export type { Cache } from "./cache/index.ts";
 export type { Database, ReadDatabase, Transaction } from "./database/index.ts";
 export { sql } from "./database/index.ts";
-export type { CorsOptions, Mount, MountedCall, OutsideRoute, SplitOptions, VersionOptions } from "./gateway/index.ts";
+export type {
+  CorsOptions,
+  Mount,
+  MountedCall,
+  OutsideRoute,
+  SplitOptions,
+  TrustedProxiesOptions,
+  VersionOptions,
+} from "./gateway/index.ts";
 export type {
   ApiKeysOptions,
   ClaimNames,

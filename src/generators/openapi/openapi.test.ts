@@ -63,3 +63,14 @@ test("the same Model gives the same bytes, and the internal methods stay out", (
   assert.deepEqual(openapi.generate(buildModel(sampleApp)), first);
   assert.doesNotMatch(first[0]?.content ?? "", /internalOnly/);
 });
+
+test("what a caller may use up is told, with the headers that say how it stands", async () => {
+  const limited = { ...sampleApp, gateway: { ...sampleApp.gateway, limits: [{ quota: 9, window: "1m" as const }] } };
+  const document = toOpenApi(buildModel(limited)) as Record<string, any>;
+  const { 429: refused } = document.paths["/things/{id}"].get.responses;
+  assert.equal(refused.description, "used up: principal-1m");
+  assert.deepEqual(Object.keys(refused.headers), ["Retry-After", "RateLimit-Policy", "RateLimit"]);
+  assert.equal((await new Validator().validate(JSON.parse(JSON.stringify(document)))).valid, true);
+  const free = toOpenApi(buildModel(sampleApp)) as Record<string, any>;
+  assert.equal(free.paths["/things/{id}"].get.responses["429"], undefined);
+});

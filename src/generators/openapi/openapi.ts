@@ -2,6 +2,7 @@ import type { Model, ModelMethod } from "../../app/index.ts";
 import type { Json, JsonSchema } from "../../base/index.ts";
 import { error, isErrorCode } from "../../base/index.ts";
 import { httpStatusOf } from "../../wire/index.ts";
+import { limitAnswer } from "./limit-answer.ts";
 
 /**
  * The Model as an OpenAPI 3.1 document (openapis.org, 3.1.1; schemas are JSON Schema 2020-12).
@@ -26,7 +27,7 @@ export function toOpenApi(model: Model): Node {
         if (newest.get(`${verb} ${served}`) !== newestOf(method)) continue;
         const path = served.replaceAll(/:([^/]+)/g, "{$1}").replace("*", "{wildcard}");
         const id = `${service.name}.${method.name}${i === 0 ? "" : `.${i + 1}`}`;
-        const operation = toOperation(service.name, method, path, model.identity);
+        const operation = toOperation(service.name, method, path, model);
         paths[path] = { ...paths[path], [verb]: { ...operation, operationId: id } };
       }
     }
@@ -68,7 +69,8 @@ function toSecuritySchemes({ apiKeys }: Model["identity"]): Node {
   };
 }
 
-function toOperation(service: string, method: ModelMethod, path: string, { apiKeys }: Model["identity"]): Node {
+function toOperation(service: string, method: ModelMethod, path: string, { identity, limits }: Model): Node {
+  const { apiKeys } = identity;
   const parameters = [...toParameters(method, path), ...toKeyParameter(method)];
   const body = toBody(method);
   return {
@@ -79,7 +81,7 @@ function toOperation(service: string, method: ModelMethod, path: string, { apiKe
     ...(method.deprecated && { deprecated: true, "x-plinth-deprecated": { ...method.deprecated } }),
     ...(parameters.length > 0 && { parameters }),
     ...(body && { requestBody: body }),
-    responses: toResponses(method),
+    responses: toResponses(method, limits),
     security:
       method.access === "public"
         ? []
@@ -158,7 +160,7 @@ function toBody(method: ModelMethod): Node | undefined {
   return { required: required.length > 0, content: { "application/json": { schema: schema as Node } } };
 }
 
-function toResponses(method: ModelMethod): Node {
+function toResponses(method: ModelMethod, limits: Model["limits"]): Node {
   const responses: { [status: string]: Node } = { [method.status]: toSuccess(method) };
   const statuses = new Map<number, string[]>();
   const note = (status: number, text: string) => statuses.set(status, [...(statuses.get(status) ?? []), text]);
@@ -170,9 +172,12 @@ function toResponses(method: ModelMethod): Node {
   if (method.roles.length > 0) note(403, `role ${method.roles.join(" or ")} is missing`);
   if (method.object?.resource) note(404, `no ${method.object.resource}, or none that this caller may use`);
   else if (method.object) note(403, "not for this caller");
+  const limited = limitAnswer(method, limits);
+  if (limited) note(429, `used up: ${limited.names}`);
   for (const [status, reasons] of [...statuses].sort(([a], [b]) => a - b)) {
     responses[status] = { description: reasons.join(", "), content: problemContent };
   }
+  if (limited) responses[429] = { ...responses[429], headers: limited.headers };
   responses.default = { description: "Any other problem", content: problemContent };
   return responses;
 }
