@@ -1,8 +1,9 @@
 import type { Kysely } from "kysely";
-import type { CallContext, Clock, Duration, PlinthError, Position, Random, Trace } from "../base/index.ts";
+import type { CallContext, Clock, Duration, PlinthError, Position } from "../base/index.ts";
 import { assert, deadlineExceeded, isError, systemClock, systemRandom, toMs } from "../base/index.ts";
 import { CommitKey, CommitKeys, isWorthAnother } from "./commit-key.ts";
-import type { DatabaseDriver, DatabaseFlags, DatabaseStats, QueryResult, Session, StatementLimits } from "./driver.ts";
+import type { DatabaseOptions } from "./database-options.ts";
+import type { DatabaseFlags, DatabaseStats, Outcome, QueryResult, Session, StatementLimits } from "./driver.ts";
 import { toDatabaseError } from "./errors.ts";
 import { createKysely } from "./kysely.ts";
 import { notStarted } from "./pool.ts";
@@ -11,6 +12,7 @@ import { ReadHandle } from "./read-database.ts";
 import type { ReplicaStats } from "./replica.ts";
 import { Replicas } from "./replicas.ts";
 import { assertSchemaName } from "./schema-name.ts";
+import type { Statement } from "./sql.ts";
 import { Fragment } from "./sql.ts";
 import type { Isolation, Transaction } from "./transaction.ts";
 import { runTransaction } from "./transaction.ts";
@@ -98,39 +100,6 @@ export interface TransactionOptions {
    * transaction with the key is refused (`COMMIT_KEY_USED`). Costs one more statement.
    */
   readonly key?: string;
-}
-
-export interface DatabaseOptions {
-  readonly driver: DatabaseDriver;
-  /** Standbys of the driver's server, for `read`. As `Replicas` when several databases share them: then whoever made it ends it. */
-  readonly replicas?: readonly DatabaseDriver[] | Replicas;
-  /** The SQL schema, one per service. Made by the first `migrate`. At most 63 bytes. */
-  readonly schema: string;
-  readonly clock?: Clock;
-  readonly random?: Random;
-  /** Longest statement, in ms. Default 30,000; the engine's own limit holds as well. */
-  readonly statementTimeoutMs?: number;
-  /** Longest wait for a session, in ms. Default 5,000. */
-  readonly acquireTimeoutMs?: number;
-  /** Longest pause between two statements of a transaction, in ms. Default 30,000; then it is rolled back. */
-  readonly idleInTransactionMs?: number;
-  /** Default 5. */
-  readonly transactionAttempts?: number;
-  /** Called after each statement. Must not throw. */
-  readonly onQuery?: (record: QueryRecord) => void;
-  /** Called with what an `afterCommit` hook threw. Default: a process warning. */
-  readonly onHookError?: (thrown: unknown) => void;
-}
-
-/** What was measured of one statement. `text` holds placeholders, never values. */
-export interface QueryRecord {
-  readonly text: string;
-  readonly durationMs: number;
-  readonly rows: number;
-  readonly schema: string;
-  readonly engine: string;
-  readonly trace: Trace | undefined;
-  readonly error: PlinthError | undefined;
 }
 
 const retryDelayMsBase = 50;
@@ -295,13 +264,15 @@ class BoundDatabase implements Database, ReadHost {
   }
 
   transaction<R>(run: (tx: Transaction) => Promise<R>, options?: TransactionOptions): Promise<R> {
-    return this.#transaction(run, options, (attempt) => this.lease(attempt));
+    const another = () => this.#acquire(false);
+    return this.#transaction(run, options, (attempt) => this.lease(attempt), another);
   }
 
   async #transaction<R>(
     run: (tx: Transaction) => Promise<R>,
     options: TransactionOptions = {},
     lease: <T>(attempt: (session: Session) => Promise<T>) => Promise<T>,
+    another?: () => Promise<Session>,
   ): Promise<R> {
     const { clock, random, transactionAttempts } = this.#settings;
     const { isolation = "read committed", readOnly = false, attempts = transactionAttempts } = options;
@@ -314,7 +285,8 @@ class BoundDatabase implements Database, ReadHost {
       };
       try {
         const key = options.key === undefined ? undefined : new CommitKey(options.key);
-        const done = await lease((session) => runTransaction(this, session, { isolation, readOnly, key }, tracked));
+        const settings = { isolation, readOnly, key, another: attempts > 1 ? another : undefined };
+        const done = await lease((session) => runTransaction(this, session, settings, tracked));
         await this.runHooks(key ? [...done.hooks, () => this.#settings.keys.sweep()] : done.hooks);
         return done.result;
       } catch (thrown) {
@@ -343,14 +315,18 @@ class BoundDatabase implements Database, ReadHost {
   }
 
   async lease<R>(run: (session: Session) => Promise<R>, pinned = false): Promise<R> {
-    const { driver, schema, acquireTimeoutMs } = this.#settings;
-    this.#refuseWhenOver();
-    const session = await driver.acquire({ schema, timeoutMs: acquireTimeoutMs, context: this.context, pinned });
+    const session = await this.#acquire(pinned);
     try {
       return await run(session);
     } finally {
       session.release();
     }
+  }
+
+  #acquire(pinned: boolean): Promise<Session> {
+    const { driver, schema, acquireTimeoutMs } = this.#settings;
+    this.#refuseWhenOver();
+    return driver.acquire({ schema, timeoutMs: acquireTimeoutMs, context: this.context, pinned });
   }
 
   async run(session: Session, text: string, values: readonly SqlText[], limited: boolean): Promise<QueryResult> {
@@ -367,6 +343,20 @@ class BoundDatabase implements Database, ReadHost {
       this.#record(text, startedAt, 0, failed);
       throw failed;
     }
+  }
+
+  async runAll(session: Session, statements: readonly Statement[]): Promise<readonly Outcome[]> {
+    const { onQuery, clock } = this.#settings;
+    const startedAt = clock.now();
+    const outcomes = (await session.pipeline?.(statements, this.#limits(true))) ?? [];
+    if (!onQuery) return outcomes;
+    for (const [i, { text }] of statements.entries()) {
+      const outcome = outcomes[i];
+      if (!outcome) continue;
+      if ("result" in outcome) this.#record(text, startedAt, outcome.result.rowCount, undefined);
+      else this.#record(text, startedAt, 0, outcome.failed);
+    }
+    return outcomes;
   }
 
   async script(session: Session, text: string): Promise<void> {

@@ -1,4 +1,5 @@
-import type { CallContext } from "../base/index.ts";
+import type { CallContext, PlinthError } from "../base/index.ts";
+import type { Statement } from "./sql.ts";
 
 /**
  * The port to a SQL engine that speaks PostgreSQL's language. An engine has a driver; `Database` does the rest.
@@ -70,11 +71,20 @@ export interface StatementLimits {
 export interface Session {
   /** One statement, its values as PostgreSQL's own text (`encodeValue`). */
   query(text: string, values: readonly (string | null)[], limits: StatementLimits): Promise<QueryResult>;
+  /**
+   * Several statements of one transaction, the one that begins it perhaps among them, in one round trip. Never rejects:
+   * an outcome for each, and after one that failed no other has run. Present where a round trip costs something.
+   */
+  readonly pipeline?:
+    | ((statements: readonly Statement[], limits: StatementLimits) => Promise<readonly Outcome[]>)
+    | undefined;
   /** Several statements without values, as a migration file holds them. */
   script(text: string, limits: StatementLimits): Promise<void>;
   /** Gives it back. `broken` destroys it instead, as does anything that left it in doubt. May be called twice. */
   release(broken?: boolean): void;
 }
+
+export type Outcome = { readonly result: QueryResult } | { readonly failed: PlinthError };
 
 export interface QueryResult<Row = Record<string, unknown>> {
   readonly rows: Row[];

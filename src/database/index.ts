@@ -3,18 +3,18 @@ export type { BudgetOptions, ConnectionBudget, PoolBudget } from "./budget.ts";
 export { checkConnectionBudget } from "./budget.ts";
 export type {
   Database,
-  DatabaseOptions,
   DatabaseSession,
-  QueryRecord,
   SessionOptions,
   TransactionOptions,
 } from "./database.ts";
 export { createDatabase } from "./database.ts";
+export type { DatabaseOptions, QueryRecord } from "./database-options.ts";
 export type {
   AcquireOptions,
   DatabaseDriver,
   DatabaseFlags,
   DatabaseStats,
+  Outcome,
   QueryResult,
   Session,
   StatementLimits,
@@ -35,6 +35,7 @@ export type { PartitionOptions, PartitionReport } from "./partition.ts";
 export { maintainPartitions } from "./partition.ts";
 export type { PartitionDeclarations, Partitioning } from "./partition-declaration.ts";
 export { checkPartitions } from "./partition-declaration.ts";
+export { isPlannedEachTime, planEachTime } from "./planning.ts";
 export type { Lease, LeaseOptions, Pool, PoolOptions } from "./pool.ts";
 export { createPool, notStarted } from "./pool.ts";
 export type { ReadDatabase, ReadSession, ReadTransactionOptions } from "./read-database.ts";

@@ -15,6 +15,9 @@ import type { Transaction } from "./transaction.ts";
  * `first` runs in it before anything else. What it throws ends the transaction, and comes out of the statement that
  * began it as well as out of `commit`. It is not tried again after a conflict: the error says so, and whoever holds the
  * whole work does it anew.
+ *
+ * `together`: the statement that begins it goes to the server with the first statement of `first`, in one round trip. It
+ * has then run when `first` throws, and is undone, unseen: for a `first` that seldom does.
  */
 export interface LazyTransaction {
   readonly tx: Transaction;
@@ -27,10 +30,12 @@ export interface LazyTransaction {
   rollback(): Promise<void>;
 }
 
+export type LazyOptions = Omit<TransactionOptions, "attempts"> & { readonly together?: boolean };
+
 export function lazyTransaction(
   database: Database,
   first: (tx: Transaction) => Promise<void>,
-  options: Omit<TransactionOptions, "attempts"> = {},
+  options: LazyOptions = {},
 ): LazyTransaction {
   const lazy = new Lazy(database, first, options);
   return {
@@ -49,7 +54,7 @@ class Lazy implements Transaction {
   #isOver = false;
   readonly #database: Database;
   readonly #first: (tx: Transaction) => Promise<void>;
-  readonly #options: Omit<TransactionOptions, "attempts">;
+  readonly #options: LazyOptions;
   /** Asked for before it began. */
   readonly #hooks: (() => unknown)[] = [];
   #real: Transaction | undefined;
@@ -58,11 +63,7 @@ class Lazy implements Transaction {
   #finish: ((outcome: { readonly undo: boolean }) => void) | undefined;
   #query: Kysely<any> | undefined;
 
-  constructor(
-    database: Database,
-    first: (tx: Transaction) => Promise<void>,
-    options: Omit<TransactionOptions, "attempts">,
-  ) {
+  constructor(database: Database, first: (tx: Transaction) => Promise<void>, options: LazyOptions) {
     this.#database = database;
     this.#first = first;
     this.#options = options;
@@ -73,13 +74,14 @@ class Lazy implements Transaction {
   }
 
   async execute<Row>(fragment: Fragment): Promise<QueryResult<Row>> {
-    return (await this.#begin()).execute<Row>(fragment);
+    return this.#do((tx) => tx.execute<Row>(fragment));
   }
 
   get query(): Kysely<any> {
     this.#query ??= createKysely(async (text, values) => {
-      const tx = await this.#begin();
-      const { rows, numAffectedRows } = await tx.query.executeQuery(CompiledQuery.raw(text, [...values]));
+      const { rows, numAffectedRows } = await this.#do((tx) =>
+        tx.query.executeQuery(CompiledQuery.raw(text, [...values])),
+      );
       return {
         rows: rows as Record<string, unknown>[],
         rowCount: numAffectedRows === undefined ? rows.length : Number(numAffectedRows),
@@ -129,21 +131,37 @@ class Lazy implements Transaction {
     return this.#opened;
   }
 
-  #open(): Promise<Transaction> {
+  /** Runs one statement, which may be the one that begins it. */
+  async #do<R>(statement: (tx: Transaction) => Promise<R>): Promise<R> {
+    if (this.#opened || this.#isOver || !this.#options.together) return statement(await this.#begin());
+    let result: Promise<R> | undefined;
+    this.#opened = this.#open((tx) => {
+      result = statement(tx);
+      // Whoever asked hears of it below, unless it does not count.
+      result.catch(() => {});
+    });
+    const tx = await this.#opened;
+    return result ?? statement(tx);
+  }
+
+  #open(meanwhile: (tx: Transaction) => void = () => {}): Promise<Transaction> {
     this.begun = true;
     const finished = new Promise<{ readonly undo: boolean }>((resolve) => {
       this.#finish = resolve;
     });
+    const { together: _, ...options } = this.#options;
     return new Promise((resolve, reject) => {
       const work = this.#database.transaction(
         async (tx) => {
-          await this.#first(tx);
+          const first = this.#first(tx);
+          meanwhile(tx);
+          await first;
           for (const hook of this.#hooks) tx.afterCommit(hook);
           this.#real = tx;
           resolve(tx);
           if ((await finished).undo) throw undone;
         },
-        { ...this.#options, attempts: 1 },
+        { ...options, attempts: 1 },
       );
       this.#over = work;
       work.catch(reject);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Trace } from "../base/index.ts";
 import { createManualClock } from "../base/index.ts";
-import type { QueryRecord } from "./database.ts";
+import type { QueryRecord } from "./database-options.ts";
 import type { SlowQueryReport } from "./slow-queries.ts";
 import { createSlowQueryLog } from "./slow-queries.ts";
 

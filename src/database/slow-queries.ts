@@ -1,5 +1,6 @@
 import type { Clock } from "../base/index.ts";
-import type { Database, QueryRecord } from "./database.ts";
+import type { Database } from "./database.ts";
+import type { QueryRecord } from "./database-options.ts";
 import { databaseDetail } from "./errors.ts";
 import { Fragment } from "./sql.ts";
 import { withoutLeadingComments } from "./statements.ts";

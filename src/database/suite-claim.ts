@@ -1,4 +1,5 @@
-import type { Database, DatabaseOptions } from "./database.ts";
+import type { Database } from "./database.ts";
+import type { DatabaseOptions } from "./database-options.ts";
 import type { DatabaseDriver } from "./driver.ts";
 
 /** What a case works with: databases on the driver, in schemas of its own that are dropped afterwards. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { anonymous, CallScope, error, isError, systemClock } from "../base/index.ts";
-import type { QueryRecord } from "./database.ts";
+import type { QueryRecord } from "./database-options.ts";
 import type { DatabaseClaim } from "./suite-claim.ts";
 
 const scopeFor = (ms: number): CallScope =>

@@ -1,6 +1,7 @@
 import { newId } from "../base/index.ts";
-import type { Database, DatabaseOptions } from "./database.ts";
+import type { Database } from "./database.ts";
 import { createDatabase } from "./database.ts";
+import type { DatabaseOptions } from "./database-options.ts";
 import type { DatabaseDriver, DatabaseFlags } from "./driver.ts";
 import { sql } from "./sql.ts";
 import type { DatabaseClaim } from "./suite-claim.ts";

@@ -1,5 +1,5 @@
 import type { Kysely } from "kysely";
-import type { CallContext, Clock, PlinthError } from "../base/index.ts";
+import type { PlinthError } from "../base/index.ts";
 import { assert, error, isError } from "../base/index.ts";
 import type { CommitKey } from "./commit-key.ts";
 import { commitLost } from "./commit-key.ts";
@@ -7,7 +7,10 @@ import type { QueryResult, Session } from "./driver.ts";
 import { breaksSession, databaseDetail, isConflict, toDatabaseError, withExecuted } from "./errors.ts";
 import { createKysely } from "./kysely.ts";
 import { notStarted } from "./pool.ts";
+import type { Statement } from "./sql.ts";
 import { Fragment } from "./sql.ts";
+import type { QueueHost } from "./statement-queue.ts";
+import { StatementQueue } from "./statement-queue.ts";
 import type { SqlText } from "./values.ts";
 
 export type Isolation = "read committed" | "repeatable read" | "serializable";
@@ -31,13 +34,9 @@ export interface Transaction<Tables = any> {
 }
 
 /** What a transaction needs from the database that opened it. */
-export interface TransactionHost {
-  readonly clock: Clock;
+export interface TransactionHost extends QueueHost {
   readonly statementTimeoutMs: number;
   readonly idleInTransactionMs: number;
-  readonly context: CallContext | undefined;
-  run(session: Session, text: string, values: readonly SqlText[], limited: boolean): Promise<QueryResult>;
-  script(session: Session, text: string): Promise<void>;
   /** Called when something was written and committed on `session`, which is free again. Never rejects. */
   noteWrite(session: Session): Promise<void> | undefined;
   /** Finds out what became of a COMMIT whose answer was lost. */
@@ -48,12 +47,17 @@ export interface TransactionSettings {
   readonly isolation: Isolation;
   readonly readOnly: boolean;
   readonly key?: CommitKey | undefined;
+  /** See `StatementQueue`. */
+  readonly another?: (() => Promise<Session>) | undefined;
 }
 
 /**
  * Runs `run` once in a transaction on `session`: the whole story from BEGIN to COMMIT or ROLLBACK. What comes back is
  * the result and the hooks to run; what is thrown says whether anything may have happened. `session.release` is the
  * caller's; `broken` tells how.
+ *
+ * Where the session has a pipeline, BEGIN goes with the first statement, and statements that are asked for in one turn go
+ * together. A transaction without a statement never goes to the server.
  */
 export async function runTransaction<R>(
   host: TransactionHost,
@@ -61,11 +65,13 @@ export async function runTransaction<R>(
   settings: TransactionSettings,
   run: (tx: Transaction) => Promise<R>,
 ): Promise<{ result: R; hooks: readonly (() => unknown)[] }> {
-  const state = new TransactionState(host, session);
-  try {
-    await host.run(session, beginText(settings), [], true);
-  } catch (thrown) {
-    throw withExecuted(toDatabaseError(thrown), "no");
+  const state = new TransactionState(host, session, settings);
+  if (!session.pipeline) {
+    try {
+      await host.run(session, beginText(settings), [], true);
+    } catch (thrown) {
+      throw withExecuted(toDatabaseError(thrown), "no");
+    }
   }
   state.watchIdle();
   const tx = new Handle(state, undefined);
@@ -78,14 +84,17 @@ export async function runTransaction<R>(
     if (host.context?.cancelled) throw notStarted(host.context.cancelled);
   } catch (thrown) {
     await state.rollback();
+    state.statements.letGo();
     throw state.explain(thrown, settings.readOnly);
   }
   try {
     await state.commit();
   } catch (thrown) {
+    state.statements.letGo();
     await settle(host, settings.key, thrown);
   }
-  if (!settings.readOnly) await host.noteWrite(session);
+  if (!settings.readOnly) await host.noteWrite(state.session);
+  state.statements.letGo();
   return { result, hooks: tx.hooks };
 }
 
@@ -104,7 +113,7 @@ function beginText({ isolation, readOnly }: TransactionSettings): string {
 /** What all handles of one transaction share. */
 class TransactionState {
   readonly host: TransactionHost;
-  readonly session: Session;
+  readonly statements: StatementQueue;
   /** The handle that may be used now: the innermost open one. */
   current: Handle | undefined;
   savepoints = 0;
@@ -113,34 +122,23 @@ class TransactionState {
   conflict: PlinthError | undefined;
   ended: "committed or rolled back" | "idle" | undefined;
   readonly #failures = new Set<unknown>();
-  #pending = 0;
-  #tail: Promise<unknown> = Promise.resolve();
-  #idleSince = 0;
   #stopIdle: (() => void) | undefined;
 
-  constructor(host: TransactionHost, session: Session) {
+  constructor(host: TransactionHost, session: Session, settings: TransactionSettings) {
     this.host = host;
-    this.session = session;
+    const { another } = settings;
+    const explain = (failed: PlinthError) => this.#noteFailure(failed);
+    this.statements = new StatementQueue({ host, session, begin: beginText(settings), another, explain });
   }
 
-  /** One after another, in order of asking. */
-  enqueue<R>(handle: Handle, work: () => Promise<R>): Promise<R> {
+  /** The one in use now. */
+  get session(): Session {
+    return this.statements.session;
+  }
+
+  enqueue(handle: Handle, what: Statement | { readonly script: string }): Promise<QueryResult> {
     const refusal = this.refusal(handle);
-    if (refusal) return Promise.reject(refusal);
-    this.#pending++;
-    const mine = this.#tail.then(async () => {
-      try {
-        if (this.host.context?.cancelled) throw notStarted(this.host.context.cancelled);
-        return await work();
-      } catch (thrown) {
-        throw this.#noteFailure(toDatabaseError(thrown));
-      } finally {
-        this.#pending--;
-        this.#idleSince = this.host.clock.now();
-      }
-    });
-    this.#tail = mine.catch(() => {});
-    return mine;
+    return refusal ? Promise.reject(refusal) : this.statements.add(what);
   }
 
   #noteFailure(failed: PlinthError): PlinthError {
@@ -177,25 +175,20 @@ class TransactionState {
     return undefined;
   }
 
-  /** When the queries asked for until now have ended, well or not. */
-  async settled(): Promise<void> {
-    await this.#tail;
-  }
-
   assertAwaited(): void {
     if (this.ended === "idle") throw transactionIdle(this.host.idleInTransactionMs);
-    if (this.#pending === 0) return;
-    const message = `The transaction's callback returned while ${this.#pending} of its queries still ran: await them all.`;
+    const { pending } = this.statements;
+    if (pending === 0) return;
+    const message = `The transaction's callback returned while ${pending} of its queries still ran: await them all.`;
     throw misuse("TRANSACTION_NOT_AWAITED", message);
   }
 
   /** Ends the transaction when the program leaves it lying: it holds locks, and on the embedded engine everything. */
   watchIdle(): void {
     const { clock, idleInTransactionMs } = this.host;
-    this.#idleSince = clock.now();
     const check = (): void => {
-      const left = this.#idleSince + idleInTransactionMs - clock.now();
-      if (this.#pending > 0 || left > 0) this.#stopIdle = clock.after(Math.max(left, 10), check);
+      const left = this.statements.idleSince + idleInTransactionMs - clock.now();
+      if (this.statements.pending > 0 || left > 0) this.#stopIdle = clock.after(Math.max(left, 10), check);
       else void this.rollback("idle").then(() => this.session.release(false));
     };
     this.#stopIdle = clock.after(idleInTransactionMs, check);
@@ -203,6 +196,7 @@ class TransactionState {
 
   async commit(): Promise<void> {
     this.#end("committed or rolled back");
+    if (this.statements.isUnbegun) return;
     let command: string;
     try {
       ({ command } = await this.host.run(this.session, "commit", [], false));
@@ -225,7 +219,8 @@ class TransactionState {
   async rollback(why: "committed or rolled back" | "idle" = "committed or rolled back"): Promise<void> {
     if (this.ended) return;
     this.#end(why);
-    await this.#tail;
+    await this.statements.settled();
+    if (this.statements.isUnbegun) return;
     if (this.failure && breaksSession(this.failure)) return this.session.release(true);
     try {
       await this.host.run(this.session, "rollback", [], false);
@@ -277,13 +272,12 @@ class Handle implements Transaction {
     return this.#query;
   }
 
-  #run(text: string, values: readonly SqlText[], limited = true): Promise<QueryResult> {
-    const { host, session } = this.#state;
-    return this.#state.enqueue(this, () => host.run(session, text, values, limited));
+  #run(text: string, values: readonly SqlText[]): Promise<QueryResult> {
+    return this.#state.enqueue(this, { text, values });
   }
 
-  script(text: string): Promise<void> {
-    return this.#state.enqueue(this, () => this.#state.host.script(this.#state.session, text));
+  async script(text: string): Promise<void> {
+    await this.#state.enqueue(this, { script: text });
   }
 
   afterCommit(hook: () => unknown): void {
@@ -318,7 +312,7 @@ class Handle implements Transaction {
     if (state.ended || (state.failure && breaksSession(state.failure))) return;
     const outer = this.#outer;
     assert(outer, "a savepoint lies inside a transaction");
-    await state.settled();
+    await state.statements.settled();
     const failed = state.failure;
     state.failure = undefined;
     try {

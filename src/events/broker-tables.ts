@@ -1,6 +1,6 @@
 import { newId } from "../base/index.ts";
 import type { Database, Fragment } from "../database/index.ts";
-import { isConflict, quoteName, sql } from "../database/index.ts";
+import { isConflict, planEachTime, quoteName, sql } from "../database/index.ts";
 import type { Delivery, SubscriptionSpec, SubscriptionStats } from "./driver.ts";
 import type { EventMessage } from "./event.ts";
 import { hashOf } from "./event.ts";
@@ -94,14 +94,17 @@ export function createBrokerTables(database: Database, { epochCheck = true } = {
     ), placed as (
       insert into ${deliveries} (subscription, seq, source, key)
       select s.subscription, m.seq, m.source, m.key from stored m join ${subscriptions} s on s.type = m.type
+      returning subscription
     )`;
 
   /** Locks what is still held, always in the same order: renewals and acknowledgements have rows in common. */
   const heldOf = (claimed: readonly ClaimedDelivery[], isHeld: Fragment): Fragment => sql`
     held as materialized (
       select d.subscription, d.seq from ${deliveries} d
-      join json_to_recordset(${JSON.stringify(claimed.map(toHeld))}::text::json)
-        as r(subscription text, seq bigint, epoch bigint, owner text) on d.subscription = r.subscription and d.seq = r.seq
+      join unnest(
+        ${claimed.map(({ subscription }) => subscription)}::text[], ${claimed.map(({ seq }) => seq)}::bigint[],
+        ${claimed.map(({ epoch }) => epoch)}::bigint[], ${claimed.map(({ owner }) => owner)}::text[]
+      ) as r(subscription, seq, epoch, owner) on d.subscription = r.subscription and d.seq = r.seq
       where ${unsynced} and ${isHeld} order by d.subscription, d.seq for update of d
     )`;
 
@@ -134,7 +137,7 @@ export function createBrokerTables(database: Database, { epochCheck = true } = {
           select * from json_to_recordset(${JSON.stringify(rows)}::text::json) as r(seq int, id uuid, hash text,
             type text, source text, key text, sequence bigint, payload text, at text, traceparent text, tracestate text)
         ), ${intake(sql`select * from incoming`)}
-        select 1 as one`;
+        select 1 as one ${planEachTime}`;
     },
     intake,
     async findReady(names) {
@@ -147,7 +150,7 @@ export function createBrokerTables(database: Database, { epochCheck = true } = {
           exists (
             select 1 from ${deliveries} d where d.subscription = name and d.claimed_until < statement_timestamp()
           ) as "hasSuspect"
-        from unnest(${names}::text[]) as name`;
+        from unnest(${names}::text[]) as name ${planEachTime}`;
       return rows.filter(({ hasNormal, hasSuspect }) => hasNormal || hasSuspect);
     },
     async claim({ subscription, limit, suspects, owner, leaseMs, inHand }) {
@@ -182,10 +185,10 @@ export function createBrokerTables(database: Database, { epochCheck = true } = {
           where ${counts} and d.subscription = ${subscription} and d.seq = c.seq
           returning d.seq::text as seq, d.epoch::text as epoch, d.attempts as attempt, d.replay::text as replay, d.again,
             ${isoText(sql`d.first_failed_at`)} as first_failed_at, m.id::text as id, m.type, m.source, m.key,
-            m.payload::text as payload, m.at, m.traceparent, m.tracestate, m.sequence::text as sequence
+            m.payload_hash, m.payload::text as payload, m.at, m.traceparent, m.tracestate, m.sequence::text as sequence
         )
         select c.*, o.count as orphans from (select count(*)::int as count from orphan) o left join claimed c on true
-        where c.seq is not null or o.count > 0`;
+        where c.seq is not null or o.count > 0 ${planEachTime}`;
       for (;;) {
         const rows = await claimOnce();
         const claimed = rows.filter((row): row is ClaimedRow => row.seq !== null);
@@ -200,7 +203,7 @@ export function createBrokerTables(database: Database, { epochCheck = true } = {
         () => database.sql<{ subscription: string; seq: string }>`
           with ${heldOf(claimed, hasEpoch)}
           delete from ${deliveries} d using held h where d.subscription = h.subscription and d.seq = h.seq
-          returning d.subscription, d.seq::text as seq`,
+          returning d.subscription, d.seq::text as seq ${planEachTime}`,
       );
       const known = new Set(gone.map(({ subscription, seq }) => `${seq} ${subscription}`));
       return claimed.map(({ subscription, seq }) => known.has(`${seq} ${subscription}`));
@@ -220,7 +223,7 @@ export function createBrokerTables(database: Database, { epochCheck = true } = {
         () => database.sql`
           with ${heldOf(claimed, sql`d.epoch = r.epoch and d.owner = r.owner`)}
           update ${deliveries} d set claimed_until = clock_timestamp() + ${leaseMs}::float8 * interval '1 ms'
-          from held h where d.subscription = h.subscription and d.seq = h.seq`,
+          from held h where d.subscription = h.subscription and d.seq = h.seq ${planEachTime}`,
       );
     },
     async expireOthers(process) {
@@ -305,6 +308,7 @@ interface OrphanRow {
 type ClaimedRow = MessageRow & {
   readonly seq: string;
   readonly epoch: string;
+  readonly payload_hash: string;
   readonly attempt: number;
   readonly replay: string | null;
   readonly again: boolean;
@@ -321,14 +325,12 @@ async function onceMore<R>(run: () => Promise<R>): Promise<R> {
   }
 }
 
-function toHeld({ subscription, seq, epoch, owner }: ClaimedDelivery) {
-  return { subscription, seq, epoch, owner };
-}
-
 function toClaimed(by: Pick<ClaimedDelivery, "subscription" | "owner">, row: ClaimedRow): ClaimedDelivery {
   const delivery = {
     message: toMessage(row),
+    payloadHash: row.payload_hash,
     attempt: row.attempt,
+    isFirst: row.attempt === 1 && row.epoch === "1" && row.replay === null,
     ...(row.first_failed_at !== null && { firstFailedAt: row.first_failed_at }),
     ...(row.replay !== null && { replay: { id: row.replay, again: row.again } }),
   };

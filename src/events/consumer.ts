@@ -101,7 +101,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     looking:
       database &&
       inbox &&
-      createGathering((entries: readonly InboxEntry[]) => inbox.lookAll(database, entries), looksMax),
+      createGathering((entries: readonly InboxEntry[]) => inbox.lookAll(database, entries), looksMax, clock),
     store,
     storeDatabase,
     newId: createIds(clock, random),

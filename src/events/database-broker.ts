@@ -7,6 +7,7 @@ import type { BrokerTables, ClaimedDelivery } from "./broker-tables.ts";
 import { createBrokerTables } from "./broker-tables.ts";
 import type { CrashPoint } from "./crash-points.ts";
 import { noCrashPoint } from "./crash-points.ts";
+import { distanceMs } from "./crowd.ts";
 import type { Broker, Deliver, Subscribed, Subscriber } from "./driver.ts";
 import type { EventLog } from "./event-log.ts";
 import { silentLog } from "./event-log.ts";
@@ -58,35 +59,39 @@ export function createDatabaseBroker(options: DatabaseBrokerOptions): Broker {
   const tables = createBrokerTables(database, { epochCheck: options.epochCheck ?? true });
   const replay = createBrokerReplay(database, { retentionMs });
   const audit = createAuditLog(database);
-  const acknowledging = createGathering((claimed: readonly ClaimedDelivery[]) => tables.acknowledge(claimed), batchMax);
+  const acknowledging = createGathering(
+    (claimed: readonly ClaimedDelivery[]) => tables.acknowledge(claimed),
+    batchMax,
+    clock,
+  );
   const members = new Set<Member>();
   const owner = `${processId}/${createIds(clock, random)()}`;
   const inHand = (): ClaimedDelivery[] => [...members].flatMap((member) => member.inHand());
   let askedAt = Number.NEGATIVE_INFINITY;
   const suspectInHand = (): boolean => [...members].some((member) => member.hasSuspect());
-  const shared = { tables, acknowledging, leaseMs, owner, log, crashPoint, wake: () => poller.wake() };
+  const shared = { clock, tables, acknowledging, leaseMs, owner, log, crashPoint, wake: () => poller.wake() };
 
   const poller: Poller = createPoller({
     clock,
     onError: (thrown) => log.warn({ err: thrown }, "the broker's tables do not answer; it is tried again"),
     async look() {
-      const free = [...members].filter((member) => member.freeCount() > 0);
-      if (free.length === 0) return false;
-      // Where the last claim was as large as it could be, the next one asks for itself. Suspects are asked for in between.
+      const free = [...members].filter((member) => member.mayClaim());
+      if (free.length === 0) return 0;
+      // Where there is more, a claim asks for itself. Suspects are asked for in between.
       const sure = free.filter((member) => member.mayHaveMore());
       if (sure.length > 0 && clock.now() - askedAt < askEveryMs) {
         const claims = await Promise.all(sure.map((member) => member.claim(false, inHand())));
-        return claims.some((found) => found);
+        return claims.reduce((sum, count) => sum + count, 0);
       }
       askedAt = clock.now();
       const ready = await tables.findReady([...new Set(free.map(({ subscription }) => subscription))]);
-      let found = false;
+      let found = 0;
       for (const { subscription, hasNormal, hasSuspect } of ready) {
         for (const member of free) {
           if (member.subscription !== subscription) continue;
           // One suspect at a time, so that a message that kills the process takes no other suspect's attempts with it.
-          if (hasSuspect && !suspectInHand()) found = (await member.claim(true, inHand())) || found;
-          if (hasNormal) found = (await member.claim(false, inHand())) || found;
+          if (hasSuspect && !suspectInHand()) found += await member.claim(true, inHand());
+          if (hasNormal) found += await member.claim(false, inHand());
         }
       }
       return found;
@@ -134,7 +139,13 @@ export function createDatabaseBroker(options: DatabaseBrokerOptions): Broker {
     },
     async joins(other) {
       if (!(await tables.areIn(other))) return undefined;
-      return { intake: tables.intake, arrived: () => poller.wake() };
+      return {
+        intake: tables.intake,
+        arrived(subscriptions) {
+          for (const member of members) if (subscriptions.includes(member.subscription)) member.expect();
+          if (subscriptions.length > 0) poller.wake();
+        },
+      };
     },
     async subscribe(subscriber, deliver) {
       checkSubscriber(subscriber);
@@ -171,6 +182,7 @@ const batchMax = 100;
 const askEveryMs = 100;
 
 interface Shared {
+  readonly clock: Clock;
   readonly tables: BrokerTables;
   readonly acknowledging: Gathering<ClaimedDelivery, boolean>;
   readonly leaseMs: number;
@@ -183,17 +195,20 @@ interface Shared {
 /** One subscriber: claims as many deliveries as it has hands free, never more. */
 interface Member extends Subscribed {
   readonly subscription: string;
-  freeCount(): number;
+  /** It has hands free; when there is more than it has hands for, half of them, or the last claim was a while ago. */
+  mayClaim(): boolean;
   inHand(): readonly ClaimedDelivery[];
   hasSuspect(): boolean;
-  /** The last claim brought as many as it asked for. */
+  /** The last claim brought as many as it asked for, or there is something new since. */
   mayHaveMore(): boolean;
-  /** Claims suspects, one at most, or others, as many as there are hands free. True when there was something. */
-  claim(suspects: boolean, inHand: readonly ClaimedDelivery[]): Promise<boolean>;
+  /** There is something new. */
+  expect(): void;
+  /** Claims suspects, one at most, or others, as many as there are hands free. Answers how many. */
+  claim(suspects: boolean, inHand: readonly ClaimedDelivery[]): Promise<number>;
 }
 
 function createMember({ subscription, concurrency }: Subscriber, deliver: Deliver, shared: Shared): Member {
-  const { tables, acknowledging, leaseMs, owner, log, crashPoint, wake } = shared;
+  const { clock, tables, acknowledging, leaseMs, owner, log, crashPoint, wake } = shared;
   /** In hand: until the tables know how it ended. */
   const running = new Map<ClaimedDelivery, Promise<void>>();
   /** Of these, those that a handler has. */
@@ -201,9 +216,21 @@ function createMember({ subscription, concurrency }: Subscriber, deliver: Delive
   const suspects = new Set<ClaimedDelivery>();
   let claiming: Promise<unknown> = Promise.resolve();
   let stopped = false;
-  let wasFull = false;
+  let mayHaveMore = false;
+  let claimedAt = Number.NEGATIVE_INFINITY;
+  let stopWaiting: (() => void) | undefined;
 
   const freeCount = (): number => (stopped ? 0 : concurrency - handling.size);
+  const isWorthAClaim = (): boolean => freeCount() * 2 >= concurrency || clock.now() - claimedAt >= distanceMs;
+  /** A claim for each hand that comes free would be a statement for each event. */
+  const wakeForMore = (): void => {
+    if (isWorthAClaim()) wake();
+    else
+      stopWaiting ??= clock.after(distanceMs, () => {
+        stopWaiting = undefined;
+        wake();
+      });
+  };
   const run = async (claimed: ClaimedDelivery): Promise<void> => {
     const held = await handOver(claimed);
     if (!held)
@@ -221,7 +248,7 @@ function createMember({ subscription, concurrency }: Subscriber, deliver: Delive
       return tables.refuse(claimed, delayMs, counted);
     }
     handling.delete(claimed);
-    wake();
+    if (mayHaveMore) wakeForMore();
     const held = await acknowledging.add(claimed);
     crashPoint("delivery.acked");
     return held;
@@ -242,21 +269,27 @@ function createMember({ subscription, concurrency }: Subscriber, deliver: Delive
       });
     running.set(claimed, over);
   };
-  const claimAndBegin = async (asSuspects: boolean, inHand: readonly ClaimedDelivery[]): Promise<boolean> => {
+  const claimAndBegin = async (asSuspects: boolean, inHand: readonly ClaimedDelivery[]): Promise<number> => {
     const limit = asSuspects ? Math.min(1, freeCount()) : freeCount();
-    if (limit <= 0) return false;
+    if (limit <= 0) return 0;
+    if (!asSuspects) mayHaveMore = false;
+    claimedAt = clock.now();
     const claimed = await tables.claim({ subscription, limit, suspects: asSuspects, owner, leaseMs, inHand });
-    if (!asSuspects) wasFull = claimed.length === limit;
+    if (!asSuspects && claimed.length === limit) mayHaveMore = true;
     for (const each of claimed) begin(each, asSuspects);
-    return claimed.length > 0;
+    // What keeps the next claim away from a full one is that the hands are full.
+    return Math.min(claimed.length, claimed.length === limit ? 1 : claimed.length);
   };
 
   return {
     subscription,
-    freeCount,
+    mayClaim: () => freeCount() > 0 && (!mayHaveMore || isWorthAClaim()),
     inHand: () => [...running.keys()],
     hasSuspect: () => suspects.size > 0,
-    mayHaveMore: () => wasFull,
+    mayHaveMore: () => mayHaveMore,
+    expect() {
+      mayHaveMore = true;
+    },
     claim(asSuspects, inHand) {
       const claim = claimAndBegin(asSuspects, inHand);
       claiming = claim.catch(() => {});
@@ -264,6 +297,7 @@ function createMember({ subscription, concurrency }: Subscriber, deliver: Delive
     },
     async stop() {
       stopped = true;
+      stopWaiting?.();
       // What was claimed before the stop was heard runs too: its attempt is counted.
       await claiming;
       await Promise.all(running.values());

@@ -57,11 +57,11 @@ export interface Joined {
   /**
    * Two parts of a `with` clause that take in what the query `rows` yields: `id`, `hash`, `type`, `source`, `key`,
    * `sequence`, `payload`, `at`, `traceparent`, `tracestate`, and `seq`, by which they are ordered. They are called
-   * `stored` and `placed`.
+   * `stored` and `placed`; the latter yields the column `subscription`.
    */
   intake(rows: Fragment): Fragment;
-  /** To be called once that is committed. */
-  arrived(): void;
+  /** To be called once that is committed, with what was placed. */
+  arrived(subscriptions: readonly string[]): void;
 }
 
 export interface BrokerFlags {
@@ -125,9 +125,11 @@ export interface Delivery {
   readonly message: EventMessage;
   /** 1 for the first. Counted before the delivery is handed over, so that a process that dies of it has been counted. */
   readonly attempt: number;
+  /** The broker knows that nobody was handed it before: an attempt of another delivery included. */
+  readonly isFirst?: boolean | undefined;
   /** When an earlier attempt failed for the first time, ISO 8601 by the broker's clock. */
   readonly firstFailedAt?: string | undefined;
-  /** Of what was announced, where an operator changed the payload: the message is still that one. */
+  /** Of what was announced, where the broker knows it. It stays when an operator changes the payload: the message is still that one. */
   readonly payloadHash?: string | undefined;
   /** The replay that brings it. `again`: it is to run although it was handled, once for each replay. */
   readonly replay?: { readonly id: string; readonly again: boolean } | undefined;

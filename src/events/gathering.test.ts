@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { systemClock } from "../base/index.ts";
 import { createGathering } from "./gathering.ts";
 import { createGate } from "./suite-probe.ts";
 
@@ -7,11 +8,15 @@ describe("gathering", () => {
   it("does together what is asked for at the same time, and while something runs", async () => {
     const pieces: (readonly number[])[] = [];
     const gate = createGate();
-    const gathering = createGathering(async (items: readonly number[]) => {
-      pieces.push(items);
-      if (pieces.length === 1) await gate.opened;
-      return items.map((item) => item * 2);
-    }, 3);
+    const gathering = createGathering(
+      async (items: readonly number[]) => {
+        pieces.push(items);
+        if (pieces.length === 1) await gate.opened;
+        return items.map((item) => item * 2);
+      },
+      3,
+      systemClock,
+    );
     const first = [gathering.add(1), gathering.add(2)];
     await new Promise((resolve) => setImmediate(resolve));
     await new Promise((resolve) => setImmediate(resolve));
@@ -23,10 +28,14 @@ describe("gathering", () => {
 
   it("tells all of a piece that it failed, and goes on with the next", async () => {
     let isBroken = true;
-    const gathering = createGathering(async (items: readonly number[]) => {
-      if (isBroken) throw new Error("broken");
-      return items;
-    }, 10);
+    const gathering = createGathering(
+      async (items: readonly number[]) => {
+        if (isBroken) throw new Error("broken");
+        return items;
+      },
+      10,
+      systemClock,
+    );
     const results = await Promise.allSettled([gathering.add(1), gathering.add(2)]);
     assert.deepEqual(
       results.map(({ status }) => status),

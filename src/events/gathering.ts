@@ -1,6 +1,10 @@
+import type { Clock } from "../base/index.ts";
+import { crowdMin, distanceMs } from "./crowd.ts";
+
 /**
  * Does together what is asked for at the same time: while one piece of work runs, what is asked meanwhile gathers, and is
- * the next piece. Nothing waits for company: the first goes in the same turn of the event loop.
+ * the next piece. Nothing waits for company: the first goes in the same turn of the event loop. Only
+ * crowds wait (crowd.ts).
  *
  * When a piece fails, all who asked for it are told.
  */
@@ -12,6 +16,7 @@ export interface Gathering<Item, Result> {
 export function createGathering<Item, Result>(
   run: (items: readonly Item[]) => Promise<readonly Result[]>,
   sizeMax: number,
+  clock: Clock,
 ): Gathering<Item, Result> {
   interface Waiting {
     readonly item: Item;
@@ -23,6 +28,7 @@ export function createGathering<Item, Result>(
 
   const runAll = async (): Promise<void> => {
     while (waiting.length > 0) {
+      const beganAt = clock.now();
       const piece = waiting.splice(0, sizeMax);
       try {
         const results = await run(piece.map(({ item }) => item));
@@ -30,6 +36,8 @@ export function createGathering<Item, Result>(
       } catch (thrown) {
         for (const { reject } of piece) reject(thrown);
       }
+      const leftMs = beganAt + distanceMs - clock.now();
+      if (piece.length >= crowdMin && leftMs > 0 && waiting.length < sizeMax) await clock.sleep(leftMs);
     }
     isRunning = false;
   };

@@ -133,6 +133,7 @@ export function createHandling(plan: SubscriptionPlan, parts: HandlingParts, cou
       attempt,
       replayed: delivery.replay !== undefined || delivery.fromDeadLetter === true,
       entry: entryOf(plan, delivery),
+      isFirst: delivery.isFirst === true,
       payload: read.payload,
       started: false,
     };
@@ -161,6 +162,7 @@ interface Run extends Omit<HandlerDelivery, "tx"> {
   readonly plan: SubscriptionPlan;
   readonly payload: unknown;
   readonly entry: InboxEntry;
+  readonly isFirst: boolean;
   started: boolean;
 }
 
@@ -184,14 +186,18 @@ async function tryEffect(run: Run, { inbox, looking, crashPoint }: HandlingParts
   const database = unbound.bind(run.scope);
   const { entry } = run;
   const remembers = run.plan.hasInbox ? inbox : undefined;
-  let outcome: Found = (remembers && (await looking?.add(entry))) ?? "new";
+  let outcome: Found = (!run.isFirst && remembers && (await looking?.add(entry))) || "new";
   if (outcome !== "new") return outcome;
   let opened = false;
-  const effect = lazyTransaction(database, async (tx) => {
+  let isKnown = false;
+  const remember = async (tx: Transaction): Promise<void> => {
     opened = true;
-    outcome = (await remembers?.insert(tx, entry)) ?? "new";
-    if (outcome !== "new") throw new Error("handled before");
-  });
+    if (!remembers || (await remembers.insert(tx, entry))) return;
+    isKnown = true;
+    throw new Error("handled before");
+  };
+  // The row goes with the handler's first statement, which is undone in the rare case that somebody else was faster.
+  const effect = lazyTransaction(database, remember, { together: true });
   try {
     await runHandler(run, effect.tx);
     await effect.begin();
@@ -201,6 +207,9 @@ async function tryEffect(run: Run, { inbox, looking, crashPoint }: HandlingParts
     await effect.rollback();
     // The database gave no session: that is not the event's fault either.
     if (effect.begun && !opened) run.started = false;
+    if (!remembers || !isKnown) throw thrown;
+    outcome = await remembers.look(database, entry);
+    // It was there and is gone: whoever had it was undone, or it was forgotten just now.
     if (outcome === "new") throw thrown;
   }
   return outcome;

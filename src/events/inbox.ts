@@ -1,5 +1,5 @@
 import type { Database, Transaction } from "../database/index.ts";
-import { sql } from "../database/index.ts";
+import { planEachTime, sql } from "../database/index.ts";
 
 /**
  * The table `plinth_inbox` of one service: the ids whose effect is committed, for each subscription its own. A row is
@@ -10,8 +10,9 @@ import { sql } from "../database/index.ts";
  * duplicate or free.
  */
 export interface Inbox {
-  insert(tx: Transaction, entry: InboxEntry): Promise<Found>;
-  /** What `insert` would find, as far as it is committed. */
+  /** False when the id is there: `look` tells whose it is. Asks in the same turn of the event loop. */
+  insert(tx: Transaction, entry: InboxEntry): Promise<boolean>;
+  /** What `insert` would meet, as far as it is committed. */
   look(on: Pick<Transaction, "sql">, entry: InboxEntry): Promise<Found>;
   /** What `look` would find for each, in one statement. */
   lookAll(on: Pick<Transaction, "sql">, entries: readonly InboxEntry[]): Promise<readonly Found[]>;
@@ -33,11 +34,12 @@ export function createInbox(schema: string): Inbox {
   const deadLetters = sql.id(schema, "plinth_dead_letters");
 
   const lookAll: Inbox["lookAll"] = async (on, entries) => {
+    const subscriptions = [...new Set(entries.map(({ subscription }) => subscription))];
+    // What is asked for beside the pairs, an id of another subscription, is let go below.
     const rows = await on.sql<{ subscription: string; id: string; hash: string }>`
-      select i.subscription, i.message_id::text as id, i.payload_hash as hash from ${table} i
-      join unnest(
-        ${entries.map(({ subscription }) => subscription)}::text[], ${entries.map(({ messageId }) => messageId)}::uuid[]
-      ) as r(subscription, message_id) on r.subscription = i.subscription and r.message_id = i.message_id`;
+      select subscription, message_id::text as id, payload_hash as hash from ${table}
+      where subscription = any(${subscriptions}::text[])
+        and message_id = any(${entries.map(({ messageId }) => messageId)}::uuid[]) ${planEachTime}`;
     const hashes = new Map(rows.map(({ subscription, id, hash }) => [`${id} ${subscription}`, hash]));
     return entries.map(({ subscription, messageId, payloadHash }) => {
       const hash = hashes.get(`${messageId.toLowerCase()} ${subscription}`);
@@ -53,7 +55,7 @@ export function createInbox(schema: string): Inbox {
         insert into ${table} (subscription, message_id, payload_hash)
         values (${entry.subscription}, ${entry.messageId}::text::uuid, ${entry.payloadHash})
         on conflict do nothing returning 1 as one`;
-      return inserted.length > 0 ? "new" : look(tx, entry);
+      return inserted.length > 0;
     },
     look,
     lookAll,

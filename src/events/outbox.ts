@@ -1,5 +1,5 @@
 import type { Database, Fragment, Transaction } from "../database/index.ts";
-import { sql } from "../database/index.ts";
+import { planEachTime, sql } from "../database/index.ts";
 import { bucketOf } from "./bucket-lease.ts";
 import type { Joined } from "./driver.ts";
 import type { EventMessage } from "./event.ts";
@@ -20,7 +20,7 @@ export interface Outbox {
   /** Cheap: whether this owner may have something to publish, and whether there is a bucket that nobody has. */
   peek(database: Database, owner: string): Promise<Peeked>;
   /** Moves up to `limit` events of the owner's buckets into the broker, in one statement. */
-  move(database: Database, source: string, owner: string, limit: number, joined: Joined): Promise<number>;
+  move(database: Database, source: string, owner: string, limit: number, joined: Joined): Promise<Moved>;
   /** The oldest of the owner's buckets, up to `limit`, of the service `source`. In order. */
   read(database: Database, source: string, owner: string, limit: number): Promise<readonly WaitingMessage[]>;
   /** Marks those whose bucket is still the owner's, under the epoch they were read in. Answers how many. */
@@ -35,6 +35,12 @@ export interface Outbox {
 export interface Peeked {
   readonly waiting: boolean;
   readonly vacant: boolean;
+}
+
+export interface Moved {
+  readonly count: number;
+  /** Those that have something new by it. */
+  readonly subscriptions: readonly string[];
 }
 
 export interface WaitingMessage {
@@ -114,11 +120,11 @@ export function createOutbox(schema: string): Outbox {
             select 1 from ${table} o
             where o.published_at is null and ${bucketOf} in (select bucket from (${heldBy(owner)}) mine)
           ) as waiting,
-          exists (select 1 from ${buckets} where owner is null or expires_at <= statement_timestamp()) as vacant`;
+          exists (select 1 from ${buckets} where owner is null or expires_at <= statement_timestamp()) as vacant ${planEachTime}`;
       return row ?? { waiting: false, vacant: false };
     },
     async move(database, source, owner, limit, joined) {
-      const [row] = await database.sql<{ count: number }>`
+      const [row] = await database.sql<Moved>`
         with mine as materialized (${heldBy(owner)}),
         due as materialized (
           select o.seq from ${table} o
@@ -129,8 +135,9 @@ export function createOutbox(schema: string): Outbox {
           returning o.seq, o.id, o.type, o.key, o.sequence, o.payload, o.at, o.traceparent, o.tracestate
         ),
         ${joined.intake(sql`select *, ${hashInSql} as hash from (select *, ${source}::text as source from gone) sourced`)}
-        select count(*)::int as count from gone`;
-      return row?.count ?? 0;
+        select (select count(*)::int from gone) as count,
+          array(select distinct subscription from placed) as subscriptions ${planEachTime}`;
+      return row ?? { count: 0, subscriptions: [] };
     },
     async read(database, source, owner, limit) {
       const rows = await database.sql<MessageRow & { seq: string; bucket: number; epoch: string }>`
@@ -138,7 +145,7 @@ export function createOutbox(schema: string): Outbox {
           o.payload::text as payload, o.at, o.traceparent, o.tracestate, o.sequence::text as sequence,
           ${source}::text as source
         from ${table} o join (${heldBy(owner)}) mine on mine.bucket = ${bucketOf}
-        where o.published_at is null order by o.seq limit ${limit}::int`;
+        where o.published_at is null order by o.seq limit ${limit}::int ${planEachTime}`;
       return rows.map((row) => ({ seq: row.seq, bucket: row.bucket, epoch: row.epoch, message: toMessage(row) }));
     },
     async markPublished(database, owner, read, check) {
@@ -151,7 +158,7 @@ export function createOutbox(schema: string): Outbox {
       const marked = await database.sql`
         update ${table} o set published_at = clock_timestamp()
         from json_to_recordset(${JSON.stringify(rows)}::text::json) as r(seq bigint, bucket int, epoch bigint)
-        where o.seq = r.seq and ${isHeld} returning 1 as one`;
+        where o.seq = r.seq and ${isHeld} returning 1 as one ${planEachTime}`;
       return marked.length;
     },
     async deletePublished(database, retentionMs, limit) {

@@ -9,7 +9,7 @@ async function pass(clock: ManualClock, ms: number): Promise<void> {
   for (let i = 0; i < ms; i++) await clock.advance(1);
 }
 
-function setUp(answers: (boolean | Error)[]) {
+function setUp(answers: (number | Error)[]) {
   const clock = createManualClock();
   const looks: number[] = [];
   const errors: unknown[] = [];
@@ -18,7 +18,7 @@ function setUp(answers: (boolean | Error)[]) {
     onError: (thrown) => errors.push(thrown),
     async look() {
       looks.push(clock.now());
-      const answer = answers.shift() ?? false;
+      const answer = answers.shift() ?? 0;
       if (answer instanceof Error) throw answer;
       return answer;
     },
@@ -28,7 +28,7 @@ function setUp(answers: (boolean | Error)[]) {
 
 describe("poller", () => {
   it("looks at once after work, and ever more rarely when there is none", async () => {
-    const { clock, looks, poller } = setUp([true, true]);
+    const { clock, looks, poller } = setUp([1, 1]);
     poller.start();
     await pass(clock, 900);
     const waits = looks.slice(1).map((at, i) => at - (looks[i] as number));
@@ -59,7 +59,7 @@ describe("poller", () => {
       look() {
         looks++;
         return new Promise((resolve) => {
-          finish = () => resolve(false);
+          finish = () => resolve(0);
         });
       },
     });

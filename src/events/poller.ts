@@ -1,8 +1,11 @@
 import type { Clock } from "../base/index.ts";
+import { crowdMin, distanceMs } from "./crowd.ts";
 
 /**
  * Looks for work again and again: at once while there is some, then after 5 ms, twice as long each time nothing is
  * found, up to 250 ms. `wake` looks at once. One look at a time, never two.
+ *
+ * Under load looks keep a distance (crowd.ts), so that each finds more.
  *
  * A look that throws is reported and tried again after the longest wait: a broken engine is not hammered.
  */
@@ -15,8 +18,8 @@ export interface Poller {
 
 export interface PollerOptions {
   readonly clock: Clock;
-  /** Answers true when it found something, so that there may be more. */
-  readonly look: () => Promise<boolean>;
+  /** Answers how much it found: after something there may be more. */
+  readonly look: () => Promise<number>;
   readonly onError: (thrown: unknown) => void;
   readonly waitMsMin?: number;
   readonly waitMsMax?: number;
@@ -29,13 +32,16 @@ export function createPoller({ clock, look, onError, waitMsMin = 5, waitMsMax = 
   /** The next wait, if the next look finds nothing. */
   let nextWaitMs = waitMsMin;
   let cancelWait = () => {};
+  let notBefore = Number.NEGATIVE_INFINITY;
 
   const run = async (): Promise<void> => {
     woken = false;
-    let found = false;
+    const beganAt = clock.now();
+    let found = 0;
     try {
       found = await look();
-      if (found) nextWaitMs = waitMsMin;
+      if (found > 0) nextWaitMs = waitMsMin;
+      if (found >= crowdMin) notBefore = beganAt + distanceMs;
     } catch (thrown) {
       nextWaitMs = waitMsMax;
       woken = false;
@@ -43,13 +49,16 @@ export function createPoller({ clock, look, onError, waitMsMin = 5, waitMsMax = 
     }
     current = undefined;
     if (state !== "running") return;
-    if (found || woken) return begin();
+    if (found > 0 || woken) return begin();
     cancelWait = clock.after(nextWaitMs, begin);
     nextWaitMs = Math.min(waitMsMax, nextWaitMs * 2);
   };
   const begin = (): void => {
+    if (state !== "running" || current) return;
     cancelWait();
-    if (state === "running" && !current) current = new Promise((resolve) => setImmediate(() => resolve(run())));
+    const earlyMs = notBefore - clock.now();
+    if (earlyMs > 0) cancelWait = clock.after(earlyMs, begin);
+    else current = new Promise((resolve) => setImmediate(() => resolve(run())));
   };
 
   return {

@@ -69,6 +69,7 @@ export interface RelayOptions {
 
 const batchMax = 100;
 const publishMsMax = 10_000;
+const peekEveryMs = 200;
 const sweepEveryMs = 60_000;
 
 export function createRelay(options: RelayOptions): Relay {
@@ -81,16 +82,17 @@ export function createRelay(options: RelayOptions): Relay {
     counts.failedCount++;
     log.warn({ service, err: thrown }, "the relay could not publish; the events wait in the outbox");
   };
+  const expected = { something: false };
   const look = options.idCursorRelay
     ? createCursor(database, broker, service)
-    : createLook({ ...options, clock, log, outbox, buckets });
+    : createLook({ ...options, clock, log, outbox, buckets, expected });
   const poller = createPoller({
     clock,
     onError: warn,
     async look() {
       const count = await look();
       counts.publishedCount += count;
-      return count > 0;
+      return count;
     },
   });
   const retentionMs = toMs(options.retention ?? "1d");
@@ -117,7 +119,10 @@ export function createRelay(options: RelayOptions): Relay {
       poller.start();
       sweeper.start();
     },
-    wake: poller.wake,
+    wake() {
+      expected.something = true;
+      poller.wake();
+    },
     async drain() {
       stopTicking();
       await Promise.all([poller.stop(), sweeper.stop()]);
@@ -139,15 +144,17 @@ interface LookParts extends RelayOptions {
   readonly log: EventLog;
   readonly outbox: Outbox;
   readonly buckets: BucketLease;
+  /** Set when there is something to publish, by whoever knows. */
+  readonly expected: { something: boolean };
 }
 
 /** One look for work; answers how many events were published. */
 function createLook(parts: LookParts): () => Promise<number> {
-  const { service, database, broker, clock, log, outbox, buckets, crashPoint = noCrashPoint } = parts;
+  const { service, database, broker, clock, log, outbox, buckets, expected, crashPoint = noCrashPoint } = parts;
   const { owner } = buckets;
   let joined: Joined | undefined;
   let hasAsked = false;
-  let mayBeMore = false;
+  let peekedAt = Number.NEGATIVE_INFINITY;
 
   const publishElsewhere = async (): Promise<number> => {
     const read = await outbox.read(database, service, owner, batchMax);
@@ -161,26 +168,30 @@ function createLook(parts: LookParts): () => Promise<number> {
     return marked;
   };
 
+  const moveInto = async (broker: Joined): Promise<number> => {
+    const { count, subscriptions } = await outbox.move(database, service, owner, batchMax, broker);
+    if (count > 0) {
+      crashPoint("relay.published");
+      broker.arrived(subscriptions);
+    }
+    return count;
+  };
+
   return async () => {
     if (!buckets.isHeld()) await buckets.tick();
     if (!buckets.isHeld()) return 0;
-    if (!mayBeMore) {
-      // One cheap look first: most find nothing.
+    if (!expected.something || clock.now() - peekedAt >= peekEveryMs) {
+      // One cheap look first: most find nothing. And buckets that are free are to be seen by who always has work, too.
+      peekedAt = clock.now();
       const { waiting, vacant } = await outbox.peek(database, owner);
       buckets.noteVacancy(vacant);
-      if (!waiting) return 0;
+      if (!waiting && !expected.something) return 0;
     }
     if (!hasAsked) joined = await broker.joins?.(database);
     hasAsked = true;
-    mayBeMore = false;
-    const count = joined
-      ? await outbox.move(database, service, owner, batchMax, joined)
-      : await buckets.during(publishElsewhere);
-    if (joined && count > 0) {
-      crashPoint("relay.published");
-      joined.arrived();
-    }
-    mayBeMore = count === batchMax;
+    expected.something = false;
+    const count = joined ? await moveInto(joined) : await buckets.during(publishElsewhere);
+    if (count === batchMax) expected.something = true;
     return count;
   };
 }

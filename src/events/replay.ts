@@ -45,9 +45,9 @@ export function createReplayer({ store, handlings, clock, log }: ReplayerOptions
     async look() {
       const claimed = await store.claimReplay(names, leaseMs);
       const found = claimed && handlings.get(claimed.subscription);
-      if (!claimed || !found) return false;
+      if (!claimed || !found) return 0;
       await replay(claimed, found.handle);
-      return true;
+      return 1;
     },
   });
 }

@@ -229,6 +229,8 @@ describe("connections to Postgres", { skip }, () => {
       await assert.rejects(db.sql`select pg_sleep(5)`, (thrown) => isError(thrown, "STATEMENT_TIMEOUT"));
       await assert.rejects(
         db.transaction(async (tx) => {
+          // Before the first statement the server knows of no transaction.
+          await tx.sql`select 1`;
           await systemClock.sleep(300);
           await tx.sql`select 1`;
         }),

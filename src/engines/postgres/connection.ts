@@ -5,10 +5,17 @@ import type { Clock, PlinthError } from "../../base/index.ts";
 import { error } from "../../base/index.ts";
 import { parserOf, quoteName, toDatabaseError, withExecuted } from "../../database/index.ts";
 import type { Address } from "./address.ts";
+import type { Renewal } from "./prepared.ts";
+import { PreparedStatements } from "./prepared.ts";
 
 /** One connection to a server, and what ends it or the statement on it. */
 export interface Connection {
   readonly client: Client;
+  /** What its unqualified names mean now; undefined where that is not known. */
+  schema: string | undefined;
+  /** The statements that it knows by name. */
+  readonly prepared: PreparedStatements;
+  readonly renewal: Renewal;
   /** Why it cannot be used any more. */
   dead: unknown;
   /** Asks the server to cancel what runs. Resolves when the server has taken the request, or after 1 s. */
@@ -27,6 +34,8 @@ export interface ConnectOptions {
   readonly connectTimeoutMs: number;
   readonly statementTimeoutMs: number;
   readonly idleInTransactionMs: number;
+  /** One for all connections to a server. */
+  readonly renewal: Renewal;
   /** Called once when it breaks. */
   readonly onDead: (connection: Connection) => void;
 }
@@ -63,6 +72,9 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   const internals = client as unknown as ClientInternals;
   const connection: Connection = {
     client,
+    schema: address.pooled ? undefined : options.schema,
+    prepared: new PreparedStatements(clock, options.renewal),
+    renewal: options.renewal,
     dead: undefined,
     cancel: () => requestCancel(address, internals, clock),
     end: () => withinTime(clock, endTimeoutMs, client.end(), () => internals.connection.stream.destroy()),

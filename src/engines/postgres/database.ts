@@ -1,13 +1,14 @@
 import type { Clock, Random } from "../../base/index.ts";
 import { PlinthError, StartError, systemClock, systemRandom } from "../../base/index.ts";
 import type { AcquireOptions, DatabaseDriver, DatabaseStats, Pool, Session } from "../../database/index.ts";
-import { createPool, createSharing, databaseDetail, quoteName, toDatabaseError } from "../../database/index.ts";
+import { createPool, createSharing, databaseDetail, toDatabaseError } from "../../database/index.ts";
 import type { EngineOptions } from "../engine.ts";
 import type { Address } from "./address.ts";
 import { parseAddress } from "./address.ts";
 import type { Connection } from "./connection.ts";
 import { connect } from "./connection.ts";
 import { preludeOf } from "./prelude.ts";
+import type { Renewal } from "./prepared.ts";
 import type { Pooling } from "./session.ts";
 import { PostgresSession } from "./session.ts";
 
@@ -132,18 +133,14 @@ class PostgresDriver implements DatabaseDriver {
     const { clock } = this.#settings;
     const { pool, direct } = this.#server;
     if (this.#address.pooled && !(pinned && direct)) {
-      return new PostgresSession(await pool.acquire({ tag: "", timeoutMs, context }), clock, this.#pooling(schema));
+      return new PostgresSession(
+        await pool.acquire({ tag: "", timeoutMs, context }),
+        clock,
+        schema,
+        this.#pooling(schema),
+      );
     }
-    const lease = await (direct ?? pool).acquire({ tag: schema, timeoutMs, context });
-    const session = new PostgresSession(lease, clock);
-    if (lease.lastTag === schema) return session;
-    try {
-      await session.query(`set search_path to ${quoteName(schema)}, public`, [], { timeoutMs, context });
-      return session;
-    } catch (thrown) {
-      session.release(true);
-      throw thrown;
-    }
+    return new PostgresSession(await (direct ?? pool).acquire({ tag: schema, timeoutMs, context }), clock, schema);
   }
 
   #pooling(schema: string): Pooling {
@@ -195,6 +192,7 @@ class PostgresDriver implements DatabaseDriver {
 
   #createPool(address: Address, size: number): Pool<Connection> {
     const { clock, queueSizeMax, lifetimeMs } = this.#settings;
+    const renewal: Renewal = { count: 0 };
     const pool: Pool<Connection> = createPool({
       name: "postgres",
       size,
@@ -203,7 +201,7 @@ class PostgresDriver implements DatabaseDriver {
       lifetimeMs,
       clock,
       create: (schema) =>
-        connect({ ...this.#settings, address, schema, onDead: (connection) => pool.remove(connection) }),
+        connect({ ...this.#settings, address, schema, renewal, onDead: (connection) => pool.remove(connection) }),
       // After a cut there is nobody to say goodbye to.
       destroy: async (connection) => (connection.dead === undefined ? connection.end() : connection.destroy()),
     });
@@ -214,7 +212,12 @@ class PostgresDriver implements DatabaseDriver {
   async #inspect(pool: Pool<Connection>): Promise<Server["durability"]> {
     const { clock, connectTimeoutMs } = this.#settings;
     const lease = await pool.acquire({ tag: "public", timeoutMs: connectTimeoutMs });
-    const session = new PostgresSession(lease, clock, this.#address.pooled ? this.#pooling("public") : undefined);
+    const session = new PostgresSession(
+      lease,
+      clock,
+      "public",
+      this.#address.pooled ? this.#pooling("public") : undefined,
+    );
     try {
       const text =
         "select current_setting('server_version_num')::int / 10000 as version, current_setting('server_version') as full, " +

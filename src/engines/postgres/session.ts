@@ -1,16 +1,27 @@
-import type { QueryConfig, QueryResult as ServerResult } from "pg";
+import type { Client, QueryConfig, QueryResult as ServerResult, Submittable } from "pg";
 import type { Clock, PlinthError } from "../../base/index.ts";
 import { deadlineExceeded, error } from "../../base/index.ts";
-import type { Lease, QueryResult, Session, SqlText, StatementLimits } from "../../database/index.ts";
+import type {
+  Lease,
+  Outcome,
+  QueryResult,
+  Session,
+  SqlText,
+  Statement,
+  StatementLimits,
+} from "../../database/index.ts";
 import {
   breaksSession,
   isTransactionControl,
   notStarted,
+  quoteName,
   toDatabaseError,
   withExecuted,
 } from "../../database/index.ts";
 import type { Connection } from "./connection.ts";
-import type { Prelude, Statement } from "./prelude.ts";
+import type { Answers } from "./exchange.ts";
+import { Exchange } from "./exchange.ts";
+import type { Prelude } from "./prelude.ts";
 import { queryWithPrelude, refuseSessionState } from "./prelude.ts";
 
 /** What a session behind a pooler in transaction mode does besides. */
@@ -29,36 +40,99 @@ const cancelGraceMs = 1_000;
  * used again, since a cancel that comes late would hit somebody else's statement.
  */
 export class PostgresSession implements Session {
+  /** Behind a pooler each statement says its own prelude. */
+  readonly pipeline: Session["pipeline"];
   readonly #lease: Lease<Connection>;
   readonly #clock: Clock;
+  readonly #schema: string;
   readonly #pooling: Pooling | undefined;
   #inDoubt = false;
   #released = false;
+  /** What was set for the connection may have been undone with a transaction. */
+  #pathInDoubt = false;
 
-  constructor(lease: Lease<Connection>, clock: Clock, pooling?: Pooling) {
+  constructor(lease: Lease<Connection>, clock: Clock, schema: string, pooling?: Pooling) {
     this.#lease = lease;
     this.#clock = clock;
+    this.#schema = schema;
     this.#pooling = pooling;
+    this.pipeline = pooling ? undefined : (statements, limits) => this.#pipeline(statements, limits);
   }
 
   async query(text: string, values: readonly SqlText[], limits: StatementLimits): Promise<QueryResult> {
-    const result = await this.#run(text, limits, () => this.#send({ text, values }));
-    const { rows, rowCount, command, fields } = result;
-    return {
-      rows: rows as Record<string, unknown>[],
-      rowCount: rowCount ?? 0,
-      command: command ?? "",
-      fields: fields.map(({ name, dataTypeID }) => ({ name, typeId: dataTypeID })),
-    };
+    const pooling = this.#pooling;
+    if (pooling) return toResult(await this.#run(text, limits, () => this.#sendPooled({ text, values }, pooling)));
+    return this.#run(text, limits, () => this.#send({ text, values }));
   }
 
-  async #send(statement: Statement): Promise<ServerResult> {
+  async #pipeline(statements: readonly Statement[], limits: StatementLimits): Promise<readonly Outcome[]> {
+    const outcomes: Outcome[] = [];
+    const last = statements.at(-1)?.text ?? "";
+    try {
+      await this.#run(last, limits, async () => {
+        const { results, failure } = await this.#exchange(statements);
+        for (const result of results) outcomes.push({ result });
+        if (failure) throw failure.thrown;
+      });
+    } catch (thrown) {
+      outcomes.push({ failed: toDatabaseError(thrown, statements[outcomes.length]?.text) });
+      while (outcomes.length < statements.length) outcomes.push({ failed: skipped(statements[outcomes.length]?.text) });
+    }
+    return outcomes;
+  }
+
+  async #send(statement: Statement): Promise<QueryResult> {
+    for (let isRepeat = false; ; isRepeat = true) {
+      const { results, failure } = await this.#exchange([statement]);
+      const [result] = results;
+      if (!failure && result) return result;
+      // Nothing was done: outside of a transaction it can go again at once, and is known by no name now.
+      if (failure && !isRepeat && isOutdated(failure.thrown) && !this.#isInTransaction) continue;
+      throw failure?.thrown;
+    }
+  }
+
+  /** As of the last answer that was heard to its end. */
+  get #isInTransaction(): boolean {
+    return this.#lease.resource.client.getTransactionStatus() !== "I";
+  }
+
+  async #exchange(statements: readonly Statement[]): Promise<Answers> {
+    const connection = this.#lease.resource;
+    const { client, prepared, renewal } = connection;
+    const prelude = (): string | undefined => {
+      if (this.#isInTransaction) return undefined;
+      if (connection.schema === this.#schema && !this.#pathInDoubt) return undefined;
+      this.#pathInDoubt = false;
+      connection.schema = this.#schema;
+      return searchPathText(this.#schema);
+    };
+    const exchange = new Exchange({ statements, prepared, schema: this.#schema, prelude });
+    (client as Client).query(exchange as unknown as Submittable);
+    const answers = await exchange.answers;
+    if (answers.failure) {
+      this.#pathInDoubt = true;
+      const { thrown, wasKnown } = answers.failure;
+      if (isOutdated(thrown)) renewal.count++;
+      else if (wasKnown && mayBeOutdated(thrown))
+        prepared.forget(this.#schema, statements[answers.results.length]?.text ?? "");
+    } else if (answers.results.at(-1)?.command === "ROLLBACK") this.#pathInDoubt = true;
+    return answers;
+  }
+
+  /** For what goes another way. */
+  async #usePath(): Promise<void> {
+    if (this.#lease.resource.schema === this.#schema && !this.#pathInDoubt) return;
+    const { failure } = await this.#exchange([]);
+    if (failure) throw failure.thrown;
+  }
+
+  async #sendPooled(statement: Statement, { prelude, direct }: Pooling): Promise<ServerResult> {
     const { client } = this.#lease.resource;
-    const plain = { ...statement, queryMode: "extended" } as unknown as QueryConfig;
-    if (!this.#pooling) return client.query(plain);
-    const { prelude, direct } = this.#pooling;
     refuseSessionState(statement.text, direct);
-    if (client.getTransactionStatus() !== "I") return client.query(plain);
+    if (client.getTransactionStatus() !== "I") {
+      return client.query({ ...statement, queryMode: "extended" } as unknown as QueryConfig);
+    }
     if (!isTransactionControl(statement.text)) return queryWithPrelude(client, statement, prelude);
     const results = (await client.query(`${statement.text};\n${prelude.script}`)) as unknown as ServerResult[];
     return results[0] as ServerResult;
@@ -69,6 +143,7 @@ export class PostgresSession implements Session {
     try {
       await this.#run(text, limits, async () => {
         if (this.#pooling) refuseSessionState(text, this.#pooling.direct);
+        else if (outside) await this.#usePath();
         const before = this.#pooling && outside ? `${this.#pooling.prelude.script};\n` : "";
         await this.#lease.resource.client.query(before + text);
       });
@@ -82,7 +157,9 @@ export class PostgresSession implements Session {
   release(broken = false): void {
     if (this.#released) return;
     this.#released = true;
-    const { client, dead } = this.#lease.resource;
+    const connection = this.#lease.resource;
+    const { client, dead } = connection;
+    if (this.#pathInDoubt) connection.schema = undefined;
     this.#lease.release(broken || this.#inDoubt || dead !== undefined || client.getTransactionStatus() !== "I");
   }
 
@@ -117,6 +194,35 @@ export class PostgresSession implements Session {
       await cancelling;
     }
   }
+}
+
+export function searchPathText(schema: string): string {
+  return `set search_path to ${quoteName(schema)}, public`;
+}
+
+function toResult({ rows, rowCount, command, fields }: ServerResult): QueryResult {
+  return {
+    rows: rows as Record<string, unknown>[],
+    rowCount: rowCount ?? 0,
+    command: command ?? "",
+    fields: fields.map(({ name, dataTypeID }) => ({ name, typeId: dataTypeID })),
+  };
+}
+
+/** What the server says of a statement that follows one that failed. */
+function skipped(text: string | undefined): PlinthError {
+  return toDatabaseError({ code: "25P02", message: "an earlier statement of the transaction failed" }, text);
+}
+
+/** A name means nothing any more: somebody has changed a table, or discarded all names. */
+function isOutdated(thrown: unknown): boolean {
+  const { code, routine } = (thrown ?? {}) as { readonly code?: unknown; readonly routine?: unknown };
+  return code === "26000" || (code === "0A000" && routine === "RevalidateCachedQuery");
+}
+
+/** The types of its values were found out when it got its name: those of the columns may be others by now. */
+function mayBeOutdated(thrown: unknown): boolean {
+  return /^(?:22|42)/.test(String((thrown as { readonly code?: unknown } | undefined)?.code ?? ""));
 }
 
 function statementTimeout(timeoutMs: number): PlinthError {
