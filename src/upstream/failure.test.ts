@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { AddressInfo, Socket } from "node:net";
 import { createServer as createTcpServer } from "node:net";
 import { after, describe, test } from "node:test";
-import { error, systemClock } from "../base/index.ts";
+import { createManualClock, error, systemClock } from "../base/index.ts";
 import { ask, createBench, requestOf, textOf } from "./upstream.fixture.ts";
 
 const bench = createBench();
@@ -56,9 +56,13 @@ describe("a target that does not answer well", () => {
     const target = await bench.target(() => {});
     const upstream = bench.upstream({ targets: [target.url], ...once });
     const late = { status: 504, reason: "UPSTREAM_TIMEOUT", executed: "maybe" };
-    await assert.rejects(upstream.forward(requestOf({ remainingMs: 60 })), late);
+    await assert.rejects(upstream.forward(requestOf({ remainingMs: 300 })), late);
     await assert.rejects(upstream.forward(requestOf({ remainingMs: 0 })), { ...late, executed: "no" });
-    const hasty = bench.upstream({ targets: [target.url], breaker: false, retry: { attempts: 1, tryTimeout: "50ms" } });
+    const hasty = bench.upstream({
+      targets: [target.url],
+      breaker: false,
+      retry: { attempts: 1, tryTimeout: "300ms" },
+    });
     await assert.rejects(hasty.forward(requestOf()), late);
     assert.equal(await hasty.value("plinth_upstream_attempts_total", { outcome: "timeout" }), 1);
     await Promise.all([upstream.drain(), hasty.drain()]);
@@ -241,24 +245,27 @@ describe("a client that goes away", () => {
 
 describe("the circuit breaker", () => {
   test("opens when most requests fail, says so, and closes with the first that succeeds", async () => {
+    const clock = createManualClock();
+    const timed = createBench(clock);
     let status = 500;
-    const target = await bench.target((_, res) => res.writeHead(status).end());
-    const upstream = bench.upstream({
+    const target = await timed.target((_, res) => res.writeHead(status).end());
+    const upstream = timed.upstream({
       targets: [target.url],
       outliers: false,
       retry: false,
       breaker: { callsMin: 10, openFor: "80ms" },
     });
-    for (let i = 0; i < 10; i++) assert.equal((await ask(upstream)).status, 500);
-    await assert.rejects(upstream.forward(requestOf()), { reason: "CIRCUIT_OPEN", executed: "no" });
+    for (let i = 0; i < 10; i++) assert.equal((await ask(upstream, { clock })).status, 500);
+    await assert.rejects(upstream.forward(requestOf({ clock })), { reason: "CIRCUIT_OPEN", executed: "no" });
     assert.equal(await upstream.value("plinth_upstream_breaker", { state: "open" }), 1);
     assert.equal(await upstream.value("plinth_upstream_refusals_total", { reason: "CIRCUIT_OPEN" }), 1);
     assert.equal(target.count, 10);
     status = 200;
-    await systemClock.sleep(90);
-    assert.equal((await ask(upstream)).status, 200);
+    await clock.advance(90);
+    assert.equal((await ask(upstream, { clock })).status, 200);
     assert.equal(await upstream.value("plinth_upstream_breaker", { state: "closed" }), 1);
     assert.match(upstream.said.join(), /circuit changed.*"open".*"half-open".*"closed"/);
+    await timed.close();
   });
 
   test("counts no refusals of ours, and no answers of 4xx and 501", async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Readable } from "node:stream";
 import { after, describe, test } from "node:test";
-import { createSeededRandom, error, systemClock } from "../base/index.ts";
+import { createManualClock, createSeededRandom, error, systemClock } from "../base/index.ts";
 import type { Target } from "./upstream.fixture.ts";
 import { ask, createBench, requestOf } from "./upstream.fixture.ts";
 import type { UpstreamOptions } from "./upstream-options.ts";
@@ -127,28 +127,30 @@ describe("another try is made", () => {
   test("after a try that took too long, within the deadline of all", async () => {
     const slow = await bench.target(() => {});
     const [, good] = await pair();
-    const upstream = of([slow, good], { retry: { budget: 1, tryTimeout: "60ms" } });
+    const upstream = of([slow, good], { retry: { budget: 1, tryTimeout: "250ms" } });
     assert.deepEqual(await outcomes(upstream, 4, () => ({})), { 200: 4 });
-    const noTime = await outcomes(of([slow, good], lots), 2, () => ({ remainingMs: 60 }));
+    const noTime = await outcomes(of([slow, good], lots), 2, () => ({ remainingMs: 400 }));
     assert.deepEqual(noTime, { 200: 1, UPSTREAM_TIMEOUT: 1 });
   });
 
   test("not when the client went away while it was waited for", async () => {
+    const clock = createManualClock();
+    const timed = createBench(clock);
     const sick = await Promise.all([1, 2].map(() => pair().then(([each]) => each)));
     const random = { ...createSeededRandom(1), next: () => 0.99 };
-    const upstream = bench.upstream({ targets: sick.map(({ url }) => url), ...still, ...lots }, { random });
-    const request = requestOf();
+    const upstream = timed.upstream({ targets: sick.map(({ url }) => url), ...still, ...lots }, { random });
+    const request = requestOf({ clock });
     const failing = assert.rejects(upstream.forward(request), { reason: "CLIENT_GONE" });
-    while (sick.every(({ count }) => count === 0)) await systemClock.sleep(1);
-    await systemClock.sleep(8);
+    while ((await upstream.value("plinth_upstream_retries_total")) === 0) await systemClock.sleep(1);
     request.cancel(error("cancelled", "Gone.", { reason: "CLIENT_GONE" }));
     await failing;
     await upstream.drain();
-    await systemClock.sleep(40);
+    await clock.advance(1000);
     assert.equal(
       sick.reduce((sum, { count }) => sum + count, 0),
       1,
     );
+    await timed.close();
   });
 });
 
@@ -164,7 +166,7 @@ describe("a connection that the target closed while it was kept", () => {
 });
 
 describe("a hedge", () => {
-  async function slowAndFast(slowMs = 400) {
+  async function slowAndFast(slowMs = 3000) {
     let isCut = false;
     const slow = await bench.target((req, res) => {
       req.once("close", () => {

@@ -108,7 +108,7 @@ describe("a name", () => {
 });
 
 describe("a health check", () => {
-  const health = { path: "/up", interval: "20ms", unhealthyInterval: "10ms", timeout: "200ms" } as const;
+  const health = { path: "/up", interval: "20ms", unhealthyInterval: "10ms" } as const;
 
   /** Two of which the first can fall ill. */
   async function pair() {

@@ -179,7 +179,7 @@ describe("an upgrade that does not come to be", () => {
     ];
     for (const [targets, status, reason] of cases) {
       const upstream = of(targets);
-      const { port, ends } = await front(upstream, 60);
+      const { port, ends } = await front(upstream, 400);
       const heard = await refusal(port);
       assert.ok(heard.startsWith(`HTTP/1.1 ${status} `), heard);
       assert.match(heard, /content-type: application\/problem\+json\r\n/);
@@ -200,7 +200,7 @@ describe("an upgrade that does not come to be", () => {
       [silent, /^HTTP\/1\.1 504 [\s\S]*UPSTREAM_TIMEOUT/],
     ] as const) {
       const upstream = of([target.url]);
-      const { port, ends } = await front(upstream, 80);
+      const { port, ends } = await front(upstream, 400);
       assert.match(await refusal(port), says);
       assert.equal(ends.length, 1);
       assert.equal(upstream.states()[0]?.inFlight, 0);
@@ -294,13 +294,13 @@ describe("a tunnel", () => {
   test("is cut when nothing is said for too long, not before, and when it is too old", async () => {
     const target = await echo();
     for (const [limits, reason] of [
-      [{ tunnelIdle: "120ms" }, "TUNNEL_IDLE"],
-      [{ tunnelAge: "250ms" }, "TUNNEL_TOO_OLD"],
+      [{ tunnelIdle: "500ms" }, "TUNNEL_IDLE"],
+      [{ tunnelAge: "1200ms" }, "TUNNEL_TOO_OLD"],
     ] as const) {
       const { url, ends } = await front(of([target.url], { limits }));
       const socket = await open(url);
       for (let i = 0; i < 4; i++) {
-        await systemClock.sleep(45);
+        await systemClock.sleep(150);
         assert.equal(await said(socket, "still here"), "still here");
       }
       await gone(socket);

@@ -5,6 +5,21 @@ import type { UpstreamOptions } from "./upstream-options.ts";
 /**
  * A service that Plinth did not write, behind the gateway: several targets that do the same, and what stands between
  * them and a request.
+ *
+ * Promises
+ * - A request is sent twice only where that is safe (`forwarding.ts`), and all requests together are sent again for a tenth
+ *   at most: a service that fails gets little more work for it.
+ * - A target that fails or is slow is left alone within a few requests, whatever its health check says, and comes back by
+ *   itself; while too few are left, none is left out. Somebody else's name server, health check or new options that are
+ *   wrong never take away what works.
+ * - Bodies flow as fast as the slower side; nobody's connection is taken down to tell the other that it is over.
+ * - What belongs to one connection ends with it, and who the client is, is said by us alone (`forward-headers.ts`).
+ * - Each failure has its exact status, and says whether anything was done; the target's address is for the log.
+ *
+ * Not promised: that an answer which has begun comes to its end; HTTP/2 to targets, trailers and informational answers; one
+ * view of the targets in several processes, each of which finds out for itself.
+ *
+ * Limits: `UpstreamLimits`. 1,000 targets, 256 addresses of each name.
  */
 export interface Upstream {
   readonly name: string;
