@@ -1,6 +1,6 @@
 import type { Principal } from "../base/index.ts";
 import type { CompactToken } from "./compact-token.ts";
-import { TokenFault } from "./errors.ts";
+import { shown, TokenFault } from "./errors.ts";
 import type { ClaimNames, IssuerRules } from "./issuer.ts";
 
 /** What a token says, once its signature was found good and its claims allowed. */
@@ -27,9 +27,16 @@ const lenientTypes: readonly (string | undefined)[] = ["at+jwt", "jwt", undefine
 /** Checks what the header and the claims say (RFC 9068, 4; RFC 8725). Throws TokenFault. Says nothing of the signature. */
 export function checkClaims(token: CompactToken, rules: IssuerRules, now: number): VerifiedClaims {
   const { payload, header } = token;
-  if (!(rules.isStrict ? strictTypes : lenientTypes).includes(header.typ)) throw new TokenFault("of another type");
-  if (payload.iss !== rules.url) throw new TokenFault("of another issuer");
-  if (!audienceOf(payload.aud).some((each) => rules.audiences.has(each))) throw new TokenFault("for another audience");
+  if (!(rules.isStrict ? strictTypes : lenientTypes).includes(header.typ)) {
+    const rule = rules.isStrict
+      ? 'must be "at+jwt"; issuers that cannot are declared with typ: "any"'
+      : "is none that access tokens have";
+    throw new TokenFault(`its typ is ${shown(header.typ)}, and ${rule}`);
+  }
+  if (!audienceOf(payload.aud).some((each) => rules.audiences.has(each)))
+    throw new TokenFault(
+      `its aud is ${shown(payload.aud)}, and must be ${[...rules.audiences].map(shown).join(" or ")}`,
+    );
   const times = timesOf(payload, rules, now);
   const subject = textOf(payload, "sub", rules.isStrict);
   const clientId = textOf(payload, "client_id", rules.isStrict) ?? textOf(payload, "azp") ?? textOf(payload, "cid");

@@ -46,6 +46,11 @@ export const issuerUnavailable = (retryMs: number, cause: unknown): PlinthError 
 export const wrongIdentity = (reason: string, problems: string | readonly string[], cause?: unknown): StartError =>
   new StartError(reason, problems, cause === undefined ? undefined : { cause });
 
+/** What a token says, for the log: on one line, and not longer than anybody reads. */
+export function shown(value: unknown): string {
+  return JSON.stringify(value)?.slice(0, 120) ?? "none";
+}
+
 /** Why a token is not believed: for the log alone. */
 export class TokenFault extends Error {
   override readonly name = "TokenFault";

@@ -166,3 +166,25 @@ test("of a set only those keys are used that are public, long enough, and for on
   assert.equal(many.size, 100);
   assert.equal(many.find(undefined, "ES256"), undefined, "who names no key has no choice of them");
 });
+
+test("who runs the app is told why a token was refused, on one line; its sender is not", async (context) => {
+  const remote = await startIssuer({ now: () => clock.wallNow() });
+  context.after(() => remote.stop());
+  const said: string[] = [];
+  const keys = { keys: remote.state.keys };
+  const trusted = issuer({ url: remote.url, audience: "shop", algorithms: ["ES256"], keys });
+  const trusting = testIdentity(undefined, clock, { issuers: [trusted] }, { onRefused: (why) => said.push(why) });
+  const why = async (claims: object, header: object = {}) => {
+    const token = await remote.sign(claims, header);
+    await assert.rejects(trusting.verify(`Bearer ${token}`), { message: "The token is not valid." });
+    return said.pop() ?? "";
+  };
+  assert.match(await why({ aud: ["a", "b"] }), /^its aud is \["a","b"\], and must be "shop"$/);
+  assert.match(await why({}, { typ: "JWT" }), /^its typ is "jwt", and must be "at\+jwt"; .* typ: "any"$/);
+  assert.match(
+    await why({ iss: "https://x.example\nadmin" }),
+    /^its iss is "https:\/\/x\.example\\nadmin", which no issuer/,
+  );
+  assert.match(await why({}, { kid: "k".repeat(200) }), /^its issuer has no key "k{119} for ES256$/);
+  assert.match(await why({ aud: undefined }), /^no audience$/);
+});

@@ -4,7 +4,7 @@ import type { VerifiedClaims } from "./claims.ts";
 import { checkClaims } from "./claims.ts";
 import type { CompactToken } from "./compact-token.ts";
 import { parseCompact } from "./compact-token.ts";
-import { TokenFault } from "./errors.ts";
+import { shown, TokenFault } from "./errors.ts";
 import type { IssuerRules } from "./issuer.ts";
 import type { KeySource } from "./key-source.ts";
 
@@ -31,12 +31,13 @@ export function createTokenVerifier(
   return async (text) => {
     const token = parseCompact(text, { lengthMax: tokenLengthMax });
     const trusted = byUrl.get(token.payload.iss as string);
-    if (!trusted) throw new TokenFault("of an unknown issuer");
+    if (!trusted) throw new TokenFault(`its iss is ${shown(token.payload.iss)}, which no issuer here has as its url`);
     const { rules, keys } = trusted;
-    if (!(rules.algorithms as readonly string[]).includes(token.header.alg)) throw new TokenFault("of another alg");
+    if (!(rules.algorithms as readonly string[]).includes(token.header.alg))
+      throw new TokenFault(`its alg is ${shown(token.header.alg)}, and must be ${rules.algorithms.join(" or ")}`);
     const claims = checkClaims(token, rules, clock.wallNow());
     const key = await keys.keyFor(token.header);
-    if (!key) throw new TokenFault("no such key");
+    if (!key) throw new TokenFault(`its issuer has no key ${shown(token.header.kid)} for ${token.header.alg}`);
     await checkSignature(token, key);
     return claims;
   };
