@@ -5,6 +5,7 @@ import type { App } from "./app.ts";
 import { checkRouting } from "./gateway-routing.ts";
 import type { CheckedLimits } from "./limits.ts";
 import { checkLimits } from "./limits.ts";
+import { checkProvider } from "./provider-check.ts";
 import { checkContract, checkExternal, checkService } from "./service-check.ts";
 
 /**
@@ -54,7 +55,7 @@ export function checkApp(definition: App): CheckedApp {
   checkRouting(definition.gateway, served, problems);
   checkPlacement(definition, problems);
   const limits = checkLimits(definition.gateway, problems);
-  problems.push(...(definition.gateway.identity?.provider?.problems ?? []));
+  checkProvider(definition, served, problems);
   if (problems.length > 0) throw new StartError("APP_INVALID", problems);
   return { app: definition, operations, served, events, limits };
 }

@@ -78,6 +78,9 @@ describe("the settings of an identity provider", () => {
   it("come after what is wrong with its declaration", async () => {
     const wrong = app({ name: "wrong", services: [], gateway: { identity: { provider: provider({ path: "auth" }) } } });
     await assert.rejects(make({}, wrong), /identity provider: path: "auth"/);
+    const mounts = [{ path: "/auth/own", handler: () => {} }];
+    const taken = app({ name: "taken", services: [], gateway: { mounts, identity: { provider: provider() } } });
+    await assert.rejects(make({}, taken), /the mount "\/auth\/own" is under "\/auth" as well/);
   });
 });
 
