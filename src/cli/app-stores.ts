@@ -9,7 +9,7 @@ export function createAppStores(model: Model, settings: Settings, terminal: Term
   const needs = (kind: string) => model.services.some((service) => service.needs.some((need) => need.kind === kind));
   return createStores({
     settings,
-    needsDatabase: needs("database"),
+    needsDatabase: needs("database") || model.identity.provider,
     needsShards: model.services.some(({ needs }) => needs.some(({ shardBy }) => shardBy !== null)),
     needsCache: needs("cache"),
     applicationName: `${model.name}/cli`,

@@ -2,13 +2,16 @@ import type { App, PendingMigrations, Stores } from "../app/index.ts";
 import { migrateEventTables, migrateService, pendingOf } from "../app/index.ts";
 import { systemClock, systemRandom } from "../base/index.ts";
 import type { MigrateOptions } from "../database/index.ts";
+import { migrate, planMigrations } from "../database/index.ts";
 import { createDatabaseBroker } from "../events/index.ts";
+import { providerMigrationSet, providerMigrations, providerSchema } from "../provider/index.ts";
 import type { ServiceDefinition } from "../service/index.ts";
 
 /** Per service and server, in the order of the app; those that are up to date have no names. Changes nothing. */
 export async function pendingMigrations(app: App, stores: Stores): Promise<readonly PendingMigrations[]> {
   const pending: PendingMigrations[] = [];
   for (const service of servicesOf(app)) pending.push(...(await pendingOf(service, stores)));
+  pending.push(...(await pendingOfPlatform(app, stores)));
   return pending;
 }
 
@@ -21,6 +24,25 @@ export async function applyMigrations(
   const pending = await pendingMigrations(app, stores);
   for (const service of servicesOf(app)) await migrateService(service, stores, lint);
   if (hasEvents(app)) await openBroker(stores);
+  for (const { schema, migrations, set } of platformTables(app)) {
+    await migrate(stores.databaseOf(schema), migrations, { set, ahead: "allow" });
+  }
+  return pending;
+}
+
+/** What the gateway keeps in the app's database, beside the services. */
+function platformTables(app: App) {
+  return app.gateway.identity?.provider
+    ? [{ name: "identity provider", schema: providerSchema, migrations: providerMigrations, set: providerMigrationSet }]
+    : [];
+}
+
+async function pendingOfPlatform(app: App, stores: Stores): Promise<readonly PendingMigrations[]> {
+  const pending: PendingMigrations[] = [];
+  for (const { name, schema, migrations, set } of platformTables(app)) {
+    const steps = await planMigrations(stores.databaseOf(schema), migrations, { set, ahead: "allow" });
+    pending.push({ service: name, names: steps.map((step) => step.name), steps: [] });
+  }
   return pending;
 }
 

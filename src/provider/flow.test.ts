@@ -136,6 +136,15 @@ for (const { name, skip, open } of Object.values(engines)) {
       assert.equal(await running.provider.isRevoked(claimsOf(tokens.access_token).grant_id), true);
     });
 
+    it("is signed out with the person, unless it was to act while they are away", async () => {
+      const browser = createBrowser(running.origin);
+      const bound = await signIn("openid", { browser });
+      const page = await browser.get(`${running.issuer}/sign-out`);
+      assert.equal((await browser.submit(page, { logout: "yes" })).status, 200);
+      await assert.rejects(client.refreshTokenGrant(config, bound.refresh_token ?? ""), refused("invalid_grant"));
+      assert.equal(await running.provider.isRevoked(claimsOf(bound.access_token).grant_id), true);
+    });
+
     it("cannot revoke the token of another client", async () => {
       const secret = await running.provider.clients.rotate("site", 0);
       const other = await client.discovery(new URL(running.issuer), "site", secret, undefined, insecure);

@@ -5,7 +5,7 @@ export type { ProviderDirectory } from "./directory.ts";
 export { createProviderDirectory } from "./directory.ts";
 export type { IdentityProvider, IdentityProviderOptions, ProviderMount, PublicKeys } from "./identity-provider.ts";
 export { createIdentityProvider } from "./identity-provider.ts";
-export { migrateProvider, providerMigrations, providerSchema } from "./migrations.ts";
+export { migrateProvider, providerMigrationSet, providerMigrations, providerSchema } from "./migrations.ts";
 export { passwordLength } from "./passwords.ts";
 export type {
   ClientKind,

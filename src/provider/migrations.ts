@@ -80,6 +80,9 @@ export const providerSchema = "plinth_provider";
 
 export const providerMigrations: readonly Migration[] = [{ name: "0001-provider", sql: base }];
 
+/** The name under which they are recorded. */
+export const providerMigrationSet = "provider";
+
 export async function migrateProvider(database: Database): Promise<void> {
-  await migrate(database, providerMigrations, { set: "provider", ahead: "allow" });
+  await migrate(database, providerMigrations, { set: providerMigrationSet, ahead: "allow" });
 }
