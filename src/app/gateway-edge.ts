@@ -5,6 +5,7 @@ import type { IdentityProvider } from "../provider/index.ts";
 import type { Overload } from "../resilience/index.ts";
 import type { App } from "./app.ts";
 import type { ProcessOutside } from "./gateway-outside.ts";
+import { serviceSplitsOf, withVariants } from "./gateway-split.ts";
 import { createEdgeIdentity } from "./identity.ts";
 import type { ProcessLimits } from "./limits-process.ts";
 import { trustedProxiesOf } from "./limits-process.ts";
@@ -34,7 +35,11 @@ export function createEdge(parts: EdgeParts, routes: readonly GatewayRoute[]): G
   const mounts = [...(definition.gateway.mounts ?? []), ...(provider ? providerMounts(provider) : [])];
   const { authenticator, pages } = createEdgeIdentity({ ...parts, provider, log: signals.log });
   return createGateway({
-    routes,
+    routes: withVariants(definition.gateway, routes),
+    serviceSplits: serviceSplitsOf(
+      definition.gateway,
+      routes.map(({ operation }) => operation),
+    ),
     host: settings.host,
     port: settings.port,
     mode: settings.mode,

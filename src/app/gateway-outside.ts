@@ -11,6 +11,7 @@ import type { App } from "./app.ts";
 import type { CheckedApp } from "./check.ts";
 import { checkApp } from "./check.ts";
 import { plansWith, preparePlans } from "./gateway-plans.ts";
+import { serviceSplitsOf } from "./gateway-split.ts";
 import type { Settings } from "./settings.ts";
 
 /** The outside systems behind this process's gateway, and the file that may change what it does with them. */
@@ -33,6 +34,8 @@ export interface OutsideProcessOptions {
 export function createOutside(options: OutsideProcessOptions): ProcessOutside {
   const { checked, settings, clock, random, log, metrics } = options;
   const { routes = [], splits = {} } = checked.app.gateway;
+  const ofServices = serviceSplitsOf(checked.app.gateway, checked.served);
+  const ofUpstreams = Object.fromEntries(Object.entries(splits).filter(([name]) => !Object.hasOwn(ofServices, name)));
   const declared = declaredUpstreams(checked, settings);
   const upstreams = new Map(
     Object.entries(declared).map(([name, each]) => [
@@ -46,7 +49,7 @@ export function createOutside(options: OutsideProcessOptions): ProcessOutside {
     ]),
   );
   return {
-    options: { upstreams, splits, routes },
+    options: { upstreams, splits: ofUpstreams, routes },
     componentsOf: (gateway) => [
       ...(upstreams.size > 0 ? [upstreamComponent(upstreams)] : []),
       ...(settings.gatewayFile === undefined

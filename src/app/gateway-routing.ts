@@ -1,6 +1,7 @@
 import type { OutsideRoute, ServedAt, SplitOptions, VersionOptions } from "../gateway/index.ts";
 import type { Operation } from "../service/index.ts";
 import type { UpstreamOptions } from "../upstream/index.ts";
+import { checkServiceSplits, variantsOf } from "./gateway-split.ts";
 
 /** Where the gateway answers, and for whom: hosts, paths, versions, and outside systems behind it. */
 export interface RoutingOptions {
@@ -12,7 +13,7 @@ export interface RoutingOptions {
   readonly versions?: VersionOptions;
   /** Outside systems, by name. PLINTH_UPSTREAMS overrides where they are. */
   readonly upstreams?: Readonly<Record<string, UpstreamOptions>>;
-  /** Requests shared out between several upstreams, by name. */
+  /** Requests shared out between several upstreams, or between services that answer the same routes, by name. */
   readonly splits?: Readonly<Record<string, SplitOptions>>;
   /** What of the outside is sent to them. */
   readonly routes?: readonly OutsideRoute[];
@@ -60,7 +61,13 @@ export function checkRouting(options: RoutingOptions, served: readonly Operation
       problems.push(`gateway: versions.default: no method is of version ${versions.default}.`);
     }
   }
-  checkCollisions(options, served, problems);
+  checkServiceSplits(options, served, problems);
+  const variants = variantsOf(options, served);
+  checkCollisions(
+    options,
+    served.filter((operation) => !variants.has(operation)),
+    problems,
+  );
 }
 
 function checkCollisions(options: RoutingOptions, served: readonly Operation[], problems: string[]): void {

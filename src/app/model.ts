@@ -1,6 +1,8 @@
 import type { JsonSchema } from "../base/index.ts";
 import { toMs } from "../base/index.ts";
 import type { ServedAt } from "../gateway/index.ts";
+import type { Criticality } from "../resilience/index.ts";
+import { criticalities } from "../resilience/index.ts";
 import { compile } from "../schema/index.ts";
 import type { Access, ExternalService, Operation, ServiceDefinition } from "../service/index.ts";
 import { objectRuleOf, rolesOf, scopesOf } from "../service/index.ts";
@@ -9,6 +11,7 @@ import { groupsOf } from "./app.ts";
 import type { CheckedApp } from "./check.ts";
 import { checkApp } from "./check.ts";
 import { servedAt } from "./gateway-routing.ts";
+import { variantsOf } from "./gateway-split.ts";
 import type { ModelLimit, ModelSharedLimits } from "./limits.ts";
 import { toModelLimits, toModelSharedLimits } from "./limits.ts";
 import type { ModelIdentity } from "./model-identity.ts";
@@ -112,6 +115,8 @@ export interface ModelMethod {
   } | null;
   /** `tagged`: it can be invalidated before its time. */
   readonly cache: { readonly ttlMs: number; readonly private: boolean; readonly tagged: boolean } | null;
+  /** How much it matters when not all can be served. */
+  readonly criticality: Criticality;
   readonly slo: { readonly latencyP99?: string | number; readonly availability?: number } | null;
 }
 
@@ -122,7 +127,8 @@ export function buildModel(definition: App): Model {
 
 /** The Model of an app that has been checked. */
 export function modelOf({ app: definition, operations, served, limits }: CheckedApp): Model {
-  const isServed = new Set(served);
+  const variants = variantsOf(definition.gateway, served);
+  const isServed = new Set(served.filter((operation) => !variants.has(operation)));
   return {
     plinth: 1,
     name: definition.name,
@@ -218,6 +224,7 @@ function toModelMethod(operation: Operation, at: readonly ServedAt[]): ModelMeth
     cache: operation.cache
       ? { ttlMs: operation.cache.ttlMs, private: operation.cache.private, tagged: operation.cache.tagsOf !== undefined }
       : null,
+    criticality: criticalities[operation.level] ?? "critical",
     slo: slo ?? null,
   };
 }

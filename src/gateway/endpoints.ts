@@ -1,6 +1,7 @@
 import type { Authenticator } from "../identity/index.ts";
 import type { Overload } from "../resilience/index.ts";
 import { levelOf } from "../resilience/index.ts";
+import type { Route } from "../service/index.ts";
 import { compileAdmission } from "./admission.ts";
 import type { Deprecations } from "./deprecation.ts";
 import { wrongGateway } from "./errors.ts";
@@ -15,6 +16,7 @@ import { compileRaw } from "./raw.ts";
 import type { Router, RouteVerb } from "./router.ts";
 import { compileShedding } from "./shed.ts";
 import type { EdgeMetrics } from "./signals.ts";
+import type { Split } from "./split.ts";
 import type { Step } from "./step.ts";
 import { composeSteps } from "./step.ts";
 import type { StreamSettings } from "./streaming.ts";
@@ -35,30 +37,17 @@ export interface EndpointParts {
   readonly protect: Step | undefined;
   readonly deprecations: Deprecations;
   readonly versions: VersionSwitch;
+  /** Of services, by name. */
+  readonly splits: ReadonlyMap<string, Split>;
 }
 
 export function addRoutes(routes: readonly GatewayRoute[], parts: EndpointParts): void {
   const byMediaType = new Map<string, VersionedRoute>();
-  for (const { operation, call, stream, parsesAgain = false, at } of routes) {
-    const { route, id, kind } = operation;
+  for (const given of routes) {
+    const { operation, at } = given;
+    const { route, id } = operation;
     if (!route) continue;
-    const deadlineMs = operation.deadlineMs ?? parts.settings.deadlineMs;
-    const admit = composeSteps([
-      compileShedding(parts.overload, operation.level, deadlineMs),
-      parts.protect,
-      parts.deprecations.stepOf(id, operation.deprecated),
-      parts.quotas.failures,
-      compileAdmission(id, operation.access, parts.authenticator, parts.quotas.stepOf(id, operation.limits)),
-    ]);
-    const settings = parsesAgain ? { ...parts.settings, parsesAgain } : parts.settings;
-    let serve: Endpoint["serve"];
-    if (kind === "stream" && stream) serve = compileStreaming(operation, route, stream, admit, settings);
-    else if (kind === "raw" && call) serve = compileRaw(operation, call, admit, settings);
-    else if (kind === "unary" && call) serve = compileUnary(operation, route, call, admit, settings);
-    else {
-      const missing = kind === "stream" ? "stream" : "call";
-      throw wrongGateway("ROUTE_INVALID", `${id}: nothing was given that answers it; pass its ${missing}.`);
-    }
+    const serve = given.variants ? compileVariants(given.variants, route, parts) : compileServe(given, route, parts);
     for (const { path, versions } of at ?? [{ path: route.path, versions: undefined }]) {
       if (!versions) {
         add(parts, route.verb, path, serve, id, [id, operation.service]);
@@ -75,6 +64,40 @@ export function addRoutes(routes: readonly GatewayRoute[], parts: EndpointParts)
     const names = endpoints.flatMap((endpoint) => endpoint.names);
     add(parts, verb, path, compileVersionSwitch(endpoints, parts.versions), owner, names);
   }
+}
+
+function compileServe(
+  { operation, call, stream, parsesAgain = false }: GatewayRoute,
+  route: Route,
+  parts: EndpointParts,
+): Endpoint["serve"] {
+  const { id, kind } = operation;
+  const deadlineMs = operation.deadlineMs ?? parts.settings.deadlineMs;
+  const admit = composeSteps([
+    compileShedding(parts.overload, operation.level, deadlineMs),
+    parts.protect,
+    parts.deprecations.stepOf(id, operation.deprecated),
+    parts.quotas.failures,
+    compileAdmission(id, operation.access, parts.authenticator, parts.quotas.stepOf(id, operation.limits)),
+  ]);
+  const settings = parsesAgain ? { ...parts.settings, parsesAgain } : parts.settings;
+  if (kind === "stream" && stream) return compileStreaming(operation, route, stream, admit, settings);
+  if (kind === "raw" && call) return compileRaw(operation, call, admit, settings);
+  if (kind === "unary" && call) return compileUnary(operation, route, call, admit, settings);
+  const missing = kind === "stream" ? "stream" : "call";
+  throw wrongGateway("ROUTE_INVALID", `${id}: nothing was given that answers it; pass its ${missing}.`);
+}
+
+/** Each variant has steps of its own: which one a request meets is decided before all of them. */
+function compileVariants(
+  { split: name, routes }: NonNullable<GatewayRoute["variants"]>,
+  route: Route,
+  parts: EndpointParts,
+): Endpoint["serve"] {
+  const split = parts.splits.get(name);
+  if (!split) throw wrongGateway("ROUTE_INVALID", `gateway: splits: there is no "${name}".`);
+  const serves = routes.map((each) => compileServe(each, route, parts));
+  return (exchange) => (serves[split.choose(exchange)] as Endpoint["serve"])(exchange);
 }
 
 interface VersionedRoute {

@@ -12,6 +12,8 @@ export interface GatewayRoute {
    * is handed over as it came, once it has been checked. Default false.
    */
   readonly parsesAgain?: boolean;
+  /** Shared out between several that answer the same: by the split of this name, in the order of its variants. */
+  readonly variants?: { readonly split: string; readonly routes: readonly GatewayRoute[] };
   /** Where it is served. Default: at the path of its operation. */
   readonly at?: readonly ServedAt[];
 }

@@ -24,6 +24,7 @@ import { createFallbacks } from "./fallback.ts";
 import type { GatewayRoute } from "./gateway-route.ts";
 import type { HeaderOptions } from "./head.ts";
 import { headTemplate, resolveHeaders } from "./head.ts";
+import { credentialHeadersOf } from "./identity-of.ts";
 import type { InspectOptions } from "./inspection.ts";
 import { compileProtection } from "./inspection.ts";
 import type { GatewayLimits } from "./limits.ts";
@@ -41,6 +42,8 @@ import type { GatewayServer } from "./server.ts";
 import { createGatewayServer } from "./server.ts";
 import { compileShedding } from "./shed.ts";
 import { createEdgeMetrics } from "./signals.ts";
+import type { SplitOptions } from "./split.ts";
+import { createSplit } from "./split.ts";
 import { composeSteps } from "./step.ts";
 import type { GatewayTls } from "./tls.ts";
 import type { TrustedProxiesOptions } from "./trusted-proxies.ts";
@@ -98,6 +101,8 @@ export interface GatewayOptions {
   readonly hosts?: readonly string[];
   /** How media types name versions, for the routes that say which they are. */
   readonly versions?: VersionOptions;
+  /** How requests are shared out between services that answer the same routes, by name. They have been checked. */
+  readonly serviceSplits?: Readonly<Record<string, SplitOptions>>;
   /** Outside systems behind this gateway. */
   readonly outside?: OutsideOptions;
   /** For users whom handlers know by a cookie. */
@@ -145,6 +150,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     challenge: options.authenticator?.challenge ?? createChallenge({ realm: checkRealm(options.realm ?? "api") }),
     cors,
     clientOf: compileClientOf(compileTrustedProxies(options.trustedProxies)),
+    credentialHeaders: credentialHeadersOf(options.authenticator),
     onUnauthenticated,
     refusalHead: headTemplate(headers, { "content-type": problemContentType, "cache-control": "no-store" }),
     connections: new Connections(),
@@ -163,6 +169,12 @@ export function createGateway(options: GatewayOptions): Gateway {
   const metrics = createEdgeMetrics(options.metrics, () => edge.inFlight + edge.streams);
   const brokenObserver = metrics.observe("_OTHER", "");
   const table = createRouteTable(limits.urlLength, options.hosts);
+  const splits = new Map(
+    Object.entries(options.serviceSplits ?? {}).map(([name, split]) => [
+      name,
+      createSplit(name, split, options.random ?? systemRandom, options.metrics),
+    ]),
+  );
   const parts = {
     router: table.at(undefined),
     metrics,
@@ -171,6 +183,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     quotas,
     overload: options.overload,
     protect: protection.step,
+    splits,
     deprecations: createDeprecations(options.metrics),
     versions: { vendor: options.versions?.vendor ?? "api", fallback: options.versions?.default },
   };
@@ -219,7 +232,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     metrics: options.metrics,
   });
   return Object.assign(server, {
-    outside,
+    outside: { ...outside, splits: new Map([...outside.splits, ...splits]) },
     maintenance: edge.maintenance,
     replacePlans,
     handler: (req: IncomingMessage, res: ServerResponse, next?: () => void) =>

@@ -1,4 +1,6 @@
 /** The HTTP edge: turns outside HTTP into calls, exactly and cheaply, and answers every error as problem details. */
+export type { Acme, AcmeOptions } from "./acme.ts";
+export { createAcme } from "./acme.ts";
 export type { CompressionOptions } from "./compression.ts";
 export type { CorsOptions } from "./cors.ts";
 export type { CsrfOptions } from "./csrf.ts";
@@ -25,6 +27,7 @@ export type { HstsOptions } from "./security-headers.ts";
 export { hstsValue } from "./security-headers.ts";
 export type { GatewayServer, GatewayStats } from "./server.ts";
 export type { SplitOptions, SplitRule, StickyKey } from "./split.ts";
+export { checkSplit } from "./split.ts";
 export type { GatewayTls, TlsClients, TlsOptions } from "./tls.ts";
 export { createGatewayTls } from "./tls.ts";
 export type { TlsPair } from "./tls-certificate.ts";

@@ -58,7 +58,7 @@ export function addOutside(options: OutsideOptions, parts: OutsideParts): Outsid
   const splits = new Map<string, Split>();
   for (const [name, split] of Object.entries(options.splits ?? {})) {
     checkSplitOptions(name, split, [...upstreams.keys()], problems);
-    if (problems.length === 0) splits.set(name, createSplit(name, split, parts.random));
+    if (problems.length === 0) splits.set(name, createSplit(name, split, parts.random, parts.allMetrics));
   }
   const routes = (options.routes ?? []).map((route) => resolveRoute(route, parts.deadlineMs, problems));
   checkReferences(routes, upstreams, options.splits ?? {}, problems);

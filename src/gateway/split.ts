@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 import type { Random } from "../base/index.ts";
+import type { Metrics } from "../telemetry/index.ts";
 import type { Exchange } from "./exchange.ts";
 
 /**
@@ -49,8 +50,14 @@ export interface Split {
 }
 
 /** `options` have been checked (`checkSplit`). */
-export function createSplit(name: string, options: SplitOptions, random: Random): Split {
+export function createSplit(name: string, options: SplitOptions, random: Random, metrics?: Metrics): Split {
   const variants = options.between;
+  const counted = metrics?.counter(
+    "plinth_gateway_split_requests_total",
+    "Requests that were shared out, by where to.",
+    ["split", "variant"],
+  );
+  const counters = variants.map((variant) => counted?.with({ split: name, variant }));
   const keyOf = compileKey(options.sticky);
   let plan: SplitPlan = options;
   let decide = compilePlan(name, variants, plan, keyOf, random);
@@ -60,7 +67,11 @@ export function createSplit(name: string, options: SplitOptions, random: Random)
     get plan() {
       return plan;
     },
-    choose: (exchange) => decide(exchange),
+    choose(exchange) {
+      const place = decide(exchange);
+      counters[place]?.add();
+      return place;
+    },
     replace(next) {
       plan = next;
       decide = compilePlan(name, variants, next, keyOf, random);
