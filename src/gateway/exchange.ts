@@ -37,6 +37,8 @@ export interface Edge {
   readonly cors: Cors | undefined;
   /** Where a request comes from, as far as that is known for certain. */
   readonly clientOf: ClientOf;
+  /** Request headers that say who calls: read here, and passed on to nobody who is not meant to read them too. */
+  readonly credentialHeaders: ReadonlySet<string>;
   /** Whether what did not come over TLS is refused. */
   readonly requiresHttps: boolean;
   /** Looks at the body of a request once it is there; throws to refuse it. */

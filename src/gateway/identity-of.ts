@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { TLSSocket } from "node:tls";
-import type { Presented } from "../identity/index.ts";
+import type { Authenticator, Presented } from "../identity/index.ts";
 import type { Exchange } from "./exchange.ts";
 
 /** What a request shows of who sends it. Made only for those whose token is not remembered. */
@@ -26,4 +26,10 @@ function urlOf({ client, req, path }: Exchange): string {
 function thumbprintOf(socket: Partial<TLSSocket>): string | undefined {
   const raw: Buffer | undefined = socket.getPeerCertificate?.(false)?.raw;
   return raw === undefined ? undefined : createHash("sha256").update(raw).digest("base64url");
+}
+
+/** The headers in which a request says who sends it, in small letters. What stands in them is for the gateway alone. */
+export function credentialHeadersOf(authenticator: Authenticator | undefined): ReadonlySet<string> {
+  const apiKeyHeader = authenticator?.apiKeyHeader;
+  return new Set(["authorization", "dpop", ...(apiKeyHeader === undefined ? [] : [apiKeyHeader])]);
 }

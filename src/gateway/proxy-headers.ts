@@ -49,8 +49,12 @@ const neverInwards: ReadonlySet<string> = new Set([
   "true-client-ip",
 ]);
 
-/** The end-to-end headers of a request, without what only the gateway may say. */
-export function inwardHeaders(rawHeaders: readonly string[], passesAuthorization: boolean): HeaderPairs {
+/** The end-to-end headers of a request, without what only the gateway may say, and without credentials that it has read. */
+export function inwardHeaders(
+  rawHeaders: readonly string[],
+  credentials: ReadonlySet<string>,
+  passesCredentials: boolean,
+): HeaderPairs {
   const listed = namesInConnection(rawHeaders);
   const pairs: string[] = [];
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -59,7 +63,7 @@ export function inwardHeaders(rawHeaders: readonly string[], passesAuthorization
     // A server that hands headers to programs as variables cannot tell "-" from "_".
     const plain = name.includes("_") ? name.replaceAll("_", "-") : name;
     if (neverInwards.has(plain) || plain.startsWith("x-plinth-") || plain.startsWith("x-forwarded-")) continue;
-    if (plain === "authorization" && !(passesAuthorization && name === plain)) continue;
+    if (credentials.has(plain) && !(passesCredentials && name === plain)) continue;
     pairs.push(name, rawHeaders[i + 1] as string);
   }
   return pairs;

@@ -107,7 +107,7 @@ function compileRequest(resolved: ResolvedRoute): {
   );
   const toRequest: RequestMaker = (exchange, body, scope) => {
     const { req, query, headers } = exchange;
-    const pairs = inwardHeaders(req.rawHeaders, passesAuthorization);
+    const pairs = inwardHeaders(req.rawHeaders, exchange.edge.credentialHeaders, passesAuthorization);
     const own = transform ? transform(pairs) : pairs;
     own.push("x-request-id", headers["x-request-id"] as string, ...principalHeaders(exchange.principal));
     return {
