@@ -3,6 +3,7 @@ import type { Clock, Deadlines, PlinthError, Random } from "../base/index.ts";
 import { CallScope, error, servicePrincipal, toPlinthError } from "../base/index.ts";
 import type { Database, Transaction } from "../database/index.ts";
 import { isConflict, lazyTransaction } from "../database/index.ts";
+import { levelOf } from "../resilience/index.ts";
 import { createAlarms } from "./alarms.ts";
 import type { CrashPoint } from "./crash-points.ts";
 import type { DeadLetterStore } from "./dead-letter-store.ts";
@@ -122,6 +123,8 @@ export function createHandling(plan: SubscriptionPlan, parts: HandlingParts, cou
       caller: message.source,
       attempt,
       deadlines: parts.deadlines,
+      // It comes again: whoever is asked on its behalf and has too much to do may refuse it before what users wait for.
+      criticality: levelOf("sheddable_plus"),
     });
     calls.add(scope);
     // A replica may be behind the event: reads ask the primary first how far it is.

@@ -2,6 +2,7 @@ import type { Clock, PlinthError, Principal, Random } from "../base/index.ts";
 import { CallScope, createDeadlines, error, toPlinthError } from "../base/index.ts";
 import type { Database } from "../database/index.ts";
 import { isConflict, lazyTransaction } from "../database/index.ts";
+import { levelOf } from "../resilience/index.ts";
 import type { CrashPoint } from "./crash-points.ts";
 import type { EventLog } from "./event-log.ts";
 import type { Lease } from "./lease.ts";
@@ -55,6 +56,8 @@ export function createRunTick(parts: RunTickParts): RunTick {
       caller: parts.principal.subject,
       attempt: tick.attempt,
       deadlines,
+      // It is tried again: what users wait for comes first.
+      criticality: levelOf("sheddable_plus"),
     });
     calls.add(scope);
     const run: Run = { plan, tick, scope, began: "whole" };

@@ -166,9 +166,13 @@ export const limitCostInvalid = (name: string, cost: unknown): PlinthError =>
 export const cacheEmpty = (): HttpError =>
   new HttpError(504, "unavailable", "Nothing is kept that answers this.", { reason: "CACHE_EMPTY" });
 
-/** OVERLOADED: too many requests run at the same time. Nothing was executed. */
+/** GATEWAY_FULL: too many requests run at the same time. Nothing was executed. */
 export const overloaded = (): PlinthError =>
-  error("unavailable", "The server is busy. Try again shortly.", { reason: "OVERLOADED", retry: 1000, executed: "no" });
+  error("unavailable", "The server is busy. Try again shortly.", {
+    reason: "GATEWAY_FULL",
+    retry: 1000,
+    executed: "no",
+  });
 
 /** NOT_SERVING: the process has not started yet, or has stopped, and is still handed requests. Nothing was executed. */
 export const notServing = (): PlinthError =>

@@ -29,6 +29,10 @@ export interface Problem {
 export const problemContentType = "application/problem+json";
 
 const typePrefix = "urn:plinth:error:";
+const reducedCapacity = {
+  type: "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity",
+  title: "Request cannot be satisfied due to temporary server capacity constraints",
+} as const;
 /** Reasons for which there is a type that all servers share. */
 const registeredTypes: Readonly<Record<string, { readonly type: string; readonly title: string }>> = {
   // draft-ietf-httpapi-ratelimit-headers, 5.1.
@@ -37,10 +41,8 @@ const registeredTypes: Readonly<Record<string, { readonly type: string; readonly
     title: "Request cannot be satisfied as assigned quota has been exceeded",
   },
   // The same, 5.2.
-  OVERLOADED: {
-    type: "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity",
-    title: "Request cannot be satisfied due to temporary server capacity constraints",
-  },
+  OVERLOADED: reducedCapacity,
+  GATEWAY_FULL: reducedCapacity,
 };
 const ownMembers: ReadonlySet<string> = new Set([
   "type",

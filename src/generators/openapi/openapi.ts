@@ -89,6 +89,7 @@ function toOperation(service: string, method: ModelMethod, path: string, { ident
     "x-plinth-idempotent": method.idempotent,
     ...(method.idempotencyKey && { "x-plinth-idempotency-key": { ...method.idempotencyKey } }),
     ...(method.deadlineMs !== null && { "x-plinth-deadline-ms": method.deadlineMs }),
+    ...(method.criticality !== "critical" && { "x-plinth-criticality": method.criticality }),
     ...(method.slo && { "x-plinth-slo": method.slo as Node }),
   };
 }
