@@ -72,6 +72,7 @@ export interface AssemblyOptions {
   readonly listen: boolean;
   readonly doubles: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   readonly inbox: boolean;
+  readonly limits: boolean;
   readonly destination: TextDestination | undefined;
 }
 

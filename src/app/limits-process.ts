@@ -8,6 +8,7 @@ import type { App } from "./app.ts";
 import { wholeGroup } from "./app.ts";
 import type { CheckedApp } from "./check.ts";
 import { portIfServed, portOf } from "./engine-of.ts";
+import type { CheckedLimits } from "./limits.ts";
 import type { Settings } from "./settings.ts";
 
 export interface ProcessLimits {
@@ -23,12 +24,15 @@ export interface ProcessLimitsOptions {
   readonly random: Random;
   readonly log: Logger;
   readonly metrics: Metrics;
+  /** False: whatever is declared, nothing is limited. */
+  readonly limits: boolean;
 }
 
 /** What the gateway of this process counts with. Undefined where nothing is limited. */
 export async function createProcessLimits(options: ProcessLimitsOptions): Promise<ProcessLimits | undefined> {
   const { checked, settings, clock, random, log, metrics, group } = options;
   const { limits } = checked;
+  if (!options.limits) return withoutLimits(limits, checked.app.name);
   const isLimited =
     limits.limits.length > 0 ||
     limits.plans.size > 0 ||
@@ -59,6 +63,17 @@ export async function createProcessLimits(options: ProcessLimitsOptions): Promis
     },
     quotas: { ...limits, limiter, namespace: checked.app.name, observe: measureLimits(metrics, limiter) },
   };
+}
+
+function withoutLimits(limits: CheckedLimits, namespace: string): ProcessLimits {
+  const everything = { allowed: true, states: [], by: "none", lease: undefined } as const;
+  const limiter: Limiter = {
+    open: async () => {},
+    take: () => everything,
+    close: async () => {},
+    stats: { failureCount: 0, withoutStoreCount: 0, isDown: false, leaseCount: 0 },
+  };
+  return { component: { name: "limits" }, quotas: { ...limits, authFailures: undefined, limiter, namespace } };
 }
 
 /** The server of LIMITS_URL; unset, that of the cache where it can count; else this process alone. */

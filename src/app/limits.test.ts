@@ -9,6 +9,7 @@ import { app } from "./app.ts";
 import { checkApp } from "./check.ts";
 import { createProcessLimits, trustedProxiesOf } from "./limits-process.ts";
 import { buildModel } from "./model.ts";
+import { createRuntime } from "./runtime.ts";
 import type { TestAppOptions } from "./testing.ts";
 import { startTestApp } from "./testing.ts";
 
@@ -211,11 +212,27 @@ describe("limits of an app", () => {
   });
 });
 
+test("a tool may have everything unlimited, whatever the app declares", async () => {
+  const unlimited = await createRuntime(definition({ limits: [{ quota: 1, window: "1m" }] }), {
+    limits: false,
+    management: false,
+    environment: { NODE_ENV: "test", PLINTH_LOG: "silent" },
+    settings: { port: 0 },
+  });
+  const { gateway } = await unlimited.start();
+  try {
+    assert.deepEqual(await statuses(5, () => fetch(`${gateway}/search`)), [200, 200, 200, 200, 200]);
+  } finally {
+    await unlimited.stop();
+  }
+});
+
 test("what came of limits can be scraped", async () => {
   const metrics = createMetrics();
   const limits = await createProcessLimits({
     checked: checkApp(definition()),
     group: undefined,
+    limits: true,
     settings: { limitsUrl: undefined, cacheUrl: undefined, processes: undefined },
     clock: systemClock,
     random: systemRandom,

@@ -68,6 +68,8 @@ export interface RuntimeOptions {
   readonly doubles?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   /** False leaves the inbox out, for the tests that show what it is for. */
   readonly inbox?: boolean;
+  /** False: nothing is limited, whatever the app declares. For tools that ask every method over and over. Default true. */
+  readonly limits?: boolean;
   readonly clock?: Clock;
   readonly random?: Random;
   /** Where log lines go. Default: standard output. */
@@ -93,6 +95,7 @@ export async function createRuntime(definition: App, options: RuntimeOptions = {
     listen: options.listen ?? true,
     doubles: options.doubles ?? {},
     inbox: options.inbox ?? true,
+    limits: options.limits ?? true,
     destination: options.destination,
   });
   const { lifecycle, management, signals, wiring, ports } = parts;

@@ -37,8 +37,8 @@ export async function runVerifyAccess(app: App, flags: VerifyAccessFlags, termin
   const folder = await mkdtemp(join(tmpdir(), "plinth-access-"));
   const secret = generateTokenSecret();
   // Whoever asks so often with wrong tokens would be told to wait, and that says nothing about who may come in.
-  const unlimited: App = { ...app, gateway: { ...app.gateway, authFailures: false, limits: [] } };
-  const runtime = await createRuntime(unlimited, {
+  const runtime = await createRuntime(app, {
+    limits: false,
     environment: { ...terminal.environment, NODE_ENV: "test", PLINTH_LOG: "silent", PLINTH_TOKEN_KEY: secret },
     settings: { dataFolder: folder, databaseUrl: undefined, cacheUrl: undefined, databaseShards: undefined, port: 0 },
     management: false,
