@@ -9,14 +9,20 @@ import { createGuards } from "./guards.ts";
 
 const operations = compileOperations(
   contract("stock", {
-    methods: { look: method({ idempotent: true }), take: method({}), pay: method({ idempotent: "keyed" }) },
+    methods: {
+      look: method({ idempotent: true }),
+      take: method({}),
+      pay: method({ idempotent: "keyed" }),
+      peek: method({ idempotent: true, hedge: { after: "50ms" } }),
+    },
   }),
   [],
 );
 const look = operations.get("look");
 const take = operations.get("take");
 const pay = operations.get("pay");
-assert.ok(look && take && pay);
+const peek = operations.get("peek");
+assert.ok(look && take && pay && peek);
 
 function setUp() {
   const clock = createManualClock();
@@ -120,4 +126,33 @@ test("streams that stay open take no call's place, and refusals are counted for 
   assert.ok(refusals !== undefined && refusals >= 257, String(refusals));
   assert.ok(((await sampleOf("plinth_retries_refused_total")) ?? 0) > 0);
   assert.equal(await sampleOf("plinth_bulkhead_refused_total", { kind: "stream" }), 0);
+});
+
+test("a method with a hedge is asked a second time in another process, and never in this one", async () => {
+  const { clock, guardOf, sampleOf, scope } = setUp();
+  let calls = 0;
+  const slow = async () => {
+    const mine = ++calls;
+    await clock.sleep(mine === 3 ? 10 : 100);
+    return mine;
+  };
+  const here = guardOf("stock").policy(peek)(slow)({}, scope());
+  await clock.advance(100);
+  assert.deepEqual([await here, calls], [1, 1]);
+  const elsewhere = guardOf("stock").policy(peek, true)(slow)({}, scope());
+  await clock.advance(100);
+  assert.deepEqual([await elsewhere, calls], [3, 3]);
+  assert.equal(await sampleOf("plinth_hedges_total"), 1);
+});
+
+test("a hedge is refused where it could not be borne", () => {
+  const problemsOf = (options: object): string => {
+    const problems: string[] = [];
+    compileOperations(contract("stock", { methods: { peek: method(options) } }), problems);
+    return problems.join();
+  };
+  assert.match(problemsOf({ hedge: { after: "50ms" } }), /stock\.peek: hedge: .* declare idempotent: true/);
+  assert.match(problemsOf({ hedge: { after: "50ms" }, idempotent: "keyed" }), /declare idempotent: true/);
+  assert.match(problemsOf({ hedge: { after: "2m" }, idempotent: true }), /hedge\.after: "2m" cannot be/);
+  assert.equal(problemsOf({ hedge: { after: "50ms" }, idempotent: true }), "");
 });

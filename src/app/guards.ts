@@ -8,6 +8,7 @@ import {
   createRetryBudget,
   deadline,
   deadlineStream,
+  hedge,
   inFlightMaxDefault,
   retry,
 } from "../resilience/index.ts";
@@ -21,7 +22,8 @@ import type { Logger, Metrics } from "../telemetry/index.ts";
  * on at most: how much a callee bears is its own to say, and it does (`overload.ts` of the resilience room).
  */
 export interface Guard {
-  policy(operation: Operation): Policy;
+  /** `isRemote`: it lives in other processes, of which another may be faster. */
+  policy(operation: Operation, isRemote?: boolean): Policy;
   stream(): StreamPolicy;
 }
 
@@ -48,6 +50,7 @@ export function createGuards(options: GuardOptions): (callee: string) => Guard {
   ]);
   const measureBulkhead = createBulkheadMeasure(metrics);
   const retries = metrics.counter("plinth_retries_total", "Attempts after the first.", ["callee"]);
+  const hedges = metrics.counter("plinth_hedges_total", "Second tries because the first was late.", ["callee"]);
   const unretried = metrics.counter("plinth_retries_refused_total", "Attempts that the retry budget refused.", [
     "callee",
   ]);
@@ -63,6 +66,7 @@ export function createGuards(options: GuardOptions): (callee: string) => Guard {
     const streams = createBulkhead({ name: callee, concurrentMax: streamsMax, queueMax: 0, clock });
     const budget = createRetryBudget({ clock });
     const retried = retries.with({ callee });
+    const hedged = hedges.with({ callee });
     metrics.collect(() => {
       state.with({ callee }).set(stateValue[breaker.state]);
       broken.with({ callee }).advanceTo(breaker.refusedCount);
@@ -73,9 +77,12 @@ export function createGuards(options: GuardOptions): (callee: string) => Guard {
     const around = [breaker.policy, bulkhead.policy, deadline({ clock })];
     const aroundStream = composeStreams([breaker.stream, streams.stream, deadlineStream({ clock })]);
     return {
-      policy: ({ idempotent, keyed }) =>
+      policy: ({ idempotent, keyed, hedgeMs }, isRemote = false) =>
         compose([
           retry({ idempotent, keyed, budget, clock, random: options.random, onRetry: () => retried.add() }),
+          ...(isRemote && hedgeMs !== undefined
+            ? [hedge({ afterMs: hedgeMs, budget, clock, onHedge: () => hedged.add() })]
+            : []),
           ...around,
         ]),
       stream: () => aroundStream,

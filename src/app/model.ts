@@ -115,6 +115,8 @@ export interface ModelMethod {
   } | null;
   /** `tagged`: it can be invalidated before its time. */
   readonly cache: { readonly ttlMs: number; readonly private: boolean; readonly tagged: boolean } | null;
+  /** After so long callers in other processes ask a second time; null where they never do. */
+  readonly hedgeMs: number | null;
   /** How much it matters when not all can be served. */
   readonly criticality: Criticality;
   readonly slo: { readonly latencyP99?: string | number; readonly availability?: number } | null;
@@ -224,6 +226,7 @@ function toModelMethod(operation: Operation, at: readonly ServedAt[]): ModelMeth
     cache: operation.cache
       ? { ttlMs: operation.cache.ttlMs, private: operation.cache.private, tagged: operation.cache.tagsOf !== undefined }
       : null,
+    hedgeMs: operation.hedgeMs ?? null,
     criticality: criticalities[operation.level] ?? "critical",
     slo: slo ?? null,
   };

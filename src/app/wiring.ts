@@ -83,7 +83,7 @@ export function wire(options: WiringOptions): Wiring {
         caller,
         operations: checked.operations.get(contract.name) ?? new Map(),
         link: (operation) => linkOf(operation, false),
-        policy: (operation) => guardOf(operation.service).policy(operation),
+        policy: (operation) => guardOf(operation.service).policy(operation, !units.has(operation.service)),
         streamPolicy: (operation) => guardOf(operation.service).stream(),
         clock,
       });
@@ -116,7 +116,7 @@ export function wire(options: WiringOptions): Wiring {
       at: servedAt(checked.app.gateway, operation),
       parsesAgain: !here,
       // The gateway ends a request at its deadline by itself: what stays here needs nothing around it.
-      ...(call && { call: here ? call : guard.policy(operation)(call) }),
+      ...(call && { call: here ? call : guard.policy(operation, true)(call) }),
       ...(stream && { stream: (here ? deadlineStream({ clock }) : guard.stream())(stream) }),
     };
   }

@@ -58,6 +58,11 @@ export interface MethodOptions<Q extends Schema, R extends Schema, E extends Dec
    * and no call is taken without one. Default: true for GET, HEAD, PUT and DELETE routes, otherwise false.
    */
   readonly idempotent?: Idempotent;
+  /**
+   * Callers in other processes ask a second time when the answer is not there `after` so long (1 ms to 1 min), and take
+   * what comes first; within their budget of retries. For methods that are `idempotent`. Default: they do not.
+   */
+  readonly hedge?: { readonly after: Duration };
   /** HTTP status of success. Default 200, or 204 without a response. */
   readonly status?: 200 | 201 | 202;
   /** The answer may be kept: see `ResponseCaching`. Methods with a GET route, or with none. */

@@ -8,6 +8,7 @@ import { isAccess } from "./access.ts";
 import type { AnyContract } from "./contract.ts";
 import type { DeprecationPlan } from "./deprecation.ts";
 import { compileDeprecation } from "./deprecation.ts";
+import { compileHedge } from "./hedge.ts";
 import type { KeyPlan } from "./key-plan.ts";
 import { compileKeyPlan, keyErrors, requiredKeyErrors } from "./key-plan.ts";
 import type { MethodLimits } from "./limits.ts";
@@ -32,6 +33,8 @@ export interface Operation {
   readonly deadlineMs: number | undefined;
   /** Calling twice is as good as once. */
   readonly idempotent: boolean;
+  /** After how long callers elsewhere ask a second time; undefined where they never do. */
+  readonly hedgeMs: number | undefined;
   /** ... for calls with an idempotency key. */
   readonly keyed: boolean;
   /** How its keys are kept; undefined where it has none. */
@@ -151,6 +154,7 @@ function compileOperation(
     deprecated,
     versions,
     idempotent: isIdempotent(definition, route),
+    hedgeMs: compileHedge(definition, id, isIdempotent(definition, route), problems),
     keyed: keys !== undefined,
     keys,
     errors,
