@@ -38,7 +38,7 @@ export async function createAppProvider(parts: AppProviderParts): Promise<Identi
   if (!declared) return undefined;
   return createIdentityProvider({
     definition: declared,
-    issuer: issuerUrlOf(declared, settings),
+    issuer: issuerUrlOf(declared, settings, definition.gateway.tls !== undefined),
     audience: declared.audience ?? definition.name,
     title: definition.name.charAt(0).toUpperCase() + definition.name.slice(1),
     secrets: (await providerSecretOf(settings)).split(/\s+/).filter((each) => each !== ""),
@@ -102,11 +102,13 @@ async function freePort(host: string): Promise<number> {
 }
 
 /** Tokens name it, so it is the same for every process and every restart, and never taken from a request. */
-function issuerUrlOf({ path }: ProviderDefinition, settings: Settings): string {
+function issuerUrlOf({ path }: ProviderDefinition, settings: Settings, declaresTls: boolean): string {
   const { publicUrl, mode, host, port } = settings;
   const issuerUrl = settings.issuerUrl ?? (publicUrl === undefined ? undefined : publicUrl.replace(/\/$/, "") + path);
   if (issuerUrl !== undefined) return checkIssuerUrl(issuerUrl, path, mode);
-  if (mode === "production" || port === 0) {
+  // What stands in its certificate nobody can guess.
+  const hasTls = declaresTls || settings.tlsCertificates !== undefined;
+  if (mode === "production" || port === 0 || hasTls) {
     throw new StartError(
       "ISSUER_URL_MISSING",
       `PLINTH_ISSUER_URL: it is not set, so the identity provider does not know its own address; set it, or PLINTH_URL, to where browsers reach it, such as "https://shop.example.com${path}".`,
