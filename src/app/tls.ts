@@ -1,7 +1,8 @@
-import type { Clock } from "../base/index.ts";
+import { join } from "node:path";
+import type { Clock, Random } from "../base/index.ts";
 import { StartError } from "../base/index.ts";
-import type { GatewayTls, HstsOptions, TlsOptions } from "../gateway/index.ts";
-import { createGatewayTls, createPlainServer, hstsValue } from "../gateway/index.ts";
+import type { Acme, GatewayTls, HstsOptions, TlsOptions } from "../gateway/index.ts";
+import { createAcme, createGatewayTls, createPlainServer, hstsValue } from "../gateway/index.ts";
 import type { Component } from "../lifecycle/index.ts";
 import type { Logger, Metrics } from "../telemetry/index.ts";
 import type { App } from "./app.ts";
@@ -42,12 +43,14 @@ export interface TlsParts {
   readonly definition: App;
   readonly settings: Settings;
   readonly clock: Clock;
+  readonly random: Random;
   readonly log: Logger;
   readonly metrics: Metrics;
 }
 
 /** Reads the certificates. Throws StartError TLS_INVALID, HSTS_INVALID. */
-export async function createProcessTls({ definition, settings, clock, log, metrics }: TlsParts): Promise<ProcessTls> {
+export async function createProcessTls(parts: TlsParts): Promise<ProcessTls> {
+  const { definition, settings, clock, log, metrics } = parts;
   const { tls: declared, trustedProxies } = definition.gateway;
   const given = pairsOf(settings);
   if (declared?.at === "proxy") {
@@ -61,13 +64,44 @@ export async function createProcessTls({ definition, settings, clock, log, metri
   const { hsts, at: _at, ...rest } = declared ?? {};
   const plainPort = settings.tlsPlainPort ?? rest.plainPort;
   const options: TlsOptions = { ...rest, ...given, ...(plainPort !== undefined && { plainPort }) };
+  // Files that a setting names come from somebody else, who renews them.
+  if (options.acme && !given) return withAcme({ ...options, acme: options.acme }, hsts, parts);
   const tls = await createGatewayTls(options, { clock, log, metrics });
   const components = plainPort === undefined ? [] : [plainComponent(settings.host, plainPort, log)];
   return { options: { tls, ...headersOf(hsts) }, components };
 }
 
-function plainComponent(host: string, port: number, log: Logger): Component {
-  const server = createPlainServer({ host, port });
+async function withAcme(
+  options: TlsOptions & Required<Pick<TlsOptions, "acme">>,
+  hsts: HstsOptions | false | undefined,
+  { settings, clock, random, log, metrics }: TlsParts,
+): Promise<ProcessTls> {
+  if (options.certificate !== undefined || options.key !== undefined) {
+    throw wrong("gateway: tls: it has acme and a certificate; keep one of them, and name others in tls.more.");
+  }
+  const { acme: declared, plainPort = 80 } = options;
+  const folder = join(settings.dataFolder, "acme");
+  const acme = await createAcme(declared, { folder, clock, random, log, metrics });
+  const pair = { certificate: acme.certificateFile, key: acme.certificateFile };
+  const tls = await createGatewayTls({ ...options, ...pair }, { clock, log, metrics, waits: true });
+  return {
+    options: { tls, ...headersOf(hsts) },
+    components: [plainComponent(settings.host, plainPort, log, acme), acmeComponent(acme, tls)],
+  };
+}
+
+function acmeComponent(acme: Acme, tls: GatewayTls): Component {
+  return {
+    name: "acme",
+    needs: ["plain http"],
+    // Not waited for: the authority asks for this host's port 80, which may lead here only once we are ready.
+    start: () => acme.start(() => tls.check()),
+    stop: () => acme.stop(),
+  };
+}
+
+function plainComponent(host: string, port: number, log: Logger, acme?: Acme): Component {
+  const server = createPlainServer({ host, port, challenge: acme?.challenge });
   return {
     name: "plain http",
     async start() {

@@ -78,13 +78,13 @@ export async function hasChanged(files: ReadonlyMap<string, string>): Promise<bo
 }
 
 /** The certificate that carries a name: exactly, else by a wildcard; else the first. */
-export function pickByName<C extends Certificate>(certificates: readonly C[], name: string): C {
+export function pickByName<C extends Certificate>(certificates: readonly C[], name: string): C | undefined {
   const host = name.toLowerCase();
   const wildcard = `*${host.slice(host.indexOf("."))}`;
   return (
     certificates.find(({ names }) => names.includes(host)) ??
     (host.includes(".") ? certificates.find(({ names }) => names.includes(wildcard)) : undefined) ??
-    (certificates[0] as C)
+    certificates[0]
   );
 }
 

@@ -3,6 +3,7 @@ import { createSecureContext } from "node:tls";
 import type { Clock, Duration } from "../base/index.ts";
 import { parseDuration } from "../base/index.ts";
 import type { Logger, Metrics } from "../telemetry/index.ts";
+import type { AcmeOptions } from "./acme.ts";
 import { wrongGateway } from "./errors.ts";
 import type { Http2Options } from "./http2.ts";
 import type { Certificate, TlsPair } from "./tls-certificate.ts";
@@ -39,7 +40,9 @@ export interface TlsOptions {
   readonly http2?: Http2Options | false;
   /** How often the files are looked at. Default 10 s. */
   readonly checkEvery?: Duration;
-  /** A port for plain HTTP, on which everything is 403. PLINTH_TLS_PLAIN_PORT overrides it. Default: none. */
+  /** Certificates from an authority by ACME, in the place of files; needs the package `acme-client`. */
+  readonly acme?: AcmeOptions;
+  /** A port for plain HTTP, on which everything is 403. PLINTH_TLS_PLAIN_PORT overrides it. Default: none, with `acme` 80. */
   readonly plainPort?: number;
 }
 
@@ -74,6 +77,8 @@ export interface TlsParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics | undefined;
+  /** Whether the first certificate may come later: until then every handshake fails. */
+  readonly waits?: boolean;
 }
 
 /** Reads the files. Throws StartError TLS_INVALID. */
@@ -82,8 +87,8 @@ export async function createGatewayTls(options: TlsOptions, parts: TlsParts): Pr
   const { pairs, checkEveryMs } = checkTls(options);
   const problems: string[] = [];
   const first = await load(options, pairs, clock.wallNow(), problems);
-  if (!first) throw wrongGateway("TLS_INVALID", problems);
-  let served: Served = first;
+  if (!first && !parts.waits) throw wrongGateway("TLS_INVALID", problems);
+  let served: Served = first ?? nothing;
   let refusedText = "";
   let isChecking = false;
   let stopWatch = (): void => {};
@@ -104,7 +109,7 @@ export async function createGatewayTls(options: TlsOptions, parts: TlsParts): Pr
   show();
 
   const reload = async (): Promise<boolean> => {
-    if (!(await hasChanged(served.files))) {
+    if (served !== nothing && !(await hasChanged(served.files))) {
       refusedText = "";
       return false;
     }
@@ -112,7 +117,7 @@ export async function createGatewayTls(options: TlsOptions, parts: TlsParts): Pr
     const next = await load(options, pairs, clock.wallNow(), faults);
     if (!next) {
       const text = faults.join(" ");
-      if (text !== refusedText) {
+      if (text !== refusedText && served !== nothing) {
         reloads?.with({ result: "refused" }).add();
         log.error({ faults }, "changed certificates were refused; the old ones go on");
       }
@@ -141,7 +146,7 @@ export async function createGatewayTls(options: TlsOptions, parts: TlsParts): Pr
   return {
     serverOptions: {
       ...served.default,
-      SNICallback: (name, done) => done(null, pickByName(served.certificates, name).context),
+      SNICallback: (name, done) => done(null, pickByName(served.certificates, name)?.context),
       requestCert: options.clients !== undefined,
       rejectUnauthorized: options.clients?.required === true,
     },
@@ -166,6 +171,9 @@ interface Served {
   /** Content of each file by its path. */
   readonly files: ReadonlyMap<string, string>;
 }
+
+/** Before the first certificate is there. */
+const nothing: Served = { certificates: [], default: {}, files: new Map() };
 
 /** TLS 1.2 as Mozilla's "intermediate" has it, without DHE, for which nobody needs a parameter file any more. */
 const ciphers = [

@@ -1,0 +1,229 @@
+import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { connect } from "node:tls";
+import { createManualClock, createSeededRandom, StartError, systemClock } from "../base/index.ts";
+import { createMetrics } from "../telemetry/index.ts";
+import type { AcmeServer } from "./acme.fixture.ts";
+import { startAcmeServer } from "./acme.fixture.ts";
+import type { Acme, AcmeOptions } from "./acme.ts";
+import { createAcme } from "./acme.ts";
+import { openAcmeFolder } from "./acme-folder.ts";
+import { silent, testGateway } from "./testing.ts";
+import type { TestAuthority } from "./tls.fixture.ts";
+import { testAuthority } from "./tls.fixture.ts";
+import { createGatewayTls } from "./tls.ts";
+import { createPlainServer } from "./tls-plain.ts";
+
+const dayMs = 86_400_000;
+const metrics = createMetrics();
+const folders: string[] = [];
+let authority: TestAuthority | undefined;
+let server: AcmeServer;
+/** Whoever answers the authority now. */
+let answering: Acme | undefined;
+let plainPort = 0;
+const plain = createPlainServer({
+  host: "127.0.0.1",
+  port: 0,
+  challenge: async (token) => answering?.challenge(token),
+});
+
+before(async () => {
+  authority = testAuthority();
+  plainPort = (await plain.start()).port;
+  if (authority) server = await startAcmeServer(authority, () => `http://127.0.0.1:${plainPort}`);
+});
+after(async () => {
+  server?.stop();
+  await plain.stop();
+  authority?.remove();
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+function newFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "plinth-acme-"));
+  folders.push(folder);
+  return folder;
+}
+
+async function client(
+  folder: string,
+  clock = createManualClock(Date.now()),
+  more: Partial<AcmeOptions> = {},
+  dice?: number,
+) {
+  const options = { hosts: ["shop.test", "www.shop.test"], termsAgreed: true, ...more } as const;
+  const seeded = createSeededRandom(1);
+  const random = dice === undefined ? seeded : { ...seeded, next: () => dice };
+  const acme = await createAcme(
+    { ...options, directory: server.directory },
+    { folder, clock, random, log: silent(), metrics },
+  );
+  answering = acme;
+  return { acme, clock };
+}
+
+test("a certificate is ordered, proven over port 80, kept for its owner alone, and not ordered again", async (t) => {
+  if (!authority) return t.skip("no openssl");
+  const folder = newFolder();
+  const { acme } = await client(folder);
+  const before = server.orders;
+  assert.equal(await acme.renew(), true);
+  const pem = readFileSync(acme.certificateFile, "utf8");
+  const leaf = new X509Certificate(pem);
+  assert.equal(leaf.checkHost("www.shop.test"), "www.shop.test");
+  assert.equal(statSync(acme.certificateFile).mode & 0o777, 0o600);
+  assert.match(server.proofs.at(-1) ?? "", /^token-1\.[\w-]{43}$/);
+  assert.equal(await acme.challenge("token-1"), undefined, "an answered challenge is forgotten");
+  assert.equal(await acme.renew(), false);
+  const again = await client(folder);
+  assert.equal(await again.acme.renew(), false);
+  assert.equal(server.orders, before + 1);
+});
+
+test("it is renewed when two thirds of its life are over, by the same account, and served without a restart", async (t) => {
+  if (!authority) return t.skip("no openssl");
+  const { acme, clock } = await client(newFolder());
+  const tls = await createGatewayTls(
+    { certificate: acme.certificateFile, key: acme.certificateFile },
+    { clock: systemClock, log: silent(), metrics: undefined, waits: true },
+  );
+  const gateway = testGateway({}, { tls });
+  const { port } = await gateway.start();
+  const serial = async (): Promise<string> => {
+    const socket = connect({ port, host: "127.0.0.1", servername: "shop.test", ca: authority?.ca ?? "" });
+    await once(socket, "secureConnect");
+    const { serialNumber } = socket.getPeerCertificate();
+    socket.destroy();
+    return serialNumber;
+  };
+  try {
+    await assert.rejects(serial(), "before the first certificate nobody is served");
+    await acme.renew();
+    assert.equal(await tls.check(), true);
+    const first = await serial();
+    await clock.advance(59 * dayMs);
+    assert.equal(await acme.renew(), false);
+    await clock.advance(5 * dayMs);
+    const { accounts } = server;
+    assert.equal(await acme.renew(), true);
+    assert.equal(server.accounts, accounts);
+    assert.equal(await tls.check(), true);
+    assert.notEqual(await serial(), first);
+  } finally {
+    await gateway.stop();
+  }
+});
+
+test("a failure keeps what there is, and is tried again later each time, also after a restart", async (t) => {
+  if (!authority) return t.skip("no openssl");
+  const folder = newFolder();
+  const { acme, clock } = await client(folder);
+  assert.equal(await acme.renew(), true);
+  const pem = readFileSync(acme.certificateFile, "utf8");
+  await clock.advance(80 * dayMs);
+  server.failure = { status: 403, type: "urn:ietf:params:acme:error:rateLimited" };
+  try {
+    let orders = server.orders;
+    const pauses: number[] = [];
+    let lastAt = clock.wallNow();
+    // A week in steps of a minute, restarted at each.
+    for (let minute = 0; minute < 7 * 24 * 60 && pauses.length < 12; minute++) {
+      await (await client(folder, clock)).acme.renew();
+      if (server.orders !== orders) {
+        orders = server.orders;
+        pauses.push(Math.round((clock.wallNow() - lastAt) / 60_000));
+        lastAt = clock.wallNow();
+      }
+      await clock.advance(pauses.length > 6 ? 60 * 60_000 : 60_000);
+    }
+    assert.ok(
+      pauses.slice(1, 6).every((each, i) => each >= 5 * 2 ** i && each <= 5 * 2 ** i * 1.1 + 2),
+      `${pauses}`,
+    );
+    assert.ok(Math.max(...pauses.slice(1)) <= 27 * 60, `${pauses}`);
+    assert.equal(readFileSync(acme.certificateFile, "utf8"), pem);
+  } finally {
+    server.failure = undefined;
+  }
+  await clock.advance(2 * dayMs);
+  assert.equal(await acme.renew(), true);
+  assert.match((await metrics.render()).body, /plinth_gateway_acme_orders_total\{result="failed"\} \d+/);
+});
+
+test("of several gateways that share a folder, one orders, and each can answer", async (t) => {
+  if (!authority) return t.skip("no openssl");
+  const folder = newFolder();
+  const all = await Promise.all([client(folder), client(folder), client(folder)]);
+  const before = server.orders;
+  // The authority's question reaches one that did not order.
+  answering = all[2]?.acme;
+  const renewed = await Promise.all(all.map(({ acme }) => acme.renew()));
+  assert.equal(renewed.filter(Boolean).length, 1);
+  assert.equal(server.orders, before + 1);
+});
+
+test("a lock that nobody holds any more is taken", async () => {
+  const path = newFolder();
+  const folder = await openAcmeFolder(path, () => Date.now());
+  writeFileSync(join(path, "order.lock"), "");
+  assert.equal(await folder.alone(async () => 1), undefined);
+  const later = await openAcmeFolder(path, () => Date.now() + 16 * 60_000);
+  assert.equal(await later.alone(async () => 1), 1);
+  assert.equal(await folder.alone(async () => 2), 2);
+});
+
+test("it looks by itself, at its start and each minute", async (t) => {
+  if (!authority) return t.skip("no openssl");
+  server.days = 1;
+  const { acme, clock } = await client(newFolder(), undefined, {}, 0);
+  let renewals = 0;
+  const grown = async (count: number): Promise<void> => {
+    // The clock stands while the order is under way: it has a time of its own.
+    const until = systemClock.now() + 1500;
+    while (renewals < count && systemClock.now() < until) await systemClock.sleep(20);
+  };
+  try {
+    acme.start(async () => {
+      renewals++;
+    });
+    for (let i = 0; i < 4 && renewals < 1; i++) await grown(1);
+    assert.equal(renewals, 1);
+    // A minute before two thirds of a day.
+    await clock.advance(16 * 60 * 60_000 - 60_000);
+    assert.equal(renewals, 1);
+    for (let i = 0; i < 4 && renewals < 2; i++) {
+      await clock.advance(60_000);
+      await grown(2);
+    }
+    assert.equal(renewals, 2);
+  } finally {
+    acme.stop();
+    server.days = 90;
+  }
+});
+
+test("what cannot be is refused at start", async () => {
+  const parts = {
+    folder: newFolder(),
+    clock: systemClock,
+    random: createSeededRandom(1),
+    log: silent(),
+    metrics: undefined,
+  };
+  const refused = (options: unknown, words: RegExp) =>
+    assert.rejects(
+      createAcme(options as AcmeOptions, parts),
+      (thrown) => thrown instanceof StartError && thrown.reason === "ACME_INVALID" && words.test(thrown.message),
+    );
+  await refused({ hosts: [], termsAgreed: true }, /name 1 to 100 hosts/);
+  await refused({ hosts: ["*.shop.test"], termsAgreed: true }, /wildcards are not possible/);
+  await refused({ hosts: ["localhost"], termsAgreed: true }, /no full name of a host/);
+  await refused({ hosts: ["shop.test"] }, /read the authority's terms/);
+  await refused({ hosts: ["shop.test"], termsAgreed: true, directory: "here" }, /address of the authority's directory/);
+});
