@@ -54,6 +54,7 @@ export class Attempt implements ExchangeEvents, DeadlineEntry, BodySource {
   #exchange: HttpExchange | undefined = undefined;
   #feed: BodyFeed | undefined = undefined;
   #body: AnswerBody | undefined = undefined;
+  #collected: { readonly chunks: Buffer[]; readonly then: (body: Buffer) => void } | undefined = undefined;
   #bytes = 0;
   #startedAt = 0;
 
@@ -88,6 +89,11 @@ export class Attempt implements ExchangeEvents, DeadlineEntry, BodySource {
     return this.#body;
   }
 
+  /** Keeps a short body, and gives it when the exchange is over. */
+  collect(then: (body: Buffer) => void): void {
+    this.#collected = { chunks: [], then };
+  }
+
   cancel(reason: PlinthError): void {
     if (this.#phase === over) return;
     if (this.#phase === waiting) {
@@ -112,7 +118,8 @@ export class Attempt implements ExchangeEvents, DeadlineEntry, BodySource {
   onChunk(chunk: Buffer): void {
     this.#bytes += chunk.length;
     const { name, answerBytesMax } = this.#parts;
-    if (!this.#body) {
+    if (this.#collected) this.#collected.chunks.push(chunk);
+    else if (!this.#body) {
       if (this.#bytes > discardedBytesMax) this.leave();
     } else if (this.#bytes > answerBytesMax) {
       this.#body.destroy(upstreamAnswerTooLarge(name, this.target, answerBytesMax));
@@ -120,9 +127,9 @@ export class Attempt implements ExchangeEvents, DeadlineEntry, BodySource {
   }
 
   onEnd(): void {
-    const body = this.#body;
     this.#end();
-    body?.finish();
+    this.#body?.finish();
+    this.#collected?.then(Buffer.concat(this.#collected.chunks));
   }
 
   onFailure(reason: PlinthError): void {
@@ -132,7 +139,9 @@ export class Attempt implements ExchangeEvents, DeadlineEntry, BodySource {
       this.#observe("failure");
       this.#end();
       const isStall = reason.code === "deadline_exceeded";
-      this.#body?.destroy(isStall ? upstreamStalled(name, this.target) : upstreamBroken(name, this.target, reason));
+      const failure = isStall ? upstreamStalled(name, this.target) : upstreamBroken(name, this.target, reason);
+      this.#body?.destroy(failure);
+      if (this.#collected) this.#owner.onFailure(this, failure);
       return;
     }
     if (source) {

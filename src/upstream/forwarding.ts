@@ -10,6 +10,7 @@ import { BodyFeed } from "./body-feed.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { upstreamAnswerTooLarge, upstreamTimeout, upstreamUnavailable } from "./errors.ts";
 import { answerHeaders } from "./forward-headers.ts";
+import { isRefusal, mayBeRefusal } from "./refusal.ts";
 import type { ForwardAnswer, ForwardRequest } from "./upstream.ts";
 import type { RetryCause } from "./upstream-metrics.ts";
 import type { UpstreamSettings } from "./upstream-settings.ts";
@@ -29,8 +30,8 @@ const backoffMaxMs = 250;
 /**
  * One request, tried at one target after the other until somebody answers it.
  *
- * Another try is made only where it is safe: the request never left, or it may be repeated and its body is still whole; never
- * once an answer is on its way to the client. It goes to another target if there is one, within the attempts, the deadline
+ * Another try is made only where it is safe: the request never left, or the target says itself that it did nothing, or it
+ * may be repeated; its body is still whole; never once an answer is on its way to the client. It goes to another target if there is one, within the attempts, the deadline
  * and the budget that all requests share. A hedge is a second try beside the first, under the same rules; who answers first
  * wins, and the other is cancelled.
  */
@@ -85,6 +86,10 @@ export class Forwarding implements AttemptOwner {
   }
 
   onAnswer(attempt: Attempt, status: number, headers: IncomingHttpHeaders): void {
+    if (!this.#isRepeatable && attempt.leftBodyWhole && mayBeRefusal(status, headers)) {
+      attempt.collect((body) => this.#onRefusal(attempt, status, headers, body));
+      return;
+    }
     const isToRetry = this.#parts.settings.retry.statuses.has(status) && this.#mayRepeat(attempt);
     if (isToRetry && (this.#live.size > 1 || this.#tryAgain("status", attempt))) {
       this.#live.delete(attempt);
@@ -101,13 +106,21 @@ export class Forwarding implements AttemptOwner {
       return;
     }
     const hasBody = this.#request.method !== "HEAD" && status !== 204 && status !== 304 && length !== 0;
-    this.#resolve({
-      status,
-      headers: answerHeaders(headers),
-      body: attempt.open(hasBody),
-      target: attempt.target,
-      attempts: this.#tried.length,
-    });
+    this.#answer(attempt, status, headers, attempt.open(hasBody));
+  }
+
+  /** Of a request that may not be repeated: if the target did nothing, it has not been done yet. */
+  #onRefusal(attempt: Attempt, status: number, headers: IncomingHttpHeaders, body: Buffer): void {
+    if (this.#isSettled || (isRefusal(body) && this.#tryAgain("status", attempt))) return;
+    this.#settle();
+    this.#forgetCancel();
+    this.#answer(attempt, status, headers, body.length === 0 ? undefined : Readable.from([body]));
+    this.#onOver();
+  }
+
+  #answer(attempt: Attempt, status: number, headers: IncomingHttpHeaders, body: Readable | undefined): void {
+    const attempts = this.#tried.length;
+    this.#resolve({ status, headers: answerHeaders(headers), body, target: attempt.target, attempts });
   }
 
   onFailure(attempt: Attempt, reason: PlinthError): void {

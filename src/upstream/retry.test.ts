@@ -91,6 +91,40 @@ describe("another try is made", () => {
     assert.deepEqual(await outcomes(upstream, 6, fields), { 200: 3, UPSTREAM_BROKEN: 3 });
   });
 
+  test("for any, when the target says itself that it did nothing", async () => {
+    const problem = (executed: string | undefined) => JSON.stringify({ title: "Busy", status: 503, executed });
+    const says = async (body: string, status = 503, type = "application/problem+json; charset=utf-8") => {
+      const headers = { "content-type": type, "content-length": String(body.length) };
+      return bench.target((req, res) => req.resume().once("end", () => res.writeHead(status, headers).end(body)));
+    };
+    const [, good] = await pair();
+    const post = () => ({ method: "POST", body: Buffer.from("once") });
+    for (const sick of [await says(problem("no")), await says(problem("no"), 429)])
+      assert.deepEqual(await outcomes(of([sick, good], lots), 6, post), { 200: 6 });
+    for (const sick of [
+      ...[await says(problem("maybe")), await says(problem(undefined)), await says("null"), await says("{")],
+      ...[await says(problem("no"), 503, "application/json"), await says(`${problem("no")}${" ".repeat(9000)}`)],
+    ])
+      assert.deepEqual(await outcomes(of([sick, good], lots), 6, post), { 200: 3, 503: 3 });
+    const alone = of([await says(problem("no"))], lots);
+    const { status, text, attempts } = await ask(alone, post());
+    assert.deepEqual([status, text, attempts], [503, problem("no"), 1]);
+    const streamed = () => ({ method: "POST", body: Readable.from([Buffer.from("gone")]) });
+    const gone = await outcomes(of([await says(problem("no")), good], lots), 6, streamed);
+    assert.deepEqual(gone, { 200: 3, 503: 3 });
+    await alone.drain();
+  });
+
+  test("not when it breaks off while it says so", async () => {
+    const head = { "content-type": "application/problem+json", "content-length": "100" };
+    const sick = await bench.target((_, res) => void res.writeHead(503, head).write("half", () => res.destroy()));
+    const [, good] = await pair();
+    const upstream = of([sick, good], lots);
+    const found = await outcomes(upstream, 6, () => ({ method: "POST" }));
+    assert.deepEqual(found, { 200: 3, UPSTREAM_BROKEN: 3 });
+    await upstream.drain();
+  });
+
   test("at another target, not at the same one upon an answer", async () => {
     const [sick] = await pair();
     const alone = of([sick], lots);
