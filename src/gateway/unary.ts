@@ -1,5 +1,5 @@
 import type { Call } from "../base/index.ts";
-import type { Operation, Route } from "../service/index.ts";
+import type { CachePlan, Operation, Route } from "../service/index.ts";
 import { readBody } from "./body.ts";
 import type { Compression } from "./compression.ts";
 import type { ContentSender } from "./content.ts";
@@ -75,7 +75,7 @@ function compileReply(operation: Operation, settings: EndpointSettings): (exchan
     };
   }
   // What can be invalidated before its time is asked for again each time: an outside cache would not notice.
-  const age = cache && (cache.tagsOf ? "no-cache" : `max-age=${Math.floor(cache.ttlMs / 1000)}`);
+  const age = cache && (cache.tagsOf ? "no-cache" : freshness(cache));
   const sender: ContentSender = createContentSender({
     status,
     contentType: "application/json",
@@ -84,4 +84,11 @@ function compileReply(operation: Operation, settings: EndpointSettings): (exchan
     cacheControl: cache && `${cache.private || operation.access !== "public" ? "private" : "public"}, ${age}`,
   });
   return (exchange, answer) => sender.send(exchange, response.stringify(answer));
+}
+
+/** How long an answer may be kept, and how long an old one may be given, as others understand it (RFC 5861). */
+function freshness({ ttlMs, staleMs, staleIfErrorMs }: CachePlan): string {
+  const seconds = (name: string, ms: number | undefined): string =>
+    ms === undefined || ms < 1000 ? "" : `, ${name}=${Math.floor(ms / 1000)}`;
+  return `max-age=${Math.floor(ttlMs / 1000)}${seconds("stale-while-revalidate", staleMs)}${seconds("stale-if-error", staleIfErrorMs)}`;
 }
