@@ -94,7 +94,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const path = pathOf(url);
     const query = path.length === url.length ? "" : url.slice(path.length + 1);
 
-    const router = only ?? table.of(host);
+    const router = only ?? table.of(clientOf(req).host ?? host);
     const found = router.find(method, path);
     let endpoint = found === null ? null : found.store;
     let params = found === null ? undefined : found.params;

@@ -57,9 +57,16 @@ export function inwardHeaders(
 ): HeaderPairs {
   const listed = namesInConnection(rawHeaders);
   const pairs: string[] = [];
+  let cookieAt = -1;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = (rawHeaders[i] as string).toLowerCase();
     if (ofConnection.has(name) || listed?.has(name)) continue;
+    if (name === "cookie") {
+      // HTTP/2 may cut it into several, which HTTP/1.1 must not see (RFC 9113, 8.2.3).
+      if (cookieAt === -1) cookieAt = pairs.push(name, rawHeaders[i + 1] as string) - 1;
+      else pairs[cookieAt] += `; ${rawHeaders[i + 1]}`;
+      continue;
+    }
     // A server that hands headers to programs as variables cannot tell "-" from "_".
     const plain = name.includes("_") ? name.replaceAll("_", "-") : name;
     if (neverInwards.has(plain) || plain.startsWith("x-plinth-") || plain.startsWith("x-forwarded-")) continue;
