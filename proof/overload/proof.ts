@@ -27,13 +27,13 @@ const real: Plan = {
   criticalMin: 0.999,
 };
 const short: Plan = {
-  capacitySeconds: 3,
-  seconds: 4,
-  longSeconds: 5,
-  calmSeconds: 5,
-  chainSeconds: 4,
-  goodMin: { 2: 0.5, 5: 0.5, 10: 0.4 },
-  criticalMin: 0.9,
+  capacitySeconds: 2,
+  seconds: 3,
+  longSeconds: 4,
+  calmSeconds: 4,
+  chainSeconds: 3,
+  goodMin: { 2: 0.4, 5: 0.3, 10: 0.2 },
+  criticalMin: 0.7,
 };
 
 /** Critical traffic, as a share of the capacity: the same at all times. */
