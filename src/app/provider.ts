@@ -41,7 +41,7 @@ export async function createAppProvider(parts: AppProviderParts): Promise<Identi
     issuer: issuerUrlOf(declared, settings, definition.gateway.tls !== undefined),
     audience: declared.audience ?? definition.name,
     title: definition.name.charAt(0).toUpperCase() + definition.name.slice(1),
-    secrets: (await providerSecretOf(settings)).split(/\s+/).filter((each) => each !== ""),
+    secrets: await providerSecretsOf(settings),
     database: stores.databaseOf(providerSchema),
     clock,
     random,
@@ -136,7 +136,14 @@ function checkIssuerUrl(text: string, path: string, mode: Settings["mode"]): str
   );
 }
 
-async function providerSecretOf(settings: Pick<Settings, "providerSecret" | "mode" | "dataFolder">): Promise<string> {
+/** The first is used for what is new. Throws StartError PROVIDER_SECRET_MISSING, PROVIDER_SECRET_UNUSABLE. */
+export async function providerSecretsOf(settings: SecretSettings): Promise<readonly string[]> {
+  return (await providerSecretOf(settings)).split(/\s+/).filter((each) => each !== "");
+}
+
+type SecretSettings = Pick<Settings, "providerSecret" | "mode" | "dataFolder">;
+
+async function providerSecretOf(settings: SecretSettings): Promise<string> {
   if (settings.providerSecret !== undefined) return settings.providerSecret;
   if (settings.mode === "production") {
     throw new StartError(

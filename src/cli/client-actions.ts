@@ -65,6 +65,11 @@ export const clientActions: Readonly<Record<string, ClientAction>> = {
     terminal.err.write(`older secrets stay good for ${overlap}\n`);
   },
 
+  async "rotate-keys"({ rotateSigningKey }, _id, _flags, terminal) {
+    await rotateSigningKey();
+    terminal.err.write("another key signs from now on; every gateway takes it up within a minute\n");
+  },
+
   async remove({ clients }, given, _flags, terminal) {
     const id = requireName("clients remove", given);
     await clients.remove(id);

@@ -1,8 +1,14 @@
 import type { App } from "../app/index.ts";
-import { buildModel, createStores, readProcessSettings } from "../app/index.ts";
+import { buildModel, createStores, providerSecretsOf, readProcessSettings } from "../app/index.ts";
 import { parseDuration, StartError, systemClock, systemRandom } from "../base/index.ts";
 import type { ProviderDefinition, ProviderDirectory } from "../provider/index.ts";
-import { createProviderDirectory, migrateProvider, providerSchema } from "../provider/index.ts";
+import {
+  createProviderDirectory,
+  createProviderKeys,
+  createProviderSecret,
+  migrateProvider,
+  providerSchema,
+} from "../provider/index.ts";
 import { createLogger } from "../telemetry/index.ts";
 import { environmentOf } from "./environment.ts";
 import type { Terminal } from "./terminal.ts";
@@ -10,6 +16,8 @@ import type { Terminal } from "./terminal.ts";
 /** What a tool works on while the provider itself runs elsewhere. */
 export interface ProviderTables extends ProviderDirectory {
   readonly definition: ProviderDefinition;
+  /** From now on another key signs: every gateway takes it up within a minute. What the old one signed stays good. */
+  rotateSigningKey(): Promise<void>;
 }
 
 /** Runs with the provider's tables of an app, in its database, and closes that whatever happens. StartError PROVIDER_ABSENT. */
@@ -27,8 +35,9 @@ export async function withProvider(
   }
   // Tells what is wrong with the declaration.
   buildModel(app);
+  const settings = readProcessSettings(environmentOf(terminal));
   const { database, databaseOf } = await createStores({
-    settings: readProcessSettings(environmentOf(terminal)),
+    settings,
     needsDatabase: true,
     needsShards: false,
     needsCache: false,
@@ -41,7 +50,14 @@ export async function withProvider(
   try {
     const own = databaseOf(providerSchema);
     await migrateProvider(own);
-    await run({ definition, ...createProviderDirectory(definition, own, systemRandom) });
+    await run({
+      definition,
+      ...createProviderDirectory(definition, own, systemRandom),
+      async rotateSigningKey() {
+        const secret = createProviderSecret(await providerSecretsOf(settings), systemRandom);
+        await createProviderKeys(definition, own, secret).rotate();
+      },
+    });
   } finally {
     await database?.close();
   }

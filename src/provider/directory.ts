@@ -7,6 +7,9 @@ import { createClientStore } from "./clients.ts";
 import type { Passwords } from "./passwords.ts";
 import { createPasswords } from "./passwords.ts";
 import type { ProviderDefinition } from "./provider.ts";
+import type { ProviderSecret } from "./secret.ts";
+import type { SigningKeyStore } from "./signing-keys.ts";
+import { createSigningKeyStore } from "./signing-keys.ts";
 import type { UserStore } from "./users.ts";
 import { createUserStore } from "./users.ts";
 
@@ -15,6 +18,21 @@ export interface ProviderDirectory {
   readonly users: UserStore;
   readonly clients: ClientStore;
   readonly artifacts: ArtifactStore;
+}
+
+const aheadMsMax = 86_400_000;
+
+/** The keys of a provider, by its declaration. */
+export function createProviderKeys(
+  { rotateKeysMs, accessTokenMs }: Pick<ProviderDefinition, "rotateKeysMs" | "accessTokenMs">,
+  database: Database,
+  secret: ProviderSecret,
+): SigningKeyStore {
+  return createSigningKeyStore(database, secret, {
+    signsMs: rotateKeysMs,
+    aheadMs: Math.min(aheadMsMax, rotateKeysMs / 4),
+    keptMs: accessTokenMs + clockLeewayMs,
+  });
 }
 
 /** Verifiers may be so much behind. */

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock, Random } from "../base/index.ts";
 import type { Database } from "../database/index.ts";
 import type { ClientStore } from "./clients.ts";
-import { clockLeewayMs, createProviderDirectory } from "./directory.ts";
+import { createProviderDirectory, createProviderKeys } from "./directory.ts";
 import type { Engine } from "./engine.ts";
 import { createEngine } from "./engine.ts";
 import type { SignInOutcome } from "./interaction.ts";
@@ -13,7 +13,7 @@ import type { ProviderLog } from "./provider-log.ts";
 import { createProviderSecret } from "./secret.ts";
 import { createSignInLimits } from "./sign-in-limits.ts";
 import type { SigningKeys } from "./signing-keys.ts";
-import { createSigningKeyStore, toPublicJwk } from "./signing-keys.ts";
+import { toPublicJwk } from "./signing-keys.ts";
 import { createUpkeep } from "./upkeep.ts";
 import type { UserStore } from "./users.ts";
 
@@ -63,7 +63,6 @@ export interface IdentityProviderOptions {
   readonly passwords?: Passwords;
 }
 
-const aheadMsMax = 86_400_000;
 const lookEveryMs = 60_000;
 const lookAgainMs = 1_000;
 const sweepEveryMs = 600_000;
@@ -77,11 +76,7 @@ export function createIdentityProvider(options: IdentityProviderOptions): Identi
     onRevoked: () => made.onRevoked?.(),
   });
   const limits = createSignInLimits(database);
-  const keyStore = createSigningKeyStore(database, secret, {
-    signsMs: definition.rotateKeysMs,
-    aheadMs: Math.min(aheadMsMax, definition.rotateKeysMs / 4),
-    keptMs: definition.accessTokenMs + clockLeewayMs,
-  });
+  const keyStore = createProviderKeys(definition, database, secret);
   const parts = { definition, issuer, audience, title, secret, artifacts, clients, users, limits, log };
   const { addressOf = peerOf } = options;
   const onSignIn = (outcome: SignInOutcome) => log.info({ ...outcome }, "somebody signs in");

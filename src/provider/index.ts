@@ -2,7 +2,7 @@
 export type { ClientStore, KnownClient } from "./clients.ts";
 export { hasSecret } from "./clients.ts";
 export type { ProviderDirectory } from "./directory.ts";
-export { createProviderDirectory } from "./directory.ts";
+export { createProviderDirectory, createProviderKeys } from "./directory.ts";
 export type { IdentityProvider, IdentityProviderOptions, ProviderMount, PublicKeys } from "./identity-provider.ts";
 export { createIdentityProvider } from "./identity-provider.ts";
 export { migrateProvider, providerMigrationSet, providerMigrations, providerSchema } from "./migrations.ts";
@@ -17,4 +17,6 @@ export type {
 } from "./provider.ts";
 export { provider } from "./provider.ts";
 export type { ProviderLog } from "./provider-log.ts";
+export type { ProviderSecret } from "./secret.ts";
+export { createProviderSecret } from "./secret.ts";
 export type { NewUser, User, UserStore } from "./users.ts";

@@ -59,6 +59,7 @@ test("clients makes secrets that are shown once, and the app takes them until th
   assert.equal(await ask("robot", robots), "robot");
   assert.equal(await ask("robot", next.out.trim()), 401);
   await running.stop();
+  assert.match((await clients("rotate-keys")).err, /every gateway takes it up within a minute/);
   assert.equal((await clients("remove", "robot")).code, 0);
   assert.doesNotMatch((await clients("list")).out, /robot/);
 });
@@ -69,7 +70,7 @@ test("clients says what is wrong", async () => {
     assert.match(ran.err, pattern);
     assert.equal(ran.code, code);
   };
-  await said(["lend"], /there are add, list, rotate, remove/, 2);
+  await said(["lend"], /there are add, list, rotate, rotate-keys, remove/, 2);
   await said(["add", "x"], /--kind: write one of browser, native, server, machine/, 2);
   await said(["add", "x", "--kind", "browser", "--redirect", "http://evil.example.com/"], /use https/, 1);
   await said(["add", "nightly", "--kind", "machine"], /There is a client "nightly"/, 1);

@@ -3,9 +3,9 @@ import { appFlag, defineCommand, jsonFlag } from "../command.ts";
 export default defineCommand({
   describe: "Adds, lists and removes programs that use the app's identity provider",
   details:
-    "For an app with provider() in gateway.identity, in the database of DATABASE_URL. Clients that the app declares are listed too, and get their secrets by rotate. A secret is shown once, when it is made; what is kept of it is a hash.",
+    "For an app with provider() in gateway.identity, in the database of DATABASE_URL. Clients that the app declares are listed too, and get their secrets by rotate. A secret is shown once, when it is made; what is kept of it is a hash. rotate-keys changes the key that signs tokens at once, as after a loss; otherwise it changes by itself.",
   args: [
-    { name: "TOPIC", describe: "add, list, rotate or remove" },
+    { name: "TOPIC", describe: "add, list, rotate, remove or rotate-keys" },
     { name: "ID", describe: "which client", optional: true },
   ],
   flags: {
