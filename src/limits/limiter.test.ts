@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { stat } from "node:fs";
 import { describe, test } from "node:test";
 import { createManualClock } from "../base/index.ts";
 import type { Demand, Taken } from "./driver.ts";
@@ -48,6 +49,42 @@ describe("a limiter whose store does not answer", () => {
     assert.equal(await allowed({ kind: "bucket", quota: 40, burst: 8, windowMs: 60_000 }), 2);
     assert.equal(await allowed({ kind: "calendar", quota: 80, period: "day" }), 20);
     assert.equal(await allowed(places(8)), 2);
+  });
+
+  test("local: a store that goes away in the middle of a window leaves each process what it has not used yet", async () => {
+    const clock = createManualClock();
+    const driver = createFaultyLimits(createMemoryLimits({ clock }));
+    const limiter = createLimiter({ driver, clock, processes: 2 });
+    const allowed = async (count: number) => {
+      let sum = 0;
+      for (let i = 0; i < count; i++) if ((await limiter.take("s", one("a", window(20)))).allowed) sum++;
+      return sum;
+    };
+    assert.equal(await allowed(7), 7);
+    driver.faults.errorRate = 1;
+    assert.equal(await allowed(20), 3);
+    driver.faults.errorRate = 0;
+    await clock.advance(500);
+    assert.equal(await allowed(20), 13);
+    driver.faults.errorRate = 1;
+    assert.equal(await allowed(20), 0);
+    await clock.advance(67_000);
+    assert.equal(await allowed(20), 10);
+  });
+
+  test("an answer that is there when this process goes on after standing still is not too late", async () => {
+    const memory = createMemoryLimits();
+    const blocking = {
+      ...createFaultyLimits(memory),
+      // Known while this process stands still, and heard of in the phase of sockets, after the timers that are due by then.
+      take: (slot: string, demands: readonly Demand[]) =>
+        new Promise<Taken>((resolve) => stat(".", () => resolve(memory.take(slot, demands)))),
+    };
+    const limiter = createLimiter({ driver: blocking, timeout: "5ms" });
+    const asked = limiter.take("s", one("a", window(1)));
+    const until = performance.now() + 150;
+    while (performance.now() < until);
+    assert.equal((await asked).by, "store");
   });
 
   test("refuse: nothing passes, and the reason is named", async () => {

@@ -1,13 +1,13 @@
 import type { Clock, Duration, Random } from "../base/index.ts";
 import { parseDuration, systemClock, systemRandom } from "../base/index.ts";
 import type { TimeLimit } from "../resilience/index.ts";
-import { createTimeLimit } from "../resilience/index.ts";
 import type { Demand, LimitDriver, Taken } from "./driver.ts";
 import { demandsMax } from "./driver.ts";
 import { limitsUnavailable, wrongLimiter } from "./errors.ts";
 import type { Lease } from "./leases.ts";
 import { Leases } from "./leases.ts";
 import { createMemoryLimits } from "./memory.ts";
+import { createPatientLimit } from "./patient-limit.ts";
 import type { Rule } from "./rule.ts";
 import { shareOf } from "./rule.ts";
 import type { StoreGate } from "./store-gate.ts";
@@ -112,7 +112,7 @@ class StoreLimiter implements Limiter {
     this.#driver = driver;
     this.#whenDown = whenDown;
     this.#processes = processes;
-    this.#limit = createTimeLimit({ name: "The store of the limits", limit: timeoutMs, clock });
+    this.#limit = createPatientLimit({ name: "The store of the limits", limit: timeoutMs, clock });
     this.#gate = createStoreGate(clock, (isShut) => onChange?.(isShut, isShut ? this.#cause : undefined));
     this.#local = createMemoryLimits({ clock });
     this.#leases = new Leases(clock, random);
@@ -167,7 +167,19 @@ class StoreLimiter implements Limiter {
       return this.#withoutStore(slot, demands);
     }
     this.#gate.succeeded();
+    if (taken.allowed && this.#whenDown === "local") this.#countHere(slot, demands);
     return this.#decide("store", this.#driver, slot, demands, taken);
+  }
+
+  /**
+   * What the store allowed counts against this process's own part as well, so that a store which goes away in the middle of
+   * a window leaves each process what it has not used yet, not its whole part once more.
+   */
+  #countHere(slot: string, demands: readonly Demand[]): void {
+    const shares = demands
+      .filter(({ rule }) => rule.kind !== "places")
+      .map((demand) => ({ ...demand, rule: this.#shareOf(demand.rule) }));
+    if (shares.length > 0) this.#local.take(slot, shares);
   }
 
   #withoutStore(slot: string, demands: readonly Demand[]): Decision {
