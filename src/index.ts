@@ -11,11 +11,16 @@ export type { Cache } from "./cache/index.ts";
 export type { Database, ReadDatabase, Transaction } from "./database/index.ts";
 export { sql } from "./database/index.ts";
 export type {
+  AcmeOptions,
   CorsOptions,
+  CsrfOptions,
+  HstsOptions,
+  InspectOptions,
   Mount,
   MountedCall,
   OutsideRoute,
   SplitOptions,
+  TlsOptions,
   TrustedProxiesOptions,
   VersionOptions,
 } from "./gateway/index.ts";

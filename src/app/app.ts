@@ -6,7 +6,7 @@ import type { ExternalService, ServiceDefinition } from "../service/index.ts";
 import type { RoutingOptions } from "./gateway-routing.ts";
 import type { LimitOptions } from "./limits.ts";
 import type { OverloadGuarding } from "./overload.ts";
-import type { TransportOptions } from "./tls.ts";
+import type { TransportOptions } from "./transport.ts";
 
 /**
  * The whole: which services there are, how the outside reaches them, and how they are grouped into processes.

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import type { ClientRequest, IncomingMessage } from "node:http";
-import { get } from "node:http";
+import { createServer as createHttpServer, get } from "node:http";
 import { connect } from "node:http2";
 import { get as getSecurely } from "node:https";
 import { createServer } from "node:net";
@@ -134,6 +134,37 @@ test("behind a proxy that ends TLS, what came without it is refused", async () =
   } finally {
     await runtime.stop();
   }
+});
+
+test("an app whose certificate is still to come starts, refuses plain HTTP, and tries again later", async () => {
+  const plainPort = await freePort();
+  // An authority that wants nothing of us.
+  const refusing = createHttpServer((_req, res) => void res.writeHead(403).end("{}"));
+  const directory = await new Promise<string>((resolve) => {
+    refusing.listen(0, "127.0.0.1", () =>
+      resolve(`http://127.0.0.1:${(refusing.address() as { port: number }).port}/`),
+    );
+  });
+  const data = mkdtempSync(join(tmpdir(), "plinth-app-acme-"));
+  const acme = { hosts: ["shop.test"], termsAgreed: true, directory } as const;
+  const runtime = await create({ tls: { acme, plainPort } }, { PLINTH_DATA: data });
+  const { gateway = "" } = await runtime.start();
+  try {
+    await assert.rejects(answered((then) => getSecurely(`${gateway}/hello`, then)));
+    assert.equal((await answered((then) => get(`http://127.0.0.1:${plainPort}/hello`, then))).statusCode, 403);
+    const until = Date.now() + 5000;
+    while (!/orders_total\{result="failed"\} 1\n/.test((await runtime.metrics.render()).body)) {
+      assert.ok(Date.now() < until, "no certificate was ordered");
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    assert.match(readFileSync(join(data, "acme/attempts.json"), "utf8"), /"failures":1/);
+  } finally {
+    await runtime.stop();
+    refusing.close();
+    rmSync(data, { recursive: true, force: true });
+  }
+  const both = { tls: { acme, certificate: "a", key: "b" } };
+  await assert.rejects(create(both), /it has acme and a certificate/);
 });
 
 test("what cannot be is refused before anything listens", async () => {
