@@ -252,6 +252,21 @@ describe("attacks on signing in", () => {
       );
     });
 
+    it("cannot fill the tables: who begins without end waits", async () => {
+      await forgiveAll();
+      const database = createDatabase({ driver, schema });
+      await fetch(start(), { redirect: "manual" });
+      await database.sql`update sign_in_limits set used_until = clock_timestamp() + interval '60 s'`;
+      for (const address of [start(), `${running.issuer}/sign-out`]) {
+        const answer = await fetch(address, { redirect: "manual" });
+        assert.equal(answer.status, 429);
+        assert.ok(Number(answer.headers.get("retry-after")) >= 1);
+        assert.deepEqual(answer.headers.getSetCookie(), []);
+      }
+      assert.equal((await fetch(`${running.issuer}/jwks`)).status, 200);
+      await forgiveAll();
+    });
+
     it("is slowed down for one address, over all accounts", async () => {
       await forgiveAll();
       const tries = await Promise.all(

@@ -5,8 +5,9 @@ import type { ConfigurationParts } from "./configuration.ts";
 import { configure } from "./configuration.ts";
 import type { InteractionParts } from "./interaction.ts";
 import { interactionPattern, serveInteraction } from "./interaction.ts";
-import { securityHeaders } from "./page.ts";
+import { securityHeaders, sendPage } from "./page.ts";
 import type { ProviderLog } from "./provider-log.ts";
+import { busyPage } from "./status-pages.ts";
 
 /** oidc-provider with one set of keys, and our pages beside it. It keeps nothing itself, so a change of keys makes another. */
 export interface Engine {
@@ -39,12 +40,19 @@ export async function createEngine(parts: EngineParts): Promise<Engine> {
       const path = (req.url ?? "/").split("?", 1)[0] as string;
       for (const [name, value] of Object.entries(securityHeaders)) res.setHeader(name, value);
       if (isPublic(path)) res.setHeader("cache-control", `public, max-age=${publicSeconds}`);
+      if (begins.has(path)) {
+        const waitMs = await parts.limits.begin(parts.addressOf(req));
+        if (waitMs > 0) return sendPage(res, busyPage(parts.title, Math.ceil(waitMs / 1000)));
+      }
       const uid = interactionPattern.exec(path)?.[1];
       if (uid === undefined) await callback(req, res);
       else await serveInteraction(full, provider, uid, req, res);
     },
   };
 }
+
+/** Each leaves a row behind, whoever asks. */
+const begins: ReadonlySet<string> = new Set(["/authorize", "/par", "/sign-out"]);
 
 /** How long others may keep the key set and the metadata: less than a key is published before it signs. */
 const publicSeconds = 300;

@@ -18,7 +18,7 @@ import { parseDuration } from "../base/index.ts";
  * There are no second factors, no mails, no registration by users, no federation: for these, use an outside provider.
  *
  * **Limits.** A form 16 KiB, a password 10 to 200 characters, 2 password checks at a time in a process and 32 in line,
- * then 503; sign-ins per account and per address as `sign-in-limits.ts` says, then 429.
+ * then 503; sign-ins per account and per address, begun or tried, as `sign-in-limits.ts` says, then 429.
  */
 export interface ProviderOptions {
   /** Programs that people sign in with, and machines. More can be added with `plinth clients add`. */

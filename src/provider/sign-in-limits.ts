@@ -9,8 +9,12 @@ import type { Database } from "../database/index.ts";
  * address: 30 tries, then one each 5 s. Signing in gives an account its allowance back, and the address this one try: an
  * office behind one address signs in, and who guesses gains nothing by an account of their own. Nobody is locked out for
  * good, and a name that nobody has is counted like any other.
+ *
+ * What is begun and never ended leaves a row for half an hour: an address may begin 120 times, then twice a second.
  */
 export interface SignInLimits {
+  /** Milliseconds to wait before something may be begun; 0 for none. */
+  begin(address: string): Promise<number>;
   /** Milliseconds to wait; 0 when this try may be made. */
   take(account: string, address: string): Promise<number>;
   /** After a password that was right. */
@@ -27,11 +31,13 @@ export interface SignInRate {
 export interface SignInRates {
   readonly account: SignInRate;
   readonly address: SignInRate;
+  readonly begin: SignInRate;
 }
 
 export const signInRates: SignInRates = {
   account: { burst: 10, everyMs: 30_000 },
   address: { burst: 30, everyMs: 5_000 },
+  begin: { burst: 120, everyMs: 500 },
 };
 
 export function createSignInLimits(database: Database, rates: SignInRates = signInRates): SignInLimits {
@@ -51,6 +57,7 @@ export function createSignInLimits(database: Database, rates: SignInRates = sign
     return Math.max(1, (left?.ms ?? 0) - (fullMs - everyMs));
   };
   return {
+    begin: (address) => takeOne(`begin ${addressKey(address)}`, rates.begin),
     async take(account, address) {
       const waitMs = await takeOne(addressKey(address), rates.address);
       return waitMs > 0 ? waitMs : takeOne(accountKey(account), rates.account);

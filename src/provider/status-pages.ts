@@ -15,6 +15,17 @@ export function errorPage(title: string, reason: string, description: string | u
   };
 }
 
+export function busyPage(title: string, retryAfter: number): Page {
+  return {
+    title: `Wait a little - ${title}`,
+    status: 429,
+    retryAfter,
+    body: html`${appLine(title)}
+<h1>Wait a little</h1>
+<p class="quiet">Somebody at your address asked very often. Try again in a moment.</p>`,
+  };
+}
+
 /** `form` is oidc-provider's own, with the id "op.logoutForm". */
 export function signOutPage(title: string, form: string, target: string | undefined): Page {
   return {

@@ -177,7 +177,11 @@ for (const { name, skip, open } of Object.values(engines)) {
 
     describe("an allowance", () => {
       it("is used up, refills at its rate, and is one for a whole network of IPv6", async () => {
-        const rates = { account: { burst: 3, everyMs: 60_000 }, address: { burst: 4, everyMs: 60_000 } };
+        const rates = {
+          account: { burst: 3, everyMs: 60_000 },
+          address: { burst: 4, everyMs: 60_000 },
+          begin: { burst: 2, everyMs: 60_000 },
+        };
         const limits = createSignInLimits(database, rates);
         const take = (account: string, address: string) => limits.take(account, address);
         for (let i = 0; i < 3; i++) assert.equal(await take("Ada", `192.0.2.${i}`), 0);
@@ -187,6 +191,15 @@ for (const { name, skip, open } of Object.values(engines)) {
         assert.ok((await take("user-9", "2001:0db8:0:0:ffff::1")) > 0, "the same 64 bits");
         assert.equal(await take("user-10", "2001:db8:0:1::1"), 0, "the next network");
         assert.equal(await take("user-11", "::ffff:192.0.2.77"), 0);
+        const begun = [
+          await limits.begin("192.0.2.1"),
+          await limits.begin("192.0.2.1"),
+          await limits.begin("192.0.2.1"),
+        ];
+        assert.deepEqual(
+          begun.map((ms) => ms > 0),
+          [false, false, true],
+        );
         await limits.forgive("ada", "2001:db8::1");
         assert.equal(await take("ada", "2001:db8::5"), 0, "the account is whole, and the address has one more");
         assert.ok((await take("x", "2001:db8::5")) > 0);
