@@ -6,7 +6,7 @@ import { databaseDetail } from "./errors.ts";
 import { lintSteps } from "./lint.ts";
 import type { MigrationSource, Step } from "./migration.ts";
 import { readMigrations } from "./migration.ts";
-import { appliedOf, pendingOf, tableName } from "./migration-history.ts";
+import { appliedOf, pendingOf, readApplied, tableName } from "./migration-history.ts";
 import { dropInvalidIndex } from "./migration-leftover.ts";
 import { Fragment, quoteName, sql } from "./sql.ts";
 
@@ -83,7 +83,21 @@ export async function migrate(
     }
   };
   if (!database.flags.sessionState) throw pooled(database.schema);
+  if (await isCurrent(database, steps, chosen)) return [];
   return database.session(work, { statementTimeoutMs: chosen.statementTimeoutMs, pinned: true });
+}
+
+/**
+ * Whether there is nothing to do: one statement, as most starts find it so. What others are doing meanwhile does not matter:
+ * a step is recorded when it is done. Throws what `pendingOf` finds wrong.
+ */
+async function isCurrent(
+  database: Database,
+  steps: readonly Step[],
+  { set, ahead }: { readonly set: string; readonly ahead: "refuse" | "allow" },
+): Promise<boolean> {
+  const applied = await readApplied(database, set);
+  return applied !== undefined && pendingOf(steps, applied, ahead, database).length === 0;
 }
 
 async function refuseUnsafe(steps: readonly Step[], pending: readonly Step[], schema: string): Promise<void> {

@@ -1,7 +1,8 @@
 import { StartError } from "../base/index.ts";
 import type { Database, DatabaseSession } from "./database.ts";
+import { databaseDetail } from "./errors.ts";
 import type { Step } from "./migration.ts";
-import { quoteName } from "./sql.ts";
+import { quoteName, sql } from "./sql.ts";
 
 /** What was applied, and what is left: the checks that every start makes against `plinth_migrations`. */
 export interface Applied {
@@ -17,6 +18,22 @@ export function tableName(schema: string): string {
 
 export async function appliedOf(session: DatabaseSession, set: string): Promise<Applied[]> {
   return session.sql<Applied>`select number, name, checksum, applied_at from plinth_migrations where set = ${set} order by number`;
+}
+
+/** The same without a lock; undefined where the schema is not prepared, or nothing was applied. */
+export async function readApplied(database: Database, set: string): Promise<readonly Applied[] | undefined> {
+  const { schema } = database;
+  const commits = `${quoteName(schema)}.plinth_commits`;
+  try {
+    const rows = await database.sql<Applied & { prepared: boolean }>`
+      select number, name, checksum, applied_at, to_regclass(${commits}) is not null as prepared
+      from ${sql.id(schema, "plinth_migrations")} where set = ${set} order by number`;
+    return rows[0]?.prepared ? rows : undefined;
+  } catch (thrown) {
+    // The schema, or the table in it, is made by the first migration.
+    if (/^(?:42P01|3F000)$/.test(databaseDetail(thrown)?.sqlState ?? "")) return undefined;
+    throw thrown;
+  }
 }
 
 export function pendingOf(

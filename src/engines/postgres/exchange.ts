@@ -25,6 +25,7 @@ export interface Answers {
 interface ProtocolConnection {
   readonly stream: Socket;
   sendCopyFail(message: string): void;
+  sync(): void;
 }
 
 /** In `pg` anything with `submit` is a query, and is told of the messages that come until the server is ready again. */
@@ -122,7 +123,9 @@ export class Exchange {
   handlePortalSuspended(): void {}
 
   handleCopyInResponse(connection: ProtocolConnection): void {
-    connection.sendCopyFail("No source stream defined");
+    connection.sendCopyFail("COPY FROM STDIN is not supported");
+    // The one that was sent is ignored in the middle of a copy.
+    connection.sync();
   }
 
   handleCopyData(): void {}

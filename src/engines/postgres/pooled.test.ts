@@ -160,10 +160,10 @@ describe("behind PgBouncer in transaction mode", { skip }, () => {
       await db.sql`insert into thing values (1)`;
       const port = () =>
         db.session(
-          (session) => session.sql`select inet_server_port() as port, current_setting('search_path') as path`,
+          (session) => session.sql`select inet_server_port() as port, current_schemas(false)::text[] as path`,
           { pinned: true },
         );
-      assert.deepEqual(await port(), [{ port: server.port, path: '"three",public' }]);
+      assert.deepEqual(await port(), [{ port: server.port, path: ["three", "public"] }]);
       await db.session(
         async (session) => {
           await session.sql`set work_mem to '5MB'`;

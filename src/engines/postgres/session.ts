@@ -48,8 +48,10 @@ export class PostgresSession implements Session {
   readonly #pooling: Pooling | undefined;
   #inDoubt = false;
   #released = false;
-  /** What was set for the connection may have been undone with a transaction. */
+  /** The search path is not what was set, or may not be. */
   #pathInDoubt = false;
+  /** It was set in what has not committed yet. */
+  #pathPending = false;
 
   constructor(lease: Lease<Connection>, clock: Clock, schema: string, pooling?: Pooling) {
     this.#lease = lease;
@@ -72,7 +74,7 @@ export class PostgresSession implements Session {
       await this.#run(last, limits, async () => {
         const { results, failure } = await this.#exchange(statements);
         for (const result of results) outcomes.push({ result });
-        if (failure) throw failure.thrown;
+        if (failure) throw inTransaction(failure.thrown);
       });
     } catch (thrown) {
       outcomes.push({ failed: toDatabaseError(thrown, statements[outcomes.length]?.text) });
@@ -88,7 +90,7 @@ export class PostgresSession implements Session {
       if (!failure && result) return result;
       // Nothing was done: outside of a transaction it can go again at once, and is known by no name now.
       if (failure && !isRepeat && isOutdated(failure.thrown) && !this.#isInTransaction) continue;
-      throw failure?.thrown;
+      throw inTransaction(failure?.thrown);
     }
   }
 
@@ -104,19 +106,26 @@ export class PostgresSession implements Session {
       if (this.#isInTransaction) return undefined;
       if (connection.schema === this.#schema && !this.#pathInDoubt) return undefined;
       this.#pathInDoubt = false;
+      this.#pathPending = true;
       connection.schema = this.#schema;
       return searchPathText(this.#schema);
     };
     const exchange = new Exchange({ statements, prepared, schema: this.#schema, prelude });
     (client as Client).query(exchange as unknown as Submittable);
     const answers = await exchange.answers;
+    const command = answers.results.at(-1)?.command ?? "";
+    if (answers.failure || command === "ROLLBACK") {
+      this.#pathInDoubt ||= this.#pathPending;
+      this.#pathPending = false;
+    } else if (!this.#isInTransaction) this.#pathPending = false;
+    // What there was before anything was set is what the connection began with.
+    if (command === "DISCARD" || command === "RESET") this.#pathInDoubt = true;
     if (answers.failure) {
-      this.#pathInDoubt = true;
       const { thrown, wasKnown } = answers.failure;
       if (isOutdated(thrown)) renewal.count++;
       else if (wasKnown && mayBeOutdated(thrown))
         prepared.forget(this.#schema, statements[answers.results.length]?.text ?? "");
-    } else if (answers.results.at(-1)?.command === "ROLLBACK") this.#pathInDoubt = true;
+    }
     return answers;
   }
 
@@ -145,6 +154,7 @@ export class PostgresSession implements Session {
         if (this.#pooling) refuseSessionState(text, this.#pooling.direct);
         else if (outside) await this.#usePath();
         const before = this.#pooling && outside ? `${this.#pooling.prelude.script};\n` : "";
+        if (/\b(?:discard|reset)\b/i.test(text)) this.#pathInDoubt = true;
         await this.#lease.resource.client.query(before + text);
       });
     } catch (thrown) {
@@ -159,7 +169,7 @@ export class PostgresSession implements Session {
     this.#released = true;
     const connection = this.#lease.resource;
     const { client, dead } = connection;
-    if (this.#pathInDoubt) connection.schema = undefined;
+    if (this.#pathInDoubt || this.#pathPending) connection.schema = undefined;
     this.#lease.release(broken || this.#inDoubt || dead !== undefined || client.getTransactionStatus() !== "I");
   }
 
@@ -218,6 +228,13 @@ function skipped(text: string | undefined): PlinthError {
 function isOutdated(thrown: unknown): boolean {
   const { code, routine } = (thrown ?? {}) as { readonly code?: unknown; readonly routine?: unknown };
   return code === "26000" || (code === "0A000" && routine === "RevalidateCachedQuery");
+}
+
+/** The transaction is lost, and a new one does not have the name: to whoever runs it that is a conflict. */
+function inTransaction(thrown: unknown): unknown {
+  if (!isOutdated(thrown)) return thrown;
+  const { message } = thrown as Error;
+  return Object.assign(new Error(message, { cause: thrown }), { code: "40001" });
 }
 
 /** The types of its values were found out when it got its name: those of the columns may be others by now. */
