@@ -1,10 +1,10 @@
 import { app, contract, method, service, t } from "plinth";
 
 /**
- * A service whose requests cost about four milliseconds of a processor each; one of them first waits for something that
+ * A service whose requests cost about five milliseconds of a processor each; one of them first waits for something that
  * only sixteen may use at a time, such as a database's sessions.
  */
-const rounds = 1_000_000;
+const rounds = 1_600_000;
 const waitMs = 15;
 const sessions = 16;
 const Sum = t.Object({ sum: t.Number() });

@@ -45,7 +45,7 @@ const connections = 256;
 export const overload: Proof = {
   title: "An overloaded process does its work, and the most important first",
   how:
-    "One process whose requests cost about four milliseconds of a processor, each; its capacity is measured by a closed " +
+    "One process whose requests cost about five milliseconds of a processor, each; its capacity is measured by a closed " +
     "loop with nothing guarded. Then an open loop from another process asks for two, five and ten times as much: critical " +
     "orders at 0.3 of the capacity, and the rest searches (sheddable_plus, which wait for one of 16 sessions first) and " +
     "browsing (sheddable). Good is an answer within a second of when its request was meant to be sent. After a minute at " +

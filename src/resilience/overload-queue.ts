@@ -33,6 +33,10 @@ export class OverloadQueue {
     return -1;
   }
 
+  countOf(level: Level): number {
+    return this.#of(level).length;
+  }
+
   take(nowMs: number): Waiter | undefined {
     const level = this.nextLevel;
     if (level === -1) return undefined;

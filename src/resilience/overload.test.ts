@@ -169,6 +169,16 @@ describe("a process with too much to do", () => {
     assert.deepEqual(log, ["refuse b"]);
   });
 
+  it("lets no more than 16 of each sheddable level wait then, and as many as matter", async () => {
+    const { wait, log, clock, overload } = stage();
+    wait("first", critical, { waitMaxMs: 1_000 });
+    await clock.advance(110);
+    for (let i = 0; i < 20; i++) wait(`s${i}`, sheddable);
+    for (let i = 0; i < 20; i++) wait(`c${i}`, critical);
+    assert.deepEqual(log, ["refuse s16", "refuse s17", "refuse s18", "refuse s19"]);
+    assert.equal(overload.stats.queued, 1 + 16 + 20);
+  });
+
   it("has a bounded queue: the oldest of those that matter least makes room, or the newcomer is refused", async () => {
     const { wait, log, overload } = stage({ inFlightMax: 4 });
     for (const name of ["a", "b"]) wait(name, sheddable);

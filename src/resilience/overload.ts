@@ -2,7 +2,7 @@ import type { Clock, Random } from "../base/index.ts";
 import type { AdaptiveLimit, Lane } from "./adaptive-limit.ts";
 import { createAdaptiveLimit } from "./adaptive-limit.ts";
 import type { Level } from "./criticality.ts";
-import { criticalities } from "./criticality.ts";
+import { criticalities, levelOf } from "./criticality.ts";
 import type { LoopDelay } from "./loop-delay.ts";
 import { createLoopDelay } from "./loop-delay.ts";
 import type { Waiter } from "./overload-queue.ts";
@@ -28,7 +28,7 @@ import { OverloadQueue } from "./overload-queue.ts";
  * - **the loop**: late by 50 ms on average over a second, nothing sheddable is taken; by 200 ms nothing sheddable_plus.
  *
  * Who is not let in waits, no longer than 100 ms and half of its time; sheddable requests no longer than 20 ms when others
- * have been waiting for 100 ms without a pause (CoDel's rule). As many wait as may be in flight, at most 1,000. See
+ * have been waiting for 100 ms without a pause (CoDel's rule), and then no more than 16 of them. As many wait as may be in flight, at most 1,000. See
  * `overload-queue.ts` for who is next. A refusal says that nothing was done and that nobody inside is to try again.
  *
  * The numbers were tried in `overload-simulation.test.ts`, and on real processes in `proof/overload`.
@@ -88,6 +88,8 @@ const queueMax = 1_000;
 export const waitMaxMs = 100;
 const congestedAfterMs = 100;
 const congestedWaitMs = 20;
+const congestedQueueMax = 16;
+const critical = levelOf("critical");
 const expireEveryMs = 10;
 
 export function createOverload(options: OverloadOptions): Overload {
@@ -173,8 +175,8 @@ class ProcessOverload implements Overload {
     const { level, since } = waiter;
     const obstacle = this.#obstacle(level, since);
     // Waiting for a loop that is late would make it later.
-    if (obstacle === "loop") {
-      this.#refuse(waiter, obstacle);
+    if (obstacle === "loop" || this.#isHopeless(level, since)) {
+      this.#refuse(waiter, obstacle ?? "limit");
       return;
     }
     const isFull = this.#queue.size >= Math.min(queueMax, this.#limit.limit);
@@ -219,6 +221,15 @@ class ProcessOverload implements Overload {
     if (this.inFlight >= (this.#bounds[level] as number)) return "limit";
     if (nowMs - this.#turnStartedAt >= (turnBudgetsMs[level] as number)) return "turn";
     return undefined;
+  }
+
+  /** Others of its level will not all be let in either; to wait in vain costs more than to be refused. */
+  #isHopeless(level: Level, nowMs: number): boolean {
+    return level < critical && this.#isCongested(nowMs) && this.#queue.countOf(level) >= congestedQueueMax;
+  }
+
+  #isCongested(nowMs: number): boolean {
+    return this.#waitingSince !== undefined && nowMs - this.#waitingSince > congestedAfterMs;
   }
 
   #look(nowMs: number): void {
@@ -280,12 +291,11 @@ class ProcessOverload implements Overload {
 
   readonly #expire = (): void => {
     const nowMs = this.#clock.now();
-    const isCongested = nowMs - (this.#waitingSince ?? nowMs) > congestedAfterMs;
     // Who waited for the loop alone is let in at the end of this turn, if it matters.
     const isLate = nowMs - this.#expiredAt > expireEveryMs + lateMs;
     this.#expiredAt = nowMs;
     const limits = {
-      sheddableMs: isCongested ? congestedWaitMs : waitMaxMs,
+      sheddableMs: this.#isCongested(nowMs) ? congestedWaitMs : waitMaxMs,
       criticalMs: isLate ? Number.POSITIVE_INFINITY : 0,
     };
     for (const waiter of this.#queue.expire(nowMs, limits)) {
