@@ -18,7 +18,7 @@ import { isUnder } from "./mount.ts";
 import { EmptyTexts } from "./query.ts";
 import type { RouteTable } from "./route-table.ts";
 import { authorityOf, originForm, pathOf } from "./target.ts";
-import type { Tunnel } from "./websocket.ts";
+import type { Tunnel } from "./websocket-tunnel.ts";
 
 /** Takes requests from the server: finds their endpoints and sets them going. Never throws. */
 export interface Dispatcher {

@@ -22,7 +22,7 @@ import { retryAfterShed } from "./shed-answer.ts";
 import { spanAttributes } from "./span-attributes.ts";
 import { pathOf } from "./target.ts";
 import { isUnreadBodyLarge, refuseAndLinger } from "./unread-body.ts";
-import type { Tunnel } from "./websocket.ts";
+import type { Tunnel } from "./websocket-tunnel.ts";
 
 /** What all requests of one gateway share. */
 export interface Edge {

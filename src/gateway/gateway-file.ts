@@ -2,6 +2,7 @@ import type { Json } from "../base/index.ts";
 import { parseDuration } from "../base/index.ts";
 import { locateJsonError } from "./json-error.ts";
 import type { Mirroring } from "./mirror.ts";
+import type { MaintenancePlan } from "./reload-maintenance.ts";
 import type { SplitPlan } from "./split.ts";
 
 /**
@@ -36,12 +37,6 @@ export interface FileTarget {
   readonly url: string;
   readonly weight?: number;
   readonly zone?: string;
-}
-
-export interface MaintenancePlan {
-  /** Every route, or those of these names: a route's, a service's, a method's. */
-  readonly routes: "all" | readonly string[];
-  readonly retryAfterMs: number;
 }
 
 export type ParsedGatewayFile =

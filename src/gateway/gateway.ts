@@ -4,10 +4,8 @@ import { createDeadlines, createIds, systemClock, systemRandom } from "../base/i
 import type { Authenticator } from "../identity/index.ts";
 import { createChallenge } from "../identity/index.ts";
 import type { Overload } from "../resilience/index.ts";
-import { levelOf } from "../resilience/index.ts";
 import type { AccessLog, Logger, Metrics, Tracer } from "../telemetry/index.ts";
 import { problemContentType } from "../wire/index.ts";
-import { compileAdmission } from "./admission.ts";
 import { compileClientOf } from "./client-address.ts";
 import type { CompressionOptions } from "./compression.ts";
 import { compileCompression } from "./compression.ts";
@@ -31,6 +29,7 @@ import type { GatewayLimits } from "./limits.ts";
 import { resolveLimits } from "./limits.ts";
 import type { Mount } from "./mount.ts";
 import type { Page } from "./page.ts";
+import { compileOutsideAdmission } from "./proxy-admission.ts";
 import type { Outside, OutsideOptions } from "./proxy-table.ts";
 import { addOutside } from "./proxy-table.ts";
 import type { CompiledQuotas, QuotaOptions } from "./rate-limit-edge.ts";
@@ -40,11 +39,9 @@ import { createMaintenance } from "./reload-maintenance.ts";
 import { createRouteTable } from "./route-table.ts";
 import type { GatewayServer } from "./server.ts";
 import { createGatewayServer } from "./server.ts";
-import { compileShedding } from "./shed.ts";
 import { createEdgeMetrics } from "./signals.ts";
 import type { SplitOptions } from "./split.ts";
-import { createSplit } from "./split.ts";
-import { composeSteps } from "./step.ts";
+import { createSplits } from "./split.ts";
 import type { GatewayTls } from "./tls.ts";
 import type { TrustedProxiesOptions } from "./trusted-proxies.ts";
 import { compileTrustedProxies } from "./trusted-proxies.ts";
@@ -64,8 +61,7 @@ import type { VersionOptions } from "./version.ts";
  *   refused and its connection closed. The parser is never the lenient one.
  * - The caller's context ends with the request: its deadline passes (504), or the client goes away (logged as 499).
  *
- * Limits are in `limits.ts`, each with what is answered there. Not here: TLS (a proxy or load balancer ends it), HTTP/2,
- * rate limits, OAuth.
+ * Limits are in `limits.ts`, each with what is answered there; TLS is in `tls.ts`, HTTP/2 in `http2.ts`.
  */
 export interface GatewayOptions {
   readonly routes: readonly GatewayRoute[];
@@ -140,41 +136,13 @@ export function createGateway(options: GatewayOptions): Gateway {
   const compression = compileCompression(options.compression);
   const { quotas, onUnauthenticated, replacePlans } = compileQuotas(options, clock);
   const protection = compileProtection(options, clock);
-  const edge: Edge = {
-    clock,
-    deadlines: createDeadlines(clock),
-    log: options.log,
-    accessLog: options.accessLog,
-    tracer: options.tracer,
-    limits,
-    challenge: options.authenticator?.challenge ?? createChallenge({ realm: checkRealm(options.realm ?? "api") }),
-    cors,
-    clientOf: compileClientOf(compileTrustedProxies(options.trustedProxies)),
-    credentialHeaders: credentialHeadersOf(options.authenticator),
-    onUnauthenticated,
-    refusalHead: headTemplate(headers, { "content-type": problemContentType, "cache-control": "no-store" }),
-    connections: new Connections(),
-    overload: options.overload,
-    observeBroken: (status) => brokenObserver(status, 0),
-    inFlight: 0,
-    streams: 0,
-    isOpen: false,
-    draining: false,
-    maintenance: createMaintenance(),
-    requiresHttps: options.requiresHttps === true,
-    inspectBody: protection.body,
-    lastRequestAt: 0,
-    onFinish: undefined,
-  };
+  const known = { clock, limits, cors, headers, onUnauthenticated, inspectBody: protection.body };
+  const edge = createEdge(options, known, (status) => brokenObserver(status, 0));
   const metrics = createEdgeMetrics(options.metrics, () => edge.inFlight + edge.streams);
   const brokenObserver = metrics.observe("_OTHER", "");
   const table = createRouteTable(limits.urlLength, options.hosts);
-  const splits = new Map(
-    Object.entries(options.serviceSplits ?? {}).map(([name, split]) => [
-      name,
-      createSplit(name, split, options.random ?? systemRandom, options.metrics),
-    ]),
-  );
+  const { host, port, random = systemRandom } = options;
+  const splits = createSplits(options.serviceSplits ?? {}, random, options.metrics);
   const parts = {
     router: table.at(undefined),
     metrics,
@@ -189,7 +157,6 @@ export function createGateway(options: GatewayOptions): Gateway {
   };
   addRoutes(options.routes, parts);
   addPages(options.pages ?? [], parts);
-  const { host, port, random = systemRandom } = options;
   const outside = addOutside(options.outside ?? {}, {
     table,
     metrics,
@@ -200,20 +167,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     random,
     log: options.log,
     newId: createIds(clock, random),
-    admissionOf: ({ name, access, limits: own, route, deadlineMs }) =>
-      composeSteps([
-        compileShedding(options.overload, levelOf(route.criticality), deadlineMs),
-        protection.step,
-        quotas.failures,
-        route.authorization === "pass"
-          ? quotas.stepOf(`the route ${name}`, own)
-          : compileAdmission(
-              `the route ${name}`,
-              access,
-              options.authenticator,
-              quotas.stepOf(`the route ${name}`, own),
-            ),
-      ]),
+    admissionOf: (route) => compileOutsideAdmission(parts, route),
   });
   table.compile();
 
@@ -238,6 +192,41 @@ export function createGateway(options: GatewayOptions): Gateway {
     handler: (req: IncomingMessage, res: ServerResponse, next?: () => void) =>
       dispatcher.dispatch(req, res, false, next),
   });
+}
+
+type EdgeFacts = Pick<Edge, "clock" | "limits" | "cors" | "onUnauthenticated" | "inspectBody"> & {
+  readonly headers: ReadonlyMap<string, string>;
+};
+
+/** What all requests share, as it is before the first. */
+function createEdge(options: GatewayOptions, facts: EdgeFacts, observeBroken: Edge["observeBroken"]): Edge {
+  const { clock, limits, cors, headers, onUnauthenticated, inspectBody } = facts;
+  return {
+    clock,
+    deadlines: createDeadlines(clock),
+    log: options.log,
+    accessLog: options.accessLog,
+    tracer: options.tracer,
+    limits,
+    challenge: options.authenticator?.challenge ?? createChallenge({ realm: checkRealm(options.realm ?? "api") }),
+    cors,
+    clientOf: compileClientOf(compileTrustedProxies(options.trustedProxies)),
+    credentialHeaders: credentialHeadersOf(options.authenticator),
+    onUnauthenticated,
+    refusalHead: headTemplate(headers, { "content-type": problemContentType, "cache-control": "no-store" }),
+    connections: new Connections(),
+    overload: options.overload,
+    observeBroken,
+    inFlight: 0,
+    streams: 0,
+    isOpen: false,
+    draining: false,
+    maintenance: createMaintenance(),
+    requiresHttps: options.requiresHttps === true,
+    inspectBody,
+    lastRequestAt: 0,
+    onFinish: undefined,
+  };
 }
 
 function checkRealm(realm: string): string {

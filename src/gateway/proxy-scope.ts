@@ -1,4 +1,5 @@
 import type { PlinthError } from "../base/index.ts";
+import type { ForwardRequest } from "../upstream/index.ts";
 import { clientGone } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
 
@@ -42,3 +43,6 @@ export class ForwardScope {
     this.#listeners.clear();
   }
 }
+
+/** Makes what an outside system gets of a request. */
+export type RequestMaker = (exchange: Exchange, body: ForwardRequest["body"], scope: ForwardScope) => ForwardRequest;

@@ -1,4 +1,4 @@
-import type { ForwardRequest, Upstream } from "../upstream/index.ts";
+import type { Upstream } from "../upstream/index.ts";
 import { readBody } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Mirror } from "./mirror.ts";
@@ -8,6 +8,7 @@ import { LimitedBody } from "./proxy-body.ts";
 import { forwardClientOf, inwardHeaders, principalHeaders } from "./proxy-headers.ts";
 import { canonicalPath, compileRewrite } from "./proxy-path.ts";
 import type { ResolvedRoute } from "./proxy-route.ts";
+import type { RequestMaker } from "./proxy-scope.ts";
 import { ForwardScope } from "./proxy-scope.ts";
 import type { EdgeCache } from "./response-cache.ts";
 import { sendOutcome } from "./response-cache-answer.ts";
@@ -89,8 +90,6 @@ export function compileProxy(parts: ProxyParts, admit: Step): (exchange: Exchang
   };
   return (exchange) => admit(exchange, proceed);
 }
-
-export type RequestMaker = (exchange: Exchange, body: ForwardRequest["body"], scope: ForwardScope) => ForwardRequest;
 
 function compileRequest(resolved: ResolvedRoute): {
   readonly resolved: ResolvedRoute;

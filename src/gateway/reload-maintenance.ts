@@ -1,6 +1,4 @@
 import { error } from "../base/index.ts";
-import type { Endpoint } from "./exchange.ts";
-import type { MaintenancePlan } from "./gateway-file.ts";
 
 /** What is closed for the time being. Read at each request; nothing is looked up while nothing is closed. */
 export interface Maintenance {
@@ -11,7 +9,13 @@ export interface Maintenance {
 
 export interface Closed {
   /** The refusal for a route that is closed. */
-  refusalOf(endpoint: Endpoint): Error | undefined;
+  refusalOf(endpoint: { readonly names?: readonly string[] }): Error | undefined;
+}
+
+export interface MaintenancePlan {
+  /** Every route, or those of these names: a route's, a service's, a method's. */
+  readonly routes: "all" | readonly string[];
+  readonly retryAfterMs: number;
 }
 
 /** MAINTENANCE: this part is closed for a while. Nothing was executed. */

@@ -79,6 +79,15 @@ export function createSplit(name: string, options: SplitOptions, random: Random,
   };
 }
 
+/** All of a record, by name. */
+export function createSplits(
+  declared: Readonly<Record<string, SplitOptions>>,
+  random: Random,
+  metrics: Metrics | undefined,
+): ReadonlyMap<string, Split> {
+  return new Map(Object.entries(declared).map(([name, each]) => [name, createSplit(name, each, random, metrics)]));
+}
+
 /** Adds what is wrong to `problems`, each with its place under `where`. */
 export function checkSplit(where: string, variants: readonly string[], plan: SplitPlan, problems: string[]): void {
   const entries = Object.entries(plan.weights ?? {});

@@ -1,18 +1,11 @@
-import type { Duplex } from "node:stream";
 import { error } from "../base/index.ts";
 import type { Upstream } from "../upstream/index.ts";
 import { HttpError } from "../wire/index.ts";
 import type { Exchange } from "./exchange.ts";
-import type { RequestMaker } from "./proxy.ts";
 import type { ResolvedRoute, WebSocketOptions } from "./proxy-route.ts";
+import type { RequestMaker } from "./proxy-scope.ts";
 import { ForwardScope } from "./proxy-scope.ts";
-
-/** The connection of a client that asks for another protocol, as the server hands it over. */
-export interface Tunnel {
-  readonly socket: Duplex;
-  /** What came after the request already. */
-  readonly head: Buffer;
-}
+import type { Tunnel } from "./websocket-tunnel.ts";
 
 /** ORIGIN_NOT_ALLOWED: a page of another origin, or none was named, wants to open a WebSocket. */
 const originNotAllowed = (origin: string | undefined) =>

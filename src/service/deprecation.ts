@@ -1,5 +1,3 @@
-import type { Operation } from "./operation.ts";
-
 /**
  * What a method's callers are told before it goes away: since when it should not be used any more, from when on it may be
  * gone, and what to use instead. Every answer says so in headers (RFC 9745, RFC 8594), and the gateway counts who still calls.
@@ -24,7 +22,7 @@ export interface DeprecationPlan {
 
 /** Adds what is wrong to `problems`. */
 export function compileDeprecation(
-  id: Operation["id"],
+  id: string,
   declared: Deprecation | undefined,
   problems: string[],
 ): DeprecationPlan | undefined {

@@ -24,7 +24,9 @@ export default defineCommand({
     try {
       text = await readFile(file, "utf8");
     } catch (cause) {
-      throw new StartError("GATEWAY_FILE_WRONG", `${file}: it cannot be read: ${(cause as Error).message}.`, { cause });
+      throw new StartError("GATEWAY_FILE_UNREADABLE", `${file}: it cannot be read: ${(cause as Error).message}.`, {
+        cause,
+      });
     }
     const problems = checkGatewayFile(app, text);
     if (flags.json) terminal.out.write(`${JSON.stringify({ file, problems }, null, 2)}\n`);
