@@ -1,22 +1,18 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
-import type { Clock, Deadlines, PlinthError, Principal } from "../base/index.ts";
+import type { PlinthError, Principal } from "../base/index.ts";
 import { anonymous, toPlinthError } from "../base/index.ts";
-import type { Challenge } from "../identity/index.ts";
-import type { Level, Overload, Pass } from "../resilience/index.ts";
+import type { Level, Pass } from "../resilience/index.ts";
 import { overloaded } from "../resilience/index.ts";
-import type { AccessEntry, AccessLog, Logger, Span, Tracer } from "../telemetry/index.ts";
+import type { AccessEntry, Span } from "../telemetry/index.ts";
 import { HttpError, httpPhrase, httpStatusOf, retryAfterOf, stringifyProblem, toProblem } from "../wire/index.ts";
-import type { ClientFacts, ClientOf } from "./client-address.ts";
-import type { Connection, Connections, Guest } from "./connection.ts";
-import type { Cors } from "./cors.ts";
+import type { ClientFacts } from "./client-address.ts";
+import type { Connection, Guest } from "./connection.ts";
+import type { EdgeOf } from "./edge.ts";
 import { clientGone } from "./errors.ts";
-import type { HeadTemplate } from "./head.ts";
 import { isRequestId } from "./head.ts";
 import { parseIdempotencyKey } from "./idempotency-key.ts";
-import type { ResolvedLimits } from "./limits.ts";
 import { hasPosition, takePosition, tellPosition } from "./position.ts";
 import type { Texts } from "./query.ts";
-import type { Maintenance } from "./reload-maintenance.ts";
 import { RequestScope } from "./request-scope.ts";
 import { retryAfterShed } from "./shed-answer.ts";
 import { spanAttributes } from "./span-attributes.ts";
@@ -25,46 +21,7 @@ import { isUnreadBodyLarge, refuseAndLinger } from "./unread-body.ts";
 import type { Tunnel } from "./websocket-tunnel.ts";
 
 /** What all requests of one gateway share. */
-export interface Edge {
-  readonly clock: Clock;
-  readonly deadlines: Deadlines;
-  readonly log: Logger;
-  readonly accessLog: AccessLog | undefined;
-  readonly tracer: Tracer | undefined;
-  readonly limits: ResolvedLimits;
-  /** What a refused client is told of how to come in. */
-  readonly challenge: Challenge;
-  readonly cors: Cors | undefined;
-  /** Where a request comes from, as far as that is known for certain. */
-  readonly clientOf: ClientOf;
-  /** Request headers that say who calls: read here, and passed on to nobody who is not meant to read them too. */
-  readonly credentialHeaders: ReadonlySet<string>;
-  /** Whether what did not come over TLS is refused. */
-  readonly requiresHttps: boolean;
-  /** Looks at the body of a request once it is there; throws to refuse it. */
-  readonly inspectBody: ((exchange: Exchange, body: Buffer) => void) | undefined;
-  /** Hears of each answer with 401. */
-  readonly onUnauthenticated: ((exchange: Exchange) => void) | undefined;
-  /** The head of every error. */
-  readonly refusalHead: HeadTemplate;
-  readonly connections: Connections;
-  /** Whether there is room for one more request. Undefined: there always is. */
-  readonly overload: Overload | undefined;
-  /** Notes an answer to what never became a request. */
-  observeBroken(status: number): void;
-  /** Requests that are being answered, streams that have begun not among them. */
-  inFlight: number;
-  streams: number;
-  /** Whether requests are served; before the start and after the end they are refused. */
-  isOpen: boolean;
-  draining: boolean;
-  /** What is closed for the time being. */
-  readonly maintenance: Maintenance;
-  /** In `clock.now()` milliseconds. */
-  lastRequestAt: number;
-  /** Called after each request, while the process drains. */
-  onFinish: (() => void) | undefined;
-}
+export type Edge = EdgeOf<Exchange>;
 
 /** A route, compiled: what a request that matched it runs through. */
 export interface Endpoint {
