@@ -47,15 +47,17 @@ ${body}
 
 export function pageHeaders({ formTarget, retryAfter }: Page): Record<string, string> {
   return {
+    ...securityHeaders,
     "content-type": "text/html; charset=utf-8",
     "content-security-policy": `default-src 'none'; style-src '${styleHash}'; form-action 'self'${formTarget ? ` ${formTarget}` : ""}; base-uri 'none'; frame-ancestors 'none'`,
     ...(retryAfter !== undefined && { "retry-after": String(retryAfter) }),
-    ...securityHeaders,
   };
 }
 
-/** On every answer of the provider. */
+/** On every answer of the provider; a page of ours has a policy of its own. */
 export const securityHeaders = {
+  // oidc-provider adds the hash of the one script that it has: it sends a form on by itself.
+  "content-security-policy": "default-src 'none'; script-src 'none'; base-uri 'none'; frame-ancestors 'none'",
   "cache-control": "no-store",
   "x-content-type-options": "nosniff",
   "x-frame-options": "DENY",

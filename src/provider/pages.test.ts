@@ -141,6 +141,18 @@ describe("the pages in a browser", { skip: chromiumMissing }, () => {
     await page.context().close();
   });
 
+  it("go on by themselves where there are scripts, and a code may come back in a form", async () => {
+    const page = await open({ javaScriptEnabled: true });
+    await page.goto(`${running.issuer}/sign-out`);
+    await page.waitForURL(`${running.issuer}/sign-out/success`);
+    const query = { client_id: "web", response_type: "code", redirect_uri: callback, scope: "openid", ...challenge };
+    await page.goto(`${running.issuer}/authorize?${new URLSearchParams({ ...query, response_mode: "form_post" })}`);
+    await signIn(page, person.password);
+    await page.waitForURL(callback);
+    assert.equal(await page.locator("body").textContent(), "You are back.");
+    await page.context().close();
+  });
+
   for (const colorScheme of ["light", "dark"] as const) {
     it(`have no fault that axe-core knows, in ${colorScheme} colours and on a phone`, async () => {
       const options = { colorScheme, viewport: { width: 390, height: 780 }, javaScriptEnabled: true, bypassCSP: true };
