@@ -23,6 +23,10 @@ import { PostgresSession } from "./session.ts";
  * **Limits at the server as well**: `statement_timeout` and `idle_in_transaction_session_timeout` are set on each
  * connection, a little above the client's, so that they hold when this process hangs.
  *
+ * **Round trips.** A transaction's BEGIN, and `set search_path` where the connection last served another schema, go in one
+ * write with its first statement, and statements of one turn together (`exchange.ts`). A text that comes for the second time on a
+ * connection gets a name there, so that it is parsed and planned once (`prepared.ts`).
+ *
  * **Durability** is read from the server when it opens: "power-loss" with fsync, full_page_writes and synchronous_commit
  * on; "process-crash" without one of the first two; "none" with synchronous_commit off, which acknowledges before
  * writing.
