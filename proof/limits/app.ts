@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { app, contract, method, service, t } from "plinth";
-import { bucket, outage, places, sliding, whenDownVariable } from "./quotas.ts";
+import { bucket, outage, places, sliding, timeoutVariable, whenDownVariable } from "./quotas.ts";
 
 const Span = t.Object({ beganAt: t.Number(), endedAt: t.Number() });
 const short = { quota: sliding.quota, window: `${sliding.windowSeconds}s`, by: "address", name: "short" } as const;
@@ -50,6 +50,7 @@ const meterService = service(meter, {
 });
 
 const whenDown = process.env[whenDownVariable];
+const timeoutMs = process.env[timeoutVariable];
 
 export default app({
   name: "meter",
@@ -57,6 +58,9 @@ export default app({
   placement: { edge: ["gateway", "meter"] },
   gateway: {
     trustedProxies: ["127.0.0.1"],
-    ...((whenDown === "allow" || whenDown === "refuse" || whenDown === "local") && { limitStore: { whenDown } }),
+    limitStore: {
+      ...((whenDown === "allow" || whenDown === "refuse" || whenDown === "local") && { whenDown }),
+      ...(timeoutMs !== undefined && { timeout: Number(timeoutMs) }),
+    },
   },
 });
