@@ -30,18 +30,16 @@ import {
 import type { Databases } from "./databases.ts";
 import type { Eventing } from "./eventing.ts";
 import { createEventing } from "./eventing.ts";
-import { createEdge } from "./gateway-edge.ts";
-import { createOutside, keepsOutside } from "./gateway-outside.ts";
+import { createProcessEdge } from "./gateway-edge.ts";
+import { keepsOutside } from "./gateway-outside.ts";
 import { createKeeper, keySweepComponent } from "./idempotency.ts";
 import type { ProcessTrust } from "./identity.ts";
 import { createProcessTrust, identityComponent, identityStoresOf } from "./identity.ts";
-import { createProcessLimits } from "./limits-process.ts";
 import { measureProcess } from "./measures.ts";
 import { createNeeds, requireSecrets, resolveHeaders } from "./needs.ts";
 import { createProcessOverload } from "./overload.ts";
 import type { Peers } from "./peers.ts";
 import { createPeers } from "./peers.ts";
-import { createAppProvider, providerComponent } from "./provider.ts";
 import { createSchedulers, scheduleComponent } from "./scheduling.ts";
 import type { Settings } from "./settings.ts";
 import type { Signals } from "./signals.ts";
@@ -49,7 +47,6 @@ import { createSignals } from "./signals.ts";
 import type { Stores, StoresOptions } from "./stores.ts";
 import { createStores } from "./stores.ts";
 import { publishes, subscribes } from "./subscriptions.ts";
-import { createProcessTls } from "./tls.ts";
 import { budgetComponent, createStatementWatch, moverComponent, partitionComponent } from "./upkeep.ts";
 import type { Wiring } from "./wiring.ts";
 import { wire } from "./wiring.ts";
@@ -116,14 +113,9 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
   const events = createEvents(process);
   const peers = createProcessPeers(process);
   const wiring = createWiring(process, events?.eventing, peers);
-  const { metrics, log } = signals;
-  const limits = members.has("gateway") ? await createProcessLimits({ ...process, metrics, log }) : undefined;
-  const provider = members.has("gateway") ? await createAppProvider({ ...process, log }) : undefined;
-  const outside = createOutside({ ...process, metrics, log });
-  const secure = members.has("gateway") ? await createProcessTls({ ...process, metrics, log }) : undefined;
-  gateway = secure
-    ? createEdge({ ...process, limits, provider, outside, tls: secure.options }, wiring.routes())
-    : undefined;
+  const { metrics } = signals;
+  const edge = members.has("gateway") ? await createProcessEdge(process, wiring.routes()) : undefined;
+  gateway = edge?.gateway;
   // A group of its own is called by the others; a process that holds everything is called by nobody.
   const rpc = group !== undefined && services.length > 0 ? createRpc(process, wiring) : undefined;
   const schedulers = createProcessSchedulers(process, wiring);
@@ -137,14 +129,11 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
     ...kept,
     peersComponent(peers),
     ...[identityComponent(trust, { stores, settings, needs: after })].filter((each) => each !== undefined),
-    ...(limits ? [limits.component] : []),
-    ...(provider ? [providerComponent(provider, { settings, log, needs: after })] : []),
+    ...(edge ? edge.componentsOf({ after, listen: options.listen }) : []),
     ...(events
       ? eventComponents({ definition, services: services.filter(hasEvents), ...events, wiring, stores, metrics, after })
       : []),
     ...(schedulers.size > 0 ? [scheduleComponent(schedulers, [...after, "peers"])] : []),
-    ...(gateway ? outside.componentsOf(gateway) : []),
-    ...(secure && options.listen ? secure.components : []),
   ];
   const needs = inner.map((component) => component.name);
   const components = [
@@ -160,7 +149,14 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
     graceMs: settings.graceMs,
     drainDelayMs: 0,
   });
-  const management = createManagementServer({
+  const management = createManagement(process, lifecycle);
+  const background = createBackground({ broker: events?.broker, relays: events?.eventing.relays, schedulers });
+  return { lifecycle, management, signals, wiring, gateway, ports, background };
+}
+
+/** Probes and metrics, on a port of their own. */
+function createManagement({ settings, signals, clock }: ProcessParts, lifecycle: Lifecycle): ManagementServer {
+  return createManagementServer({
     host: settings.managementHost,
     port: settings.managementPort,
     portSetting: "PLINTH_MANAGEMENT_PORT",
@@ -169,8 +165,6 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
     log: signals.log,
     clock,
   });
-  const background = createBackground({ broker: events?.broker, relays: events?.eventing.relays, schedulers });
-  return { lifecycle, management, signals, wiring, gateway, ports, background };
 }
 
 /** What is known of the process once its parts are chosen. */
