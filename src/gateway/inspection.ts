@@ -28,7 +28,7 @@ export interface InspectOptions {
   readonly without?: readonly string[];
   /** Rules of one's own. Whoever writes a pattern sees to it that it takes linear time. */
   readonly rules?: readonly InspectionRule[];
-  /** JSON bodies up to this size are looked at. Default: none. At most 64 KiB. */
+  /** JSON bodies of methods up to this size are looked at; others stream by. Default: none. At most 64 KiB. */
   readonly body?: Size;
   /** One's own look at the head of a request: names what is wrong with it, or undefined. */
   readonly check?: (request: InspectedRequest) => string | undefined;
