@@ -1,9 +1,10 @@
 import type { App, PendingMigrations, Stores } from "../app/index.ts";
 import { migrateEventTables, migrateService, pendingOf } from "../app/index.ts";
 import { systemClock, systemRandom } from "../base/index.ts";
-import type { MigrateOptions } from "../database/index.ts";
+import type { MigrateOptions, Migration } from "../database/index.ts";
 import { migrate, planMigrations } from "../database/index.ts";
 import { createDatabaseBroker } from "../events/index.ts";
+import { identityMigrations, identitySchema } from "../identity/index.ts";
 import { providerMigrationSet, providerMigrations, providerSchema } from "../provider/index.ts";
 import type { ServiceDefinition } from "../service/index.ts";
 
@@ -24,23 +25,40 @@ export async function applyMigrations(
   const pending = await pendingMigrations(app, stores);
   for (const service of servicesOf(app)) await migrateService(service, stores, lint);
   if (hasEvents(app)) await openBroker(stores);
-  for (const { schema, migrations, set } of platformTables(app)) {
-    await migrate(stores.databaseOf(schema), migrations, { set, ahead: "allow" });
+  for (const { schema, migrations, options } of platformTables(app)) {
+    await migrate(stores.databaseOf(schema), migrations, options);
   }
   return pending;
 }
 
 /** What the gateway keeps in the app's database, beside the services. */
-function platformTables(app: App) {
-  return app.gateway.identity?.provider
-    ? [{ name: "identity provider", schema: providerSchema, migrations: providerMigrations, set: providerMigrationSet }]
-    : [];
+function platformTables({ gateway: { identity } }: App): readonly PlatformTables[] {
+  const provider: PlatformTables = {
+    name: "identity provider",
+    schema: providerSchema,
+    migrations: providerMigrations,
+    options: { set: providerMigrationSet, ahead: "allow" },
+  };
+  const keys: PlatformTables = {
+    name: "API keys",
+    schema: identitySchema,
+    migrations: identityMigrations,
+    options: {},
+  };
+  return [...(identity?.provider ? [provider] : []), ...(identity?.apiKeys ? [keys] : [])];
+}
+
+interface PlatformTables {
+  readonly name: string;
+  readonly schema: string;
+  readonly migrations: readonly Migration[];
+  readonly options: Pick<MigrateOptions, "set" | "ahead">;
 }
 
 async function pendingOfPlatform(app: App, stores: Stores): Promise<readonly PendingMigrations[]> {
   const pending: PendingMigrations[] = [];
-  for (const { name, schema, migrations, set } of platformTables(app)) {
-    const steps = await planMigrations(stores.databaseOf(schema), migrations, { set, ahead: "allow" });
+  for (const { name, schema, migrations, options } of platformTables(app)) {
+    const steps = await planMigrations(stores.databaseOf(schema), migrations, options);
     pending.push({ service: name, names: steps.map((step) => step.name), steps: [] });
   }
   return pending;

@@ -24,11 +24,13 @@ test("migrate tells what is pending, applies it, and then finds nothing to do", 
   assert.deepEqual(JSON.parse((await migrate("--json")).out), [{ service: "tools", names: [] }]);
 });
 
-test("migrate makes the tables of the app's identity provider too", async () => {
+test("migrate makes the tables of the app's identity provider and of its API keys too", async () => {
   const signed = `${repository}src/cli/fixtures/signed/app.ts`;
   const made = (...line: string[]) => run(["migrate", ...line, "--app", signed], { environment });
   assert.match((await made("--plan")).out, /^identity provider {2}0001-provider$/m);
-  assert.match((await made()).out, /^identity provider {2}0001-provider$/m);
+  const { out } = await made();
+  assert.match(out, /^identity provider {2}0001-provider$/m);
+  assert.match(out, /^API keys +0001-\S+$/m);
   assert.deepEqual(await made(), { code: 0, out: "", err: "every service is up to date\n" });
 });
 
