@@ -381,7 +381,7 @@ const startErrors: readonly {
   {
     name: "a method that needs a token where none can be verified",
     start: () => testGateway({ a: { method: method({ http: "GET /a" }), handle: () => {} } }),
-    reason: "VERIFIER_MISSING",
+    reason: "AUTHENTICATOR_MISSING",
     says: /test\.a: it needs a valid token.*access: "public"/,
   },
   {
