@@ -55,7 +55,7 @@ test("an unknown command names the one that was meant, all that there are, and i
   const { code, out, err } = await run(["rotues"]);
   assert.deepEqual({ code, out }, { code: 2, out: "" });
   assert.match(err, /^error: "rotues" is no command\. Did you mean "routes"\?\n/);
-  assert.match(err, /There are call, dev, doctor/);
+  assert.match(err, /There are call, clients, dev, doctor/);
   assert.doesNotMatch((await run(["xyzzy"])).err, /Did you mean/);
   assert.equal((await run(["toString"])).code, 2);
 });
