@@ -28,16 +28,27 @@ interface Watched {
   target: ParsedTarget;
   /** Undefined until the name was looked up for the first time; [undefined] for a target that needs no lookup. */
   addresses: readonly (string | undefined)[] | undefined;
+  /** Whether its first lookup is over, whatever its result. */
+  isAsked: boolean;
   readonly resolver: Resolver | undefined;
 }
 
-/** The targets of an upstream as they are now: their addresses, connections and health. */
+/**
+ * The targets of an upstream as they are now: their addresses, connections and health.
+ *
+ * Targets that are declared no more go on while their successors' names are looked up for the first time, for `startMs` at
+ * most, and as long as no name of them all is known: a slow name server, or a wrong name, takes no service down.
+ */
 export class TargetGroup {
   balancer: Balancer<Endpoint>;
   readonly #name: string;
   readonly #parts: TargetGroupParts;
   #settings: UpstreamSettings;
   #watched = new Map<string, Watched>();
+  /** Declared no more, and in use until those that are can be. */
+  readonly #held = new Map<string, Watched>();
+  #isPatient = false;
+  #cancelPatience = (): void => {};
   readonly #checks = new Map<Endpoint, HealthCheck>();
   /** Gone, but something is under way there. */
   readonly #leaving = new Set<Endpoint>();
@@ -76,6 +87,7 @@ export class TargetGroup {
     this.balancer = this.#newBalancer(this.balancer);
     if (JSON.stringify(before.health) !== JSON.stringify(settings.health)) this.#forgetHealth();
     this.#watch();
+    this.#beginPatience();
     if (connectionsOf(before) !== connectionsOf(settings)) this.#place((endpoint) => this.#replace(endpoint));
     else this.#place();
   }
@@ -107,7 +119,8 @@ export class TargetGroup {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#stopLooking();
-    for (const { resolver } of this.#watched.values()) resolver?.stop();
+    this.#cancelPatience();
+    for (const { resolver } of [...this.#watched.values(), ...this.#held.values()]) resolver?.stop();
     for (const check of this.#checks.values()) check.stop();
     const endpoints = [...this.balancer.members.map(({ value }) => value), ...this.#leaving];
     await Promise.all(endpoints.map(({ pool }) => pool.close()));
@@ -115,7 +128,8 @@ export class TargetGroup {
 
   /** Looks up the names of those targets that are declared now. */
   #watch(): void {
-    const before = this.#watched;
+    const before = new Map([...this.#held, ...this.#watched]);
+    this.#held.clear();
     this.#watched = new Map();
     for (const target of this.#settings.targets) {
       const known = before.get(target.origin);
@@ -125,11 +139,34 @@ export class TargetGroup {
         this.#watched.set(target.origin, known);
       } else this.#watched.set(target.origin, this.#newWatched(target));
     }
-    for (const { resolver } of before.values()) resolver?.stop();
+    for (const [origin, watched] of before) {
+      if (watched.addresses === undefined) watched.resolver?.stop();
+      else this.#held.set(origin, watched);
+    }
+  }
+
+  #beginPatience(): void {
+    this.#cancelPatience();
+    this.#isPatient = this.#held.size > 0;
+    if (!this.#isPatient) return;
+    this.#cancelPatience = this.#parts.clock.after(this.#settings.limits.startMs, () => {
+      this.#isPatient = false;
+      this.#place();
+    });
+  }
+
+  /** Lets go of those that are declared no more, once others can take their place. */
+  #release(): void {
+    const all = [...this.#watched.values()];
+    const isKnown = all.some(({ addresses }) => addresses !== undefined);
+    if (!isKnown || (this.#isPatient && !all.every(({ isAsked }) => isAsked))) return;
+    this.#cancelPatience();
+    for (const { resolver } of this.#held.values()) resolver?.stop();
+    this.#held.clear();
   }
 
   #newWatched(target: ParsedTarget): Watched {
-    if (!target.isResolved) return { target, addresses: [undefined], resolver: undefined };
+    if (!target.isResolved) return { target, addresses: [undefined], isAsked: true, resolver: undefined };
     const { clock, random, resolve, log, metrics } = this.#parts;
     let isFailing = false;
     const resolver = createResolver({
@@ -147,9 +184,12 @@ export class TargetGroup {
         if (!ok && !isFailing)
           log("warn", "a target's name could not be looked up", { upstream: this.#name, target: target.origin, cause });
         isFailing = !ok;
+        if (watched.isAsked) return;
+        watched.isAsked = true;
+        if (this.#held.size > 0) this.#place();
       },
     });
-    const watched: Watched = { target, addresses: undefined, resolver };
+    const watched: Watched = { target, addresses: undefined, isAsked: false, resolver };
     if (this.#isStarted) void resolver.start();
     return watched;
   }
@@ -157,12 +197,15 @@ export class TargetGroup {
   /** Gives the balancer the endpoints of now; those that stay keep their connections, unless `change` makes others. */
   #place(change: (endpoint: Endpoint) => Endpoint = (endpoint) => endpoint): void {
     if (this.#isClosed) return;
+    if (this.#held.size > 0) this.#release();
     const known = new Map(this.balancer.members.map((member) => [member.name, member]));
-    const members = [...this.#watched.values()].flatMap(({ target, addresses = [] }) =>
+    const members = [...this.#watched.values(), ...this.#held.values()].flatMap(({ target, addresses = [] }) =>
       addresses.map((address) => {
         const name = endpointName(target, address);
         const value = known.get(name)?.value;
-        const endpoint = value ? change(value) : new Endpoint(target, address, this.#settings);
+        // Those that leave keep what they were made with.
+        const isHeld = this.#held.has(target.origin);
+        const endpoint = value ? (isHeld ? value : change(value)) : new Endpoint(target, address, this.#settings);
         return { name, weight: target.weight, zone: target.zone, value: endpoint };
       }),
     );

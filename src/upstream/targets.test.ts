@@ -263,6 +263,43 @@ describe("other options", () => {
     await assert.rejects(textOf(body), { reason: "UPSTREAM_BROKEN" });
   });
 
+  test("whose names are not known yet come into use when they are, and the old ones serve until then", async () => {
+    const [old, fresh] = [await hello("old"), await hello("new")];
+    let isKnown = false;
+    const resolve = async (): Promise<string[]> => {
+      await systemClock.sleep(60);
+      if (!isKnown) throw new Error("ENOTFOUND");
+      return ["127.0.0.1"];
+    };
+    const moved = { targets: [`http://new.example:${fresh.port}`], limits: { resolve: "20ms" } } as const;
+    const upstream = bench.upstream({ targets: [old.url] }, { resolve });
+    await upstream.start();
+    upstream.update(moved);
+    // While it is looked up for the first time, and as long as that fails.
+    const endAt = systemClock.now() + 200;
+    while (systemClock.now() < endAt) assert.equal(await texts(upstream, 3), "old");
+    assert.match(upstream.said.join(), /could not be looked up/);
+    isKnown = true;
+    await until(() => upstream.states()[0]?.target === moved.targets[0] && upstream.states().length === 1);
+    assert.equal(await texts(upstream, 3), "new");
+    // Back at once: there is nothing to look up.
+    upstream.update({ targets: [old.url] });
+    assert.equal(await texts(upstream, 3), "old");
+  });
+
+  test("wait for the slowest of their names no longer than a start does", async () => {
+    const [old, fresh] = [await hello("old"), await hello("new")];
+    const resolve = async (name: string) => (name === "new.example" ? ["127.0.0.1"] : new Promise<string[]>(() => {}));
+    const upstream = bench.upstream({ targets: [old.url], ...even }, { resolve });
+    await upstream.start();
+    const targets = [`http://new.example:${fresh.port}`, "http://slow.example"];
+    upstream.update({ targets, ...even, limits: { start: "150ms" } });
+    await systemClock.sleep(10);
+    assert.equal(await texts(upstream, 4), "new,old");
+    await until(() => !upstream.states().some(({ target }) => target === old.url));
+    assert.equal(await texts(upstream, 4), "new");
+  });
+
   test("that are wrong are refused whole, and the old ones go on", async () => {
     const target = await hello("ok");
     const upstream = bench.upstream({ targets: [target.url] });
