@@ -3,6 +3,7 @@ import type { Clock } from "../base/index.ts";
 import type { ForwardAnswer, Upstream } from "../upstream/index.ts";
 import type { PolicyMaker } from "./response-cache-policy.ts";
 import { byName, mayBeStale } from "./response-cache-policy.ts";
+import { renewedPolicy } from "./response-cache-renewal.ts";
 import type { CacheableRequest } from "./response-cache-request.ts";
 import type { CachedAnswer, CacheStore } from "./response-cache-store.ts";
 
@@ -65,13 +66,15 @@ export function createFetcher(parts: FetcherParts): Fetcher {
   };
 }
 
+/** Asks, and keeps what may be kept. With `old`, a 304 renews that; without, a whole answer comes. */
 async function ask(
-  { address, asked, request }: CacheableRequest,
+  cacheable: CacheableRequest,
   upstream: Upstream,
   old: CachedAnswer | undefined,
   parts: FetcherParts,
 ): Promise<Fetched> {
-  const { store, sieMs } = parts;
+  const { address, asked, request } = cacheable;
+  const { store, sieMs, makePolicy } = parts;
   const { epoch } = store;
   const validators = old ? validatorsOf(old, asked) : [];
   let answer: ForwardAnswer;
@@ -89,7 +92,9 @@ async function ask(
   const headers = byName(answer.headers);
   if (old && status === 304 && validators.length > 0) {
     drop(answer);
-    const { policy } = old.policy.revalidatedPolicy(asked, { status, headers });
+    const policy = renewedPolicy(old, asked, headers, makePolicy);
+    // It is not about what is kept, or does not let it be kept: only a whole answer helps.
+    if (!policy) return ask(cacheable, upstream, undefined, parts);
     const renewed: CachedAnswer = { ...old, policy };
     if (store.epoch === epoch) store.put(address, renewed, old);
     return { kept: renewed, outcome: "revalidated", said: "fwd=stale; fwd-status=304" };
