@@ -1,13 +1,14 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Balancer, Member } from "../balancing/index.ts";
 import type { Clock, DeadlineEntry, Deadlines, PlinthError } from "../base/index.ts";
-import { error, isError, toPlinthError } from "../base/index.ts";
+import { error, isError } from "../base/index.ts";
 import type { ExchangeEvents, HttpExchange, HttpRequest } from "../http/index.ts";
 import type { BodySource } from "./answer-body.ts";
 import { AnswerBody } from "./answer-body.ts";
 import { BodyFeed } from "./body-feed.ts";
 import type { Endpoint } from "./endpoint.ts";
 import {
+  requestBodyBroken,
   upstreamAnswerTooLarge,
   upstreamBroken,
   upstreamConnectTimeout,
@@ -133,13 +134,11 @@ export class Attempt implements ExchangeEvents, DeadlineEntry, BodySource {
   }
 
   onFailure(reason: PlinthError): void {
-    const { name } = this.#parts;
     const source = this.#feed?.sourceFailure;
     if (this.#phase === answered) {
-      this.#observe("failure");
+      if (!source) this.#observe("failure");
       this.#end();
-      const isStall = reason.code === "deadline_exceeded";
-      const failure = isStall ? upstreamStalled(name, this.target) : upstreamBroken(name, this.target, reason);
+      const failure = source ? requestBodyBroken(source) : this.#meaningWithin(reason);
       this.#body?.destroy(failure);
       if (this.#collected) this.#owner.onFailure(this, failure);
       return;
@@ -148,7 +147,7 @@ export class Attempt implements ExchangeEvents, DeadlineEntry, BodySource {
       // The client's doing: its body broke off, or was too large.
       this.#count("cancelled");
       this.#end();
-      this.#owner.onFailure(this, toPlinthError(source));
+      this.#owner.onFailure(this, requestBodyBroken(source));
       return;
     }
     const [failure, outcome] = this.#meaningOf(reason);
@@ -189,6 +188,14 @@ export class Attempt implements ExchangeEvents, DeadlineEntry, BodySource {
     if (reason.reason === "HTTP_CLOSED") return [upstreamUnavailable(name, reason.executed), "cancelled"];
     if (reason.reason === "HTTP_REQUEST_UNSENDABLE") return [reason, "cancelled"];
     return [upstreamUnreachable(name, target, reason), "unreachable"];
+  }
+
+  /** What it means within an answer. */
+  #meaningWithin(reason: PlinthError): PlinthError {
+    const { name } = this.#parts;
+    return reason.code === "deadline_exceeded"
+      ? upstreamStalled(name, this.target)
+      : upstreamBroken(name, this.target, reason);
   }
 
   #observe(outcome: "success" | "failure" | "unfinished"): void {

@@ -1,4 +1,5 @@
-import type { Executed, PlinthError } from "../base/index.ts";
+import type { Executed } from "../base/index.ts";
+import { error, PlinthError } from "../base/index.ts";
 import { HttpError } from "../wire/index.ts";
 
 /** What the gateway answers when no target did. The target's address is for the log, never for the client. */
@@ -53,6 +54,12 @@ export const upstreamTimeout = (name: string, target: string, executed: Executed
     executed,
     detail: { target },
   });
+
+/** REQUEST_BODY_BROKEN: what the client sent of its body broke off. Says nothing of the target. */
+export const requestBodyBroken = (cause: Error): PlinthError =>
+  cause instanceof PlinthError
+    ? cause
+    : error("cancelled", "The request's body broke off.", { reason: "REQUEST_BODY_BROKEN", cause });
 
 /** UPSTREAM_STALLED: the target stood still within its answer. */
 export const upstreamStalled = (name: string, target: string): HttpError =>

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { AddressInfo, Socket } from "node:net";
 import { createServer as createTcpServer } from "node:net";
+import { PassThrough } from "node:stream";
 import { after, describe, test } from "node:test";
 import { createManualClock, error, systemClock } from "../base/index.ts";
 import { ask, createBench, requestOf, textOf } from "./upstream.fixture.ts";
@@ -273,5 +274,46 @@ describe("the circuit breaker", () => {
     const upstream = bench.upstream({ targets: [target.url], breaker: { callsMin: 5 }, outliers: false });
     for (const status of [400, 404, 429, 501, 501, 501, 501, 401]) await ask(upstream, { path: `/${status}` });
     assert.equal((await ask(upstream, { path: "/200" })).status, 200);
+  });
+
+  test("counts no request that went to no target, since none is known or all are full", async () => {
+    const target = await bench.target((_, res) => systemClock.after(60, () => res.end()));
+    const breaker = { callsMin: 5 } as const;
+    const full = bench.upstream({ targets: [target.url], breaker, limits: { requestsPerTarget: 1 } });
+    const unknown = bench.upstream({ targets: ["http://nowhere.example"], breaker }, { resolve: async () => [] });
+    const running = ask(full);
+    for (let i = 0; i < 8; i++) {
+      await assert.rejects(full.forward(requestOf()), { status: 503, reason: "UPSTREAM_UNAVAILABLE" });
+      await assert.rejects(unknown.forward(requestOf()), { status: 503, reason: "UPSTREAM_UNAVAILABLE" });
+    }
+    await running;
+    assert.equal((await ask(full)).status, 200);
+  });
+
+  test("counts no body that broke off at the client, before an answer or within it", async () => {
+    const target = await bench.target((req, res) => {
+      req.on("error", () => {}).resume();
+      if (req.url === "/early") res.write("x");
+      else req.once("end", () => res.end("ok"));
+    });
+    const upstream = bench.upstream({ targets: [target.url], breaker: { callsMin: 5 }, outliers: {} });
+    for (let i = 0; i < 8; i++) {
+      const body = new PassThrough();
+      body.write("some");
+      const count = target.count;
+      const failing = upstream.forward(requestOf({ method: "POST", body }));
+      const rejected = assert.rejects(failing, { code: "cancelled", reason: "REQUEST_BODY_BROKEN" });
+      while (target.count === count) await systemClock.sleep(2);
+      body.destroy();
+      await rejected;
+      const other = new PassThrough();
+      other.write("some");
+      const early = await upstream.forward(requestOf({ method: "POST", path: "/early", body: other }));
+      other.destroy();
+      await assert.rejects(textOf(early.body), { code: "cancelled", reason: "REQUEST_BODY_BROKEN" });
+    }
+    assert.equal(upstream.states()[0]?.state, "available");
+    assert.equal((await ask(upstream)).text, "ok");
+    assert.equal(upstream.states()[0]?.inFlight, 0);
   });
 });

@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
 import type { Clock, Deadlines, Random } from "../base/index.ts";
-import { createDeadlines, error, PlinthError } from "../base/index.ts";
+import { createDeadlines, error, isError, PlinthError } from "../base/index.ts";
 import type { CircuitBreaker, RetryBudget } from "../resilience/index.ts";
 import { createCircuitBreaker, createRetryBudget } from "../resilience/index.ts";
 import type { Metrics } from "../telemetry/index.ts";
@@ -87,12 +87,13 @@ class HttpUpstream implements Upstream {
     if (!this.#breaker) return this.#send(request, headers);
     try {
       return await this.#breaker.run(async () => {
-        const answer = await this.#send(request, headers);
+        const answer = await this.#send(request, headers).catch(throwUncounted);
         if (isSick(answer.status)) throw new SickAnswer(answer);
         return answer;
       });
     } catch (thrown) {
       if (thrown instanceof SickAnswer) return thrown.answer;
+      if (thrown instanceof OwnRefusal) throw thrown.refusal;
       if (thrown instanceof PlinthError && thrown.reason === "CIRCUIT_OPEN") this.#refused(thrown);
       throw thrown;
     }
@@ -220,6 +221,20 @@ class SickAnswer extends PlinthError {
     super("internal", "The target answered with an error.");
     this.answer = answer;
   }
+}
+
+/** That no target is known, or all are full, is no failure of theirs: the circuit breaker does not count it. */
+class OwnRefusal extends PlinthError {
+  readonly refusal: PlinthError;
+
+  constructor(refusal: PlinthError) {
+    super("cancelled", refusal.message);
+    this.refusal = refusal;
+  }
+}
+
+function throwUncounted(thrown: unknown): never {
+  throw isError(thrown, "UPSTREAM_UNAVAILABLE") ? new OwnRefusal(thrown) : thrown;
 }
 
 function isStream(body: ForwardRequest["body"]): boolean {
