@@ -156,23 +156,36 @@ async function readUpTo(
 > {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  const iterator = body[Symbol.asyncIterator]();
+  const iterator = body[Symbol.asyncIterator]() as AsyncIterator<Buffer, undefined>;
   for (;;) {
-    const { value, done } = (await iterator.next()) as IteratorResult<Buffer, undefined>;
+    const { value, done } = await iterator.next();
     if (done) return { whole: Buffer.concat(chunks, bytes) };
     chunks.push(value);
     bytes += value.length;
     if (bytes > bytesMax) break;
   }
-  const rest = async function* () {
-    yield* chunks;
-    for (;;) {
-      const { value, done } = (await iterator.next()) as IteratorResult<Buffer, undefined>;
-      if (done) return;
-      yield value;
-    }
-  };
-  return { rest: Readable.from(rest(), { objectMode: false }) };
+  return { rest: restOf(chunks, iterator, body) };
+}
+
+/** What was read already and what still comes. Whoever leaves it ends the exchange with the outside system, at any time. */
+function restOf(chunks: Buffer[], iterator: AsyncIterator<Buffer, undefined>, body: Readable): Readable {
+  return new Readable({
+    read() {
+      const known = chunks.shift();
+      if (known) {
+        this.push(known);
+        return;
+      }
+      iterator.next().then(
+        ({ value }) => this.push(value ?? null),
+        (broken: Error) => this.destroy(broken),
+      );
+    },
+    destroy(cause, done) {
+      body.destroy();
+      done(cause);
+    },
+  });
 }
 
 function validatorsOf(old: CachedAnswer, asked: CacheableRequest["asked"]): string[] {

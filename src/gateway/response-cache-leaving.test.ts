@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import type { Socket } from "node:net";
+import { connect } from "node:net";
+import { test } from "node:test";
+import { systemClock } from "../base/index.ts";
+import { keeping } from "./response-cache.fixture.ts";
+
+/** Asks, and leaves as soon as something has come. */
+async function leaveHalfWay(port: number, path: string): Promise<Socket> {
+  const socket = connect(port, "127.0.0.1");
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
+  await new Promise((resolve) => socket.once("data", resolve));
+  return socket.destroy();
+}
+
+test("a client that leaves an answer too large to be kept ends the exchange with the outside system", async (t) => {
+  let closed = 0;
+  const { port } = await keeping(
+    t,
+    (req, res) => {
+      res.on("close", () => closed++);
+      res.writeHead(200, { "cache-control": "max-age=60" });
+      // The first goes silent in the middle, the second does not end.
+      if (req.url === "/silent") res.write(Buffer.alloc(200_000));
+      else {
+        const more = (): void => {
+          while (!res.destroyed && res.write(Buffer.alloc(65_536)));
+        };
+        res.on("drain", more);
+        more();
+      }
+    },
+    { bodyLimit: "100kb" },
+  );
+  await leaveHalfWay(port, "/silent");
+  await leaveHalfWay(port, "/endless");
+  for (let i = 0; i < 50 && closed < 2; i++) await systemClock.sleep(20);
+  assert.equal(closed, 2);
+});
