@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { awaitClient } from "./entrance.ts";
 import { bodyTooLarge } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
 
@@ -25,6 +26,7 @@ export function readBody(exchange: Exchange, limitBytes: number, take: BodyTaker
     throw new Error("the body was read before the gateway got the request: mount the gateway before body parsers");
   }
   exchange.startReading();
+  awaitClient(exchange);
   (req as ReadRequest)[readerKey] = new Reader(exchange, limitBytes, take);
   req.on("data", onData);
   req.on("end", onEnd);
@@ -73,10 +75,16 @@ function onEnd(this: IncomingMessage): void {
   if (exchange.isOver) return;
   exchange.requestBytes = reader.bytes;
   try {
-    const body = reader.more ? Buffer.concat(reader.more, reader.bytes) : (reader.first ?? nothing);
-    exchange.edge.inspectBody?.(exchange, body);
-    reader.take(exchange, body);
+    if (exchange.entrance) exchange.entrance.enterAgain(exchange, handOn);
+    else handOn(exchange);
   } catch (thrown) {
     exchange.fail(thrown);
   }
+}
+
+function handOn(exchange: Exchange): void {
+  const reader = (exchange.req as ReadRequest)[readerKey] as Reader;
+  const body = reader.more ? Buffer.concat(reader.more, reader.bytes) : (reader.first ?? nothing);
+  exchange.edge.inspectBody?.(exchange, body);
+  reader.take(exchange, body);
 }

@@ -8,6 +8,8 @@ import { HttpError, httpPhrase, httpStatusOf, retryAfterOf, stringifyProblem, to
 import type { ClientFacts } from "./client-address.ts";
 import type { Connection, Guest } from "./connection.ts";
 import type { EdgeOf } from "./edge.ts";
+import type { EntranceOf } from "./entrance.ts";
+import { awaitClient } from "./entrance.ts";
 import { clientGone } from "./errors.ts";
 import { isRequestId } from "./head.ts";
 import { parseIdempotencyKey } from "./idempotency-key.ts";
@@ -71,6 +73,8 @@ export class Exchange implements Guest, AccessEntry {
   level: Level = 2;
   /** The place that it has among those in flight. */
   pass: Pass | undefined = undefined;
+  /** Gives it one again; undefined when it needs none any more. */
+  entrance: EntranceOf<Exchange> | undefined = undefined;
   scope: RequestScope | undefined = undefined;
   status = 0;
   durationMs = 0;
@@ -307,8 +311,8 @@ export class Exchange implements Guest, AccessEntry {
   becomeStream(): void {
     if (this.#isStreaming || this.#phase === over) return;
     this.#isStreaming = true;
-    this.pass?.release();
-    this.pass = undefined;
+    awaitClient(this);
+    this.entrance = undefined;
     this.edge.inFlight--;
     this.edge.streams++;
   }

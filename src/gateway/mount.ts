@@ -3,6 +3,7 @@ import type { Duration, PlinthError, Principal } from "../base/index.ts";
 import { parseDuration } from "../base/index.ts";
 import type { Access } from "../service/index.ts";
 import { clientHeaders, tellsOfClient } from "./client-address-headers.ts";
+import { awaitClient, leavePlace } from "./entrance.ts";
 import { wrongGateway } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
 import type { RequestScope } from "./request-scope.ts";
@@ -52,6 +53,7 @@ export function compileMount(mount: Mount, admit: Step, deadlineMsDefault: numbe
     const { req, res } = exchange;
     const scope = exchange.begin(deadlineMs);
     exchange.startReading();
+    watchPlace(exchange);
     tellClient(exchange);
     exchange.tellHeaders();
     rewrite(req, prefix, scope);
@@ -84,6 +86,22 @@ function tellClient({ req, client }: Exchange): void {
   const pairs = clientHeaders(client);
   for (let i = 0; i < pairs.length; i += 2) headers[pairs[i] as string] = pairs[i + 1] as string;
   rawHeaders.push(...pairs);
+}
+
+/** Its handler reads and writes when it likes; what it waits for from the client is none of its time. */
+function watchPlace(exchange: Exchange): void {
+  const { req, res, headers, entrance } = exchange;
+  if (!entrance) return;
+  if (headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined) {
+    awaitClient(exchange);
+    req.once("end", () => exchange.entrance?.resume(exchange));
+  }
+  const { writeHead } = res;
+  res.writeHead = (...given: unknown[]) => {
+    res.writeHead = writeHead;
+    leavePlace(exchange, exchange.edge.clock.now());
+    return Reflect.apply(writeHead, res, given);
+  };
 }
 
 /** A path without its mount's, as `req.url`. */

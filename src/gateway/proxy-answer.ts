@@ -1,6 +1,7 @@
 import type { Readable } from "node:stream";
 import { error } from "../base/index.ts";
 import type { ForwardAnswer } from "../upstream/index.ts";
+import { leavePlace } from "./entrance.ts";
 import { overloaded } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
 import { outwardHeaders } from "./proxy-headers.ts";
@@ -41,6 +42,7 @@ export function sendAnswer(exchange: Exchange, answer: ForwardAnswer, answering:
   exchange.keepOrClose();
   exchange.res.writeHead(status, head);
   if (isStream) becomeStream(exchange, body, answering);
+  leavePlace(exchange, exchange.edge.clock.now());
   exchange.watchClient();
   pass(exchange, body, status);
 }

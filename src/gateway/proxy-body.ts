@@ -1,5 +1,6 @@
 import type { TransformCallback } from "node:stream";
 import { Transform } from "node:stream";
+import { awaitClient } from "./entrance.ts";
 import { bodyTooLarge } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
 
@@ -24,6 +25,8 @@ export class LimitedBody extends Transform {
     if (announced !== undefined && Number(announced) > limitBytes) throw bodyTooLarge(limitBytes);
     const body = new LimitedBody(exchange, limitBytes);
     exchange.startReading();
+    awaitClient(exchange);
+    req.once("end", () => exchange.entrance?.resume(exchange));
     req.pipe(body);
     req.once("close", () => {
       if (!req.complete) body.destroy();

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { afterEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { CallContext } from "../base/index.ts";
-import { systemClock, systemRandom } from "../base/index.ts";
+import { createManualClock, systemClock, systemRandom } from "../base/index.ts";
 import type { Overload } from "../resilience/index.ts";
 import { createOverload, overloaded } from "../resilience/index.ts";
 import { t } from "../schema/index.ts";
@@ -37,7 +38,7 @@ async function open(options: Partial<GatewayOptions> & { readonly room?: number 
   const { room, ...rest } = options;
   const seen: CallContext[] = [];
   const waiting: (() => void)[] = [];
-  const overload = guard(room);
+  const overload = options.overload ?? guard(room);
   const hold = async (_message: unknown, context: CallContext) => {
     seen.push(context);
     await new Promise<void>((resolve) => waiting.push(resolve));
@@ -188,6 +189,79 @@ test("a stream that has begun gives its place back", async () => {
   assert.equal((await ask(port, request("GET /quick"))).status, 200);
   release();
   await feed;
+  assert.equal(overload.stats.inFlight, 0);
+});
+
+test("a body that trickles in takes nobody's place and says nothing of how slow the process is", async () => {
+  const { port, gateway, overload, seen } = await open();
+  const head = ["POST /add HTTP/1.1", "Host: a", "Content-Type: application/json", "Content-Length: 7"].join("\r\n");
+  const slow = talk(port, [`${head}\r\n\r\n{"n"`, 150, ":1}"], { answers: 1 });
+  await until(() => gateway.stats.inFlight === 1);
+  assert.equal(overload.stats.inFlight, 0);
+  assert.equal((await ask(port, request("GET /quick"))).status, 200);
+  assert.equal((await slow).answers[0]?.status, 200);
+  assert.equal(seen.length, 2);
+  assert.equal(overload.stats.inFlight, 0);
+});
+
+test("a message that is whole only when there is no room waits, and is refused after 100 ms", async () => {
+  const { port, gateway, overload, seen, release } = await open();
+  const head = ["POST /add HTTP/1.1", "Host: a", "Content-Type: application/json", "Content-Length: 7"].join("\r\n");
+  const slow = talk(port, [`${head}\r\n\r\n{"n"`, 100, ":1}"], { answers: 1 });
+  await until(() => gateway.stats.inFlight === 1);
+  const first = ask(port, request("GET /hold"));
+  await until(() => seen.length === 1);
+  assert.equal((await slow).answers[0]?.status, 503);
+  release();
+  assert.equal((await first).status, 200);
+  assert.deepEqual([seen.length, overload.stats.inFlight], [1, 0]);
+});
+
+test("slow senders do not shut the process for everybody", async () => {
+  const clock = createManualClock();
+  const overload = createOverload({ clock, random: systemRandom, inFlightMax: 100, loopDelay: () => 0 });
+  const { port, gateway } = await open({ overload, clock });
+  const add = request("POST /add", {}, '{"n":1}');
+  const second = async (slow: number) => {
+    const head = ["POST /add HTTP/1.1", "Host: a", "Content-Type: application/json", "Content-Length: 7"].join("\r\n");
+    const rest = Array.from({ length: slow }, () => talk(port, [`${head}\r\n\r\n{"n"`, 60, ":1}"], { answers: 1 }));
+    await until(() => gateway.stats.inFlight === slow);
+    for (let i = 0; i < 12; i++) assert.equal((await ask(port, add)).status, 200);
+    await clock.advance(1_100);
+    await Promise.all(rest);
+  };
+  for (let i = 0; i < 3; i++) await second(0);
+  for (let i = 0; i < 6; i++) await second(20);
+  assert.equal(overload.stats.limit, 100);
+});
+
+test("who reads slowly takes no place any more once the head of the answer is out", async () => {
+  const mounted = (_req: IncomingMessage, res: ServerResponse) => {
+    res.writeHead(200);
+    res.write("x");
+    setTimeout(() => res.end(), 200);
+  };
+  const { port, gateway, overload } = await open({ mounts: [{ path: "/old", access: "public", handler: mounted }] });
+  const old = ask(port, request("POST /old/a", {}, "{}"));
+  await until(() => gateway.stats.inFlight === 1);
+  assert.equal(overload.stats.inFlight, 0);
+  assert.equal((await ask(port, request("GET /quick"))).status, 200);
+  assert.equal((await old).status, 200);
+  assert.equal(overload.stats.inFlight, 0);
+});
+
+test("a mount that reads its body has a place while it works on the whole of it", async () => {
+  const ends: (() => void)[] = [];
+  const mounted = (req: IncomingMessage, res: ServerResponse) => {
+    req.resume();
+    req.on("end", () => ends.push(() => res.end()));
+  };
+  const { port, overload } = await open({ mounts: [{ path: "/old", access: "public", handler: mounted }] });
+  const old = ask(port, request("POST /old/a", {}, "{}"));
+  await until(() => ends.length === 1);
+  assert.equal(overload.stats.inFlight, 1);
+  ends[0]?.();
+  assert.equal((await old).status, 200);
   assert.equal(overload.stats.inFlight, 0);
 });
 

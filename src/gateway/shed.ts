@@ -1,5 +1,6 @@
 import type { Lane, Level, Overload, Pass, Waiter } from "../resilience/index.ts";
 import { createLane, overloaded, waitMaxMs } from "../resilience/index.ts";
+import type { EntranceOf } from "./entrance.ts";
 import type { Exchange } from "./exchange.ts";
 import { retryAfterShed, shedAnswer } from "./shed-answer.ts";
 import type { Step } from "./step.ts";
@@ -7,7 +8,8 @@ import { proceed } from "./step.ts";
 
 /**
  * The first step of a request: whether the process takes it on. It comes before identity, so that a refusal costs next to
- * nothing; what may be refused first is what the route declares (`criticality`), never what a client says.
+ * nothing; what may be refused first is what the route declares (`criticality`), never what a client says. A request whose
+ * body has yet to come gives its place back, and asks for one again when the message is whole.
  */
 export function compileShedding(overload: Overload | undefined, level: Level, deadlineMs: number): Step {
   if (!overload) {
@@ -18,15 +20,26 @@ export function compileShedding(overload: Overload | undefined, level: Level, de
   }
   const lane = createLane();
   const waitMs = Math.min(waitMaxMs, deadlineMs / 2);
+  const enter = (exchange: Exchange, next: (exchange: Exchange) => void, nowMs: number): void => {
+    exchange.pass = overload.tryEnter(lane, level, nowMs);
+    if (exchange.pass !== undefined) next(exchange);
+    else overload.wait(new WaitingExchange(exchange, next, overload, lane, nowMs, waitMs));
+  };
+  const entrance: EntranceOf<Exchange> = {
+    enterAgain: (exchange, next) => enter(exchange, next, exchange.edge.clock.now()),
+    resume(exchange) {
+      if (!exchange.isOver) exchange.pass ??= overload.enter(lane, exchange.edge.clock.now());
+    },
+  };
   return (exchange, next) => {
     exchange.level = level;
-    exchange.pass = overload.tryEnter(lane, level, exchange.startedAt);
-    if (exchange.pass !== undefined) next(exchange);
-    else overload.wait(new WaitingExchange(exchange, next, overload, lane, waitMs));
+    exchange.entrance = entrance;
+    enter(exchange, next, exchange.startedAt);
   };
 }
 
 class WaitingExchange implements Waiter {
+  readonly since: number;
   readonly waitMaxMs: number;
   readonly #exchange: Exchange;
   readonly #next: (exchange: Exchange) => void;
@@ -38,21 +51,19 @@ class WaitingExchange implements Waiter {
     next: (exchange: Exchange) => void,
     overload: Overload,
     lane: Lane,
+    since: number,
     waitMaxMs: number,
   ) {
     this.#exchange = exchange;
     this.#next = next;
     this.#overload = overload;
     this.#lane = lane;
+    this.since = since;
     this.waitMaxMs = waitMaxMs;
   }
 
   get level(): Level {
     return this.#exchange.level;
-  }
-
-  get since(): number {
-    return this.#exchange.startedAt;
   }
 
   get isOver(): boolean {

@@ -36,6 +36,12 @@ describe("the adaptive limit", () => {
     assert.ok(last >= 4 && last < 20, `${last}`);
   });
 
+  it("is not moved by a few requests of a kind that take for ever", () => {
+    const { second } = stage();
+    const lane = createLane();
+    for (let i = 0; i < 30; i++) assert.equal(second(200, [lane, 100, 20], [lane, 10, i < 10 ? 20 : 25_000]), 1_000);
+  });
+
   it("rises again while at least half of it is used, and not when less is", () => {
     const { second } = stage();
     const lane = createLane();

@@ -7,7 +7,8 @@
  * that of the second, between 0.5 and 1. It differs where a process that serves many kinds of requests would be misled:
  *
  * - Each kind has averages of its own, and the median over all requests counts: a dependency that makes a few kinds slow
- *   is the business of its breaker and its bulkhead, and a change in the mix is no slowness.
+ *   is the business of its breaker and its bulkhead, and a change in the mix is no slowness. An average leaves out the
+ *   quickest and the slowest quarter.
  * - What is slower by less than 20 ms is not slow (DAGOR's mark for overload).
  * - It begins at its maximum, and sinks from what was really in flight: nobody is refused before there is a reason.
  * - It rises by a tenth each second while at least half of it is used, at least by 0.8.
@@ -31,7 +32,8 @@ export interface AdaptiveLimitOptions {
 
 /** Requests of one kind: one route, one method. */
 export interface Lane {
-  sumMs: number;
+  /** The last durations of the window. */
+  readonly recentMs: Float64Array;
   count: number;
   /** The long average. */
   longMs: number;
@@ -39,11 +41,13 @@ export interface Lane {
 }
 
 export function createLane(): Lane {
-  return { sumMs: 0, count: 0, longMs: 0, windowCount: 0 };
+  return { recentMs: new Float64Array(recentMax), count: 0, longMs: 0, windowCount: 0 };
 }
 
 const windowMs = 1_000;
 const samplesMin = 10;
+/** So many durations of a kind are looked at in a window, the last ones. */
+const recentMax = 128;
 const smoothing = 0.2;
 const queueAllowance = 4;
 const longWindows = 600;
@@ -72,8 +76,7 @@ export function createAdaptiveLimit({ max, min = 4 }: AdaptiveLimitOptions): Ada
     },
     note(lane, durationMs) {
       if (lane.count === 0) active.push(lane);
-      lane.count++;
-      lane.sumMs += durationMs;
+      lane.recentMs[lane.count++ % recentMax] = durationMs;
       samples++;
     },
     isDue: (nowMs) => nowMs >= windowEndsAt && samples >= samplesMin,
@@ -103,13 +106,22 @@ function medianSlowness(lanes: readonly Lane[], samples: number): number {
   return 1;
 }
 
-function slownessOf({ sumMs, count, longMs, windowCount }: Lane): number {
-  const meanMs = sumMs / count;
+function slownessOf(lane: Lane): number {
+  const { longMs, windowCount } = lane;
+  const meanMs = middleMean(lane);
   return windowCount === 0 || meanMs - longMs < slowerMsMin ? 1 : meanMs / longMs;
 }
 
+/** The mean without the quickest and the slowest quarter: a few that take for ever say nothing of the others. */
+function middleMean({ recentMs, count }: Lane): number {
+  const sorted = recentMs.slice(0, Math.min(count, recentMax)).sort();
+  const cut = Math.floor(sorted.length / 4);
+  const middle = sorted.subarray(cut, sorted.length - cut);
+  return middle.reduce((sum, ms) => sum + ms, 0) / middle.length;
+}
+
 function closeLane(lane: Lane): void {
-  const meanMs = lane.sumMs / lane.count;
+  const meanMs = middleMean(lane);
   lane.windowCount++;
   if (lane.windowCount <= warmUpWindows) lane.longMs += (meanMs - lane.longMs) / lane.windowCount;
   else {
@@ -117,6 +129,5 @@ function closeLane(lane: Lane): void {
     // What was learned in a bad time is forgotten sooner.
     if (lane.longMs > 2 * meanMs) lane.longMs *= 0.9;
   }
-  lane.sumMs = 0;
   lane.count = 0;
 }
