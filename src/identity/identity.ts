@@ -103,7 +103,7 @@ export function createIdentity(options: IdentityOptions, parts: IdentityParts): 
 }
 
 function trustAll({ issuers = [] }: IdentityOptions, parts: IdentityParts, problems: string[]): TrustedIssuer[] {
-  const trusted = parts.own ? [ownIssuer(parts.own)] : [];
+  const trusted = parts.own ? [ownIssuer(parts.own, parts.clock)] : [];
   for (const definition of issuers) {
     const made = trust(definition, parts, problems);
     if (trusted.some(({ rules }) => rules.url === made.rules.url))
@@ -116,7 +116,7 @@ function trustAll({ issuers = [] }: IdentityOptions, parts: IdentityParts, probl
 function trust(definition: IssuerDefinition, parts: IdentityParts, problems: string[]): TrustedIssuer {
   const { clock, fetchJson, allowsLoopback, onFetch } = parts;
   const rules = resolveIssuer(definition, allowsLoopback, problems);
-  if (definition.keys) return { rules, keys: localKeySource(definition.keys, rules.algorithms) };
+  if (definition.keys) return { rules, keys: localKeySource(definition.keys, rules.algorithms, clock) };
   const load = discoverKeys({ issuer: rules.url, jwksUrl: definition.jwksUrl, fetchJson, allowsLoopback });
   const keys = remoteKeySource({
     load,
@@ -129,14 +129,15 @@ function trust(definition: IssuerDefinition, parts: IdentityParts, problems: str
 }
 
 /** The app as its own issuer: what it signs, it believes. */
-function ownIssuer({ name, keys }: { readonly name: string; readonly keys: TokenKeys }): TrustedIssuer {
+function ownIssuer(own: { readonly name: string; readonly keys: TokenKeys }, clock: Clock): TrustedIssuer {
+  const { name, keys } = own;
   const rules = resolveIssuer({ url: name, audience: name, algorithms: ["ES256"], keys: keys.jwks }, false, []);
-  return { rules: { ...rules, namesIssuer: false }, keys: ownKeySource(keys) };
+  return { rules: { ...rules, namesIssuer: false }, keys: ownKeySource(keys, clock) };
 }
 
 /** A token of our own always names its key. */
-function ownKeySource(keys: TokenKeys): TrustedIssuer["keys"] {
-  const all = localKeySource(keys.jwks, ["ES256"]);
+function ownKeySource(keys: TokenKeys, clock: Clock): TrustedIssuer["keys"] {
+  const all = localKeySource(keys.jwks, ["ES256"], clock);
   return {
     onKeysGone: undefined,
     keyFor: async (header) => (header.kid === undefined ? undefined : all.keyFor(header)),

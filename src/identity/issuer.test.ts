@@ -124,6 +124,7 @@ test("keys that live here are asked for again when a token names one that is new
   await trusting.verify(`Bearer ${await remote.sign()}`);
   assert.ok(trusting.recall(old));
   await remote.rotate(true);
+  await clock.advance(30_000);
   await trusting.verify(`Bearer ${await remote.sign()}`);
   assert.equal(trusting.recall(old), undefined, "its key is gone");
   await assert.rejects(trusting.verify(old), { reason: "TOKEN_INVALID" });

@@ -1,3 +1,4 @@
+import type { Clock } from "../base/index.ts";
 import type { Algorithm } from "./algorithm.ts";
 import type { CompactHeader } from "./compact-token.ts";
 import { TokenFault } from "./errors.ts";
@@ -18,24 +19,47 @@ export interface KeySource {
 /** Keys that live in this process, such as those of the app itself or of the embedded identity provider. */
 export type LocalKeys = Jwks | (() => Jwks | Promise<Jwks>);
 
+/** The least time between two questions for a key that is not known, whatever tokens name; after a failure the shorter one. */
+const cooldownMs = 30_000;
+const failureCooldownMs = 5000;
+
 /**
- * Keys without a network. A function is asked again when a token names a key that is not known: for a set that changes
- * while the process runs.
+ * Keys without a network. A function is asked again when a token names a key that is not known, at most once in
+ * `cooldownMs`: for a set that changes while the process runs. When it fails, the set that is known stays; while none is,
+ * each token asks again, one at a time, and hears of the failure.
  */
-export function localKeySource(keys: LocalKeys, allowed: readonly Algorithm[]): KeySource {
-  let known: Promise<KeySet> | undefined;
-  const load = async (): Promise<KeySet> => importKeys(typeof keys === "function" ? await keys() : keys, allowed);
+export function localKeySource(keys: LocalKeys, allowed: readonly Algorithm[], clock: Clock): KeySource {
+  let known: KeySet | undefined;
+  let running: Promise<KeySet> | undefined;
+  let nextAt = Number.NEGATIVE_INFINITY;
+  const load = async (): Promise<KeySet> => {
+    try {
+      const found = await importKeys(typeof keys === "function" ? await keys() : keys, allowed);
+      const before = known;
+      known = found;
+      // The first set was asked for by nobody's unknown key.
+      if (before) nextAt = clock.now() + cooldownMs;
+      if (before && !before.isWithin(found)) source.onKeysGone?.();
+      return found;
+    } catch (thrown) {
+      if (!known) throw thrown;
+      nextAt = clock.now() + failureCooldownMs;
+      return known;
+    }
+  };
+  const ask = (): Promise<KeySet> => {
+    running ??= load().finally(() => {
+      running = undefined;
+    });
+    return running;
+  };
   const source: KeySource = {
     onKeysGone: undefined,
     async keyFor({ kid, alg }) {
-      known ??= load();
-      const before = await known;
-      const found = before.find(kid, alg);
+      const found = (known ?? (await ask())).find(kid, alg);
       if (found || typeof keys !== "function" || kid === undefined) return found;
-      known = load();
-      const after = await known;
-      if (!before.isWithin(after)) source.onKeysGone?.();
-      return after.find(kid, alg);
+      if (!running && clock.now() < nextAt) return undefined;
+      return (await ask()).find(kid, alg);
     },
   };
   return source;
