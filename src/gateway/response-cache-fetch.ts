@@ -16,6 +16,8 @@ export type Fetched = { readonly outcome: string; readonly said: string } & (
 export interface Fetcher {
   /** Asks the outside system, once for all who ask alike. `old` is asked for again by its validators. */
   fetch(cacheable: CacheableRequest, upstream: Upstream, old: CachedAnswer | undefined): Promise<Fetched>;
+  /** Asks in the background, while `old` is given. Not when somebody asks already, or lately what came could not be kept. */
+  renew(cacheable: CacheableRequest, upstream: Upstream, old: CachedAnswer): void;
 }
 
 export interface FetcherParts {
@@ -41,9 +43,18 @@ export function createFetcher(parts: FetcherParts): Fetcher {
     passes.set(key, clock.now() + passMs);
   };
 
-  return {
+  const fetcher: Fetcher = {
+    renew(cacheable, upstream, old) {
+      const key = keyOf(cacheable, upstream);
+      if (isPass(key) || flights.has(key)) return;
+      // Told nobody when it fails: the next one who asks hears of it. What is not kept nobody reads.
+      fetcher.fetch(cacheable, upstream, old).then(
+        ({ passed }) => passed?.body?.destroy(),
+        () => {},
+      );
+    },
     async fetch(cacheable, upstream, old) {
-      const key = `${upstream.name} ${cacheable.likeness}`;
+      const key = keyOf(cacheable, upstream);
       if (isPass(key)) return ask(cacheable, upstream, old, parts);
       const flying = flights.get(key);
       if (flying) {
@@ -64,6 +75,11 @@ export function createFetcher(parts: FetcherParts): Fetcher {
       }
     },
   };
+  return fetcher;
+}
+
+function keyOf({ likeness }: CacheableRequest, { name }: Upstream): string {
+  return `${name} ${likeness}`;
 }
 
 /** Asks, and keeps what may be kept. With `old`, a 304 renews that; without, a whole answer comes. */

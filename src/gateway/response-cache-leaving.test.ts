@@ -37,3 +37,29 @@ test("a client that leaves an answer too large to be kept ends the exchange with
   for (let i = 0; i < 50 && closed < 2; i++) await systemClock.sleep(20);
   assert.equal(closed, 2);
 });
+
+test("what is fetched in the background and cannot be kept is left, and not asked for again for a while", async (t) => {
+  let closed = 0;
+  const { asked, clock, get } = await keeping(
+    t,
+    (_req, res, count) => {
+      if (count === 1) {
+        res.writeHead(200, { "cache-control": "max-age=10" }).end("good");
+        return;
+      }
+      res.on("close", () => closed++);
+      res.writeHead(500).end(Buffer.alloc(10_000_000));
+    },
+    { staleWhileRevalidate: "1h" },
+  );
+  await get();
+  clock.advance(11_000);
+  for (let i = 0; i < 5; i++) assert.equal((await get()).body, "good");
+  for (let i = 0; i < 50 && closed < 1; i++) await systemClock.sleep(20);
+  for (let i = 0; i < 5; i++) assert.equal((await get()).body, "good");
+  assert.deepEqual([asked.length, closed], [2, 1]);
+  clock.advance(11_000);
+  await get();
+  await systemClock.sleep(50);
+  assert.equal(asked.length, 3);
+});

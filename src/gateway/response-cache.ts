@@ -83,8 +83,7 @@ export function createEdgeCache(options: EdgeCacheOptions, { route, clock, metri
       const isUsable = response !== undefined || isRecent(kept, asked.headers["cache-control"], swrMs);
       if (!isUsable || !isMatch(kept, asked)) continue;
       const isOld = response === undefined || revalidation !== undefined || kept.policy.stale();
-      // Told nobody when it fails: the next one who asks hears of it.
-      if (isOld) fetcher.fetch(cacheable, upstream, kept).catch(() => {});
+      if (isOld) fetcher.renew(cacheable, upstream, kept);
       count(isOld ? "stale" : "hit");
       return outcomeOf(kept, isOld ? "hit; detail=stale-while-revalidate" : "hit");
     }
