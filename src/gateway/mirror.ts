@@ -1,7 +1,10 @@
+import type { Readable } from "node:stream";
+import { finished } from "node:stream";
 import type { Clock, Random } from "../base/index.ts";
 import type { Logger, Metrics } from "../telemetry/index.ts";
 import type { ForwardRequest, Upstream } from "../upstream/index.ts";
 import type { Exchange } from "./exchange.ts";
+import { isStreamAnswer } from "./proxy-answer.ts";
 
 /** A copy of some requests goes to another upstream as well; what it answers is thrown away. */
 export interface Mirroring {
@@ -14,7 +17,8 @@ export interface Mirroring {
 /**
  * Copies requests without the caller noticing: nothing waits for a copy, no failure of one is told, and there are at most
  * 64 under way for a route; what would be more is left out and counted. Requests whose body is streamed (above 64 KiB, or
- * of unknown length) are not copied. A copy says that it is one: `X-Plinth-Mirror: 1`.
+ * of unknown length) are not copied. A copy is under way until its answer has ended, 10 s at most; of an answer 1 MiB is read,
+ * of one that is a stream nothing. A copy says that it is one: `X-Plinth-Mirror: 1`.
  */
 export interface Mirror {
   readonly mirroring: Mirroring;
@@ -33,7 +37,10 @@ export interface MirrorParts {
 }
 
 const underWayMax = 64;
+/** Until the end of its answer. */
 const answerMs = 10_000;
+/** Of an answer that is read though nobody wants it. Above, its connection is closed. */
+const answerBytesMax = 1024 * 1024;
 const never: Mirroring = { to: "", percent: 0 };
 
 export function createMirror(initial: Mirroring | undefined, parts: MirrorParts): Mirror {
@@ -50,11 +57,10 @@ export function createMirror(initial: Mirroring | undefined, parts: MirrorParts)
   const send = async (upstream: Upstream, request: ForwardRequest): Promise<void> => {
     underWay++;
     try {
-      const { body } = await upstream.forward(request);
+      const { body, headers } = await upstream.forward(request);
       count("sent");
-      // Read to its end, so that the connection can be used again.
-      body?.on("error", () => {});
-      body?.resume();
+      if (body && isStreamAnswer(headers)) body.destroy();
+      else if (body) await readAway(body, request.deadline, clock);
     } catch (thrown) {
       count("failed");
       parts.log.debug({ err: thrown, route: parts.route }, "a copy of a request failed");
@@ -85,6 +91,23 @@ export function createMirror(initial: Mirroring | undefined, parts: MirrorParts)
       });
     },
   };
+}
+
+/** Reads to the end, so that the connection can be used again; not more than is worth it, and not for ever. */
+function readAway(body: Readable, deadline: number, clock: Clock): Promise<void> {
+  return new Promise((resolve) => {
+    let bytes = 0;
+    const leave = (): void => void body.destroy();
+    const cancel = clock.after(Math.max(0, deadline - clock.now()), leave);
+    finished(body, () => {
+      cancel();
+      resolve();
+    });
+    body.on("data", (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > answerBytesMax) leave();
+    });
+  });
 }
 
 /** Adds what is wrong to `problems`, with its place. */

@@ -56,7 +56,8 @@ export function headOf(exchange: Exchange, headers: readonly string[], { transfo
   return head;
 }
 
-function isStreamAnswer(headers: readonly string[]): boolean {
+/** An answer of lines without an end. */
+export function isStreamAnswer(headers: readonly string[]): boolean {
   for (let i = 0; i < headers.length; i += 2) {
     if (headers[i] === "content-type") return streamTypes.test(headers[i + 1] as string);
   }
