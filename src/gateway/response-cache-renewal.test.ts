@@ -71,3 +71,21 @@ for (const [what, told] of [
     assert.match(answer.headers["cache-status"] ?? "", /fwd-status=200; stored/);
   });
 }
+
+for (const control of ["max-age=10, must-revalidate", "s-maxage=10", "no-cache"]) {
+  test(`an old answer with a date alone and ${control} is asked for again by its date`, async (t) => {
+    const { asked, clock, get } = await keeping(t, (req, res) => {
+      const isSame = req.headers["if-modified-since"] === modified;
+      res.writeHead(isSame ? 304 : 200, { "cache-control": control, "last-modified": modified });
+      res.end(isSame ? undefined : "body");
+    });
+    for (let i = 0; i < 3; i++) {
+      assert.equal((await get()).body, "body");
+      clock.advance(11_000);
+    }
+    assert.deepEqual(
+      asked.map(({ headers }) => headers["if-modified-since"]),
+      [undefined, modified, modified],
+    );
+  });
+}

@@ -139,10 +139,9 @@ function own(store: CacheStore, address: string, { name }: Upstream): readonly C
 function isMatch({ policy }: CachedAnswer, asked: CacheableRequest["asked"]): boolean {
   const { "cache-control": _control, pragma: _pragma, ...headers } = asked.headers;
   const anyAge = { ...asked, headers: { ...headers, "cache-control": "max-stale" } };
-  return (
-    policy.evaluateRequest(anyAge).response !== undefined ||
-    policy.revalidationHeaders(asked)["if-none-match"] !== undefined
-  );
+  if (policy.evaluateRequest(anyAge).response !== undefined) return true;
+  const validators = policy.revalidationHeaders(asked);
+  return validators["if-none-match"] !== undefined || validators["if-modified-since"] !== undefined;
 }
 
 function isRecent({ policy }: CachedAnswer, control: string | undefined, swrMs: number): boolean {
