@@ -5,7 +5,7 @@ import type { PolicyMaker } from "./response-cache-policy.ts";
 import { byName, mayBeStale } from "./response-cache-policy.ts";
 import { renewedPolicy } from "./response-cache-renewal.ts";
 import type { CacheableRequest } from "./response-cache-request.ts";
-import type { CachedAnswer, CacheStore } from "./response-cache-store.ts";
+import type { Asking, CachedAnswer, CacheStore } from "./response-cache-store.ts";
 
 /** What came of asking: an answer that is kept now, or one that passes. `said` goes into `Cache-Status`. */
 export type Fetched = { readonly outcome: string; readonly said: string } & (
@@ -82,16 +82,32 @@ function keyOf({ likeness }: CacheableRequest, { name }: Upstream): string {
   return `${name} ${likeness}`;
 }
 
-/** Asks, and keeps what may be kept. With `old`, a 304 renews that; without, a whole answer comes. */
+/** Asks, and keeps what may be kept and was not removed meanwhile. */
 async function ask(
   cacheable: CacheableRequest,
   upstream: Upstream,
   old: CachedAnswer | undefined,
   parts: FetcherParts,
 ): Promise<Fetched> {
+  const { store } = parts;
+  const asking = store.begin(cacheable.address);
+  try {
+    return await askFor(cacheable, upstream, old, asking, parts);
+  } finally {
+    store.end(cacheable.address, asking);
+  }
+}
+
+/** With `old`, a 304 renews that; without, a whole answer comes. */
+async function askFor(
+  cacheable: CacheableRequest,
+  upstream: Upstream,
+  old: CachedAnswer | undefined,
+  asking: Asking,
+  parts: FetcherParts,
+): Promise<Fetched> {
   const { address, asked, request } = cacheable;
   const { store, sieMs, makePolicy } = parts;
-  const { epoch } = store;
   const validators = old ? validatorsOf(old, asked) : [];
   let answer: ForwardAnswer;
   try {
@@ -110,16 +126,16 @@ async function ask(
     drop(answer);
     const policy = renewedPolicy(old, asked, headers, makePolicy);
     // It is not about what is kept, or does not let it be kept: only a whole answer helps.
-    if (!policy) return ask(cacheable, upstream, undefined, parts);
+    if (!policy) return askFor(cacheable, upstream, undefined, asking, parts);
     const renewed: CachedAnswer = { ...old, policy };
-    if (store.epoch === epoch) store.put(address, renewed, old);
+    if (!asking.isRemoved) store.put(address, renewed, old);
     return { kept: renewed, outcome: "revalidated", said: "fwd=stale; fwd-status=304" };
   }
   const reason = old ? "stale" : "miss";
   const kept = await keep(
     answer,
     headers,
-    { address, asked, upstream, old, epoch, isGet: request.method === "GET" },
+    { address, asked, upstream, old, asking, isGet: request.method === "GET" },
     parts,
   );
   if (kept.kept) return { kept: kept.kept, outcome: "miss", said: `fwd=${reason}; fwd-status=${status}; stored` };
@@ -131,7 +147,7 @@ interface Keeping {
   readonly asked: CacheableRequest["asked"];
   readonly upstream: Upstream;
   readonly old: CachedAnswer | undefined;
-  readonly epoch: number;
+  readonly asking: Asking;
   /** An answer to HEAD has no body that a GET could be answered with. */
   readonly isGet: boolean;
 }
@@ -144,7 +160,7 @@ type Kept =
 async function keep(
   answer: ForwardAnswer,
   headers: Record<string, string>,
-  { address, asked, upstream, old, epoch, isGet }: Keeping,
+  { address, asked, upstream, old, asking, isGet }: Keeping,
   { store, bodyBytesMax, makePolicy }: FetcherParts,
 ): Promise<Kept> {
   const { status, body } = answer;
@@ -160,7 +176,7 @@ async function keep(
   const tags = (tagged ?? "").split(/[\s,]+/).filter((tag) => tag !== "");
   const kept: CachedAnswer = { policy, status, body: read.whole, upstream: upstream.name, tags };
   // What was purged meanwhile may have been made of what is no longer true.
-  if (store.epoch === epoch) store.put(address, kept, old);
+  if (!asking.isRemoved) store.put(address, kept, old);
   return { kept };
 }
 

@@ -4,6 +4,7 @@ import { connect } from "node:net";
 import { test } from "node:test";
 import { systemClock } from "../base/index.ts";
 import { keeping } from "./response-cache.fixture.ts";
+import { ask, request } from "./testing.ts";
 
 /** Asks, and leaves as soon as something has come. */
 async function leaveHalfWay(port: number, path: string): Promise<Socket> {
@@ -62,4 +63,22 @@ test("what is fetched in the background and cannot be kept is left, and not aske
   await get();
   await systemClock.sleep(50);
   assert.equal(asked.length, 3);
+});
+
+test("what an unsafe request removes is not kept when it comes later; of other addresses it is", async (t) => {
+  const waiting: (() => void)[] = [];
+  const { asked, get, port } = await keeping(t, (req, res, count) => {
+    const send = (): void => void res.writeHead(200, { "cache-control": "max-age=60" }).end(`answer ${count}`);
+    if (count <= 2) waiting.push(send);
+    else send();
+    req.resume();
+  });
+  const answers = [get("/a"), get("/other")];
+  for (let i = 0; i < 50 && waiting.length < 2; i++) await systemClock.sleep(10);
+  await ask(port, request("DELETE /a"));
+  for (const send of waiting) send();
+  await Promise.all(answers);
+  assert.equal((await get("/other")).headers["cache-status"], "plinth; hit; ttl=60");
+  assert.equal((await get("/a")).body, "answer 4");
+  assert.equal(asked.length, 4);
 });

@@ -25,8 +25,15 @@ export interface CacheStore {
   clear(): number;
   readonly bytes: number;
   readonly count: number;
-  /** Rises with each removal: what was asked for before it is not kept after it. */
-  readonly epoch: number;
+  /** Notes that an address is being asked for, until `end`: what is removed meanwhile is not kept when it comes. */
+  begin(address: string): Asking;
+  end(address: string, asking: Asking): void;
+}
+
+/** An answer that is on its way. */
+export interface Asking {
+  /** Its address, or what may be its tag, was removed since it was asked for. */
+  isRemoved: boolean;
 }
 
 const variantsMax = 16;
@@ -36,8 +43,8 @@ const overheadBytes = 1024;
 export function createCacheStore(bytesMax: number): CacheStore {
   const byAddress = new Map<string, CachedAnswer[]>();
   const byTag = new Map<string, Set<string>>();
+  const askings = new Map<string, Set<Asking>>();
   let bytes = 0;
-  let epoch = 0;
 
   const sizeOf = (address: string, { body }: CachedAnswer): number => body.byteLength + address.length + overheadBytes;
   const drop = (address: string): void => {
@@ -52,6 +59,11 @@ export function createCacheStore(bytesMax: number): CacheStore {
         if (addresses?.size === 0) byTag.delete(tag);
       }
     }
+  };
+
+  /** Nobody knows the tags of what is still to come. */
+  const outdateAll = (): void => {
+    for (const known of askings.values()) for (const asking of known) asking.isRemoved = true;
   };
 
   return {
@@ -82,11 +94,11 @@ export function createCacheStore(bytesMax: number): CacheStore {
       }
     },
     remove(address) {
-      epoch++;
+      for (const asking of askings.get(address) ?? []) asking.isRemoved = true;
       drop(address);
     },
     purge(tags) {
-      epoch++;
+      outdateAll();
       let count = 0;
       for (const tag of tags) {
         for (const address of [...(byTag.get(tag) ?? [])]) {
@@ -97,7 +109,7 @@ export function createCacheStore(bytesMax: number): CacheStore {
       return count;
     },
     clear() {
-      epoch++;
+      outdateAll();
       const { size } = byAddress;
       byAddress.clear();
       byTag.clear();
@@ -110,8 +122,17 @@ export function createCacheStore(bytesMax: number): CacheStore {
     get count() {
       return byAddress.size;
     },
-    get epoch() {
-      return epoch;
+    begin(address) {
+      const asking: Asking = { isRemoved: false };
+      const others = askings.get(address);
+      if (others) others.add(asking);
+      else askings.set(address, new Set([asking]));
+      return asking;
+    },
+    end(address, asking) {
+      const known = askings.get(address);
+      known?.delete(asking);
+      if (known?.size === 0) askings.delete(address);
     },
   };
 }
