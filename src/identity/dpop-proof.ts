@@ -66,7 +66,7 @@ export function createProofCheck({ clock, replays, algorithms: allowed }: ProofC
     if (typeof jti !== "string" || jti === "" || jti.length > idLengthMax) throw new TokenFault("no jti");
     await checkSignature(proof, { key: await importPublic(jwk, alg), alg });
     // Longer than any proof that was accepted can be presented again.
-    if (!(await replays.firstUse(`${thumbprint} ${jti}`, windowMs + 2 * leewayMs))) throw new TokenFault("used before");
+    if (!(await replays.firstUse(thumbprint, jti, windowMs + 2 * leewayMs))) throw new TokenFault("used before");
   };
   return async (presented, token, thumbprint) => {
     try {

@@ -38,41 +38,58 @@ async function pair(clock = systemClock) {
 test("in one process an id is used once, for as long as its time", async () => {
   const clock = createManualClock();
   const replays = memoryReplayStore(clock);
-  assert.equal(await replays.firstUse("a", minuteMs), true);
+  assert.equal(await replays.firstUse("key", "a", minuteMs), true);
   for (let i = 0; i < 59; i++) {
-    assert.equal(await replays.firstUse("a", minuteMs), false, `after ${i} s`);
+    assert.equal(await replays.firstUse("key", "a", minuteMs), false, `after ${i} s`);
     await clock.advance(1000);
   }
   await clock.advance(2 * minuteMs);
-  assert.equal(await replays.firstUse("a", minuteMs), true);
+  assert.equal(await replays.firstUse("key", "a", minuteMs), true);
 });
 
 test("an id that comes just before a turn is still known after it", async () => {
   const clock = createManualClock();
   const replays = memoryReplayStore(clock);
-  await replays.firstUse("first", minuteMs);
+  await replays.firstUse("key", "first", minuteMs);
   await clock.advance(minuteMs - 1);
-  assert.equal(await replays.firstUse("late", minuteMs), true);
+  assert.equal(await replays.firstUse("key", "late", minuteMs), true);
   await clock.advance(minuteMs - 1);
-  assert.equal(await replays.firstUse("late", minuteMs), false);
+  assert.equal(await replays.firstUse("key", "late", minuteMs), false);
 });
 
 test("a memory that is full refuses, and forgets nothing", async () => {
   const replays = memoryReplayStore(createManualClock(), 2);
-  assert.equal(await replays.firstUse("a", minuteMs), true);
-  assert.equal(await replays.firstUse("b", minuteMs), true);
-  await assert.rejects(replays.firstUse("c", minuteMs), { code: "unavailable", reason: "PROOF_STORE_FULL" });
-  assert.equal(await replays.firstUse("a", minuteMs), false);
+  assert.equal(await replays.firstUse("key", "a", minuteMs), true);
+  assert.equal(await replays.firstUse("key", "b", minuteMs), true);
+  await assert.rejects(replays.firstUse("key", "c", minuteMs), { code: "unavailable", reason: "PROOF_STORE_FULL" });
+  assert.equal(await replays.firstUse("key", "a", minuteMs), false);
+});
+
+test("one key cannot take the places of the others, and gets its own back with time", async () => {
+  const clock = createManualClock();
+  const replays = memoryReplayStore(clock, 100, 3);
+  for (const id of ["a", "b", "c"]) assert.equal(await replays.firstUse("greedy", id, minuteMs), true);
+  await assert.rejects(replays.firstUse("greedy", "d", minuteMs), { reason: "PROOF_STORE_FULL" });
+  assert.equal(await replays.firstUse("greedy", "a", minuteMs), false);
+  assert.equal(await replays.firstUse("other", "a", minuteMs), true);
+  // After one turn they still count.
+  await clock.advance(minuteMs);
+  await assert.rejects(replays.firstUse("greedy", "d", minuteMs), { reason: "PROOF_STORE_FULL" });
+  await clock.advance(minuteMs);
+  assert.equal(await replays.firstUse("greedy", "d", minuteMs), true);
 });
 
 test("what one process has seen is used for all, also at the same moment", async () => {
   const { engines } = await pair();
   const [one, two] = engines.map((engine) => sharedReplayStore(engine, systemClock));
   assert.ok(one && two);
-  assert.equal(await one.firstUse("a", minuteMs), true);
-  assert.equal(await two.firstUse("a", minuteMs), false);
+  assert.equal(await one.firstUse("key", "a", minuteMs), true);
+  assert.equal(await two.firstUse("key", "a", minuteMs), false);
   for (let i = 0; i < 50; i++) {
-    const both: boolean[] = await Promise.all([one.firstUse(`id${i}`, minuteMs), two.firstUse(`id${i}`, minuteMs)]);
+    const both: boolean[] = await Promise.all([
+      one.firstUse("key", `id${i}`, minuteMs),
+      two.firstUse("key", `id${i}`, minuteMs),
+    ]);
     assert.deepEqual([...both].sort(), [false, true]);
   }
 });
@@ -83,16 +100,16 @@ test("while the engine is away each process knows what it saw itself, and waits 
   const [one, two] = engines.map((engine) => sharedReplayStore(engine, clock));
   assert.ok(one && two);
   Object.assign(faulty.faults, { errorRate: 1 });
-  assert.equal(await one.firstUse("a", minuteMs), true);
-  assert.equal(await one.firstUse("a", minuteMs), false);
-  assert.equal(await two.firstUse("a", minuteMs), true);
+  assert.equal(await one.firstUse("key", "a", minuteMs), true);
+  assert.equal(await one.firstUse("key", "a", minuteMs), false);
+  assert.equal(await two.firstUse("key", "a", minuteMs), true);
   assert.equal(errors.length, 2);
   const asked = faulty.operationCount;
-  assert.equal(await one.firstUse("b", minuteMs), true);
+  assert.equal(await one.firstUse("key", "b", minuteMs), true);
   assert.equal(faulty.operationCount, asked, "for a second it is not asked again");
   Object.assign(faulty.faults, { errorRate: 0, hang: true });
   await clock.advance(1001);
-  const waiting = one.firstUse("c", minuteMs);
+  const waiting = one.firstUse("key", "c", minuteMs);
   await clock.advance(300);
   assert.equal(await waiting, true);
 });
