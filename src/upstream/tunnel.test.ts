@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { connect } from "node:net";
+import { Duplex, PassThrough } from "node:stream";
 import { after, describe, test } from "node:test";
 import { WebSocket, WebSocketServer } from "ws";
-import { systemClock } from "../base/index.ts";
+import { createManualClock, systemClock } from "../base/index.ts";
+import { Tunnel } from "./tunnel.ts";
 import { createBench, requestOf } from "./upstream.fixture.ts";
 import type { UpgradeEnd, Upstream } from "./upstream.ts";
 import type { UpstreamOptions } from "./upstream-options.ts";
@@ -287,6 +289,41 @@ describe("an upgrade that does not come to be", () => {
     while (!isCut || ends.length === 0) await systemClock.sleep(2);
     assert.deepEqual([ends[0]?.status, ends[0]?.reason], [499, "TUNNEL_CLIENT_GONE"]);
     assert.equal(upstream.states()[0]?.inFlight, 0);
+  });
+});
+
+/** A connection whose other side reads nothing: what is written stays here. */
+function unread(): Duplex {
+  return new Duplex({ read() {}, write() {} }).on("error", () => {});
+}
+
+describe("a client that reads nothing", () => {
+  test("loses its connection 5 s after the tunnel is over", async () => {
+    const clock = createManualClock();
+    const [client, target] = [unread(), new PassThrough()];
+    const ends: unknown[] = [];
+    const limits = { idleMs: 60_000, ageMs: 60_000, bytesPerSecond: 0 };
+    const tunnel = new Tunnel(client, target, clock, limits, (end) => ends.push(end.reason));
+    client.write("the last words");
+    tunnel.cut(undefined);
+    assert.deepEqual(ends, [undefined]);
+    await clock.advance(4999);
+    assert.equal(client.destroyed, false);
+    await clock.advance(1);
+    assert.equal(client.destroyed, true);
+  });
+
+  test("loses it 5 s after its upgrade was refused", async () => {
+    const clock = createManualClock();
+    const timed = createBench(clock);
+    const upstream = timed.upstream({ targets: ["http://127.0.0.1:1"] });
+    await upstream.close();
+    const client = unread();
+    upstream.upgrade(requestOf({ clock }), client, Buffer.alloc(0));
+    await clock.advance(4999);
+    assert.deepEqual([client.writableEnded, client.destroyed], [true, false]);
+    await clock.advance(1);
+    assert.equal(client.destroyed, true);
   });
 });
 

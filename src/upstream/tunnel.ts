@@ -15,6 +15,18 @@ export interface TunnelEnd {
   readonly bytesFromTarget: number;
 }
 
+/** How long a side that does not read keeps its connection, once nothing new comes. */
+const lingerMs = 5000;
+
+/** Ends a connection whose last bytes are on their way, also when nobody takes them. */
+export function limitLinger(side: Duplex, clock: Clock): void {
+  if (!side.destroyed)
+    side.once(
+      "close",
+      clock.after(lingerMs, () => side.destroy()),
+    );
+}
+
 /** Two connections that are one from now on. What it says goes by unread; a slow side holds the other back. */
 export class Tunnel {
   readonly #client: Duplex;
@@ -53,8 +65,10 @@ export class Tunnel {
     this.#fromTarget.stop();
     // What one side has said to its end is still sent.
     for (const side of [this.#client, this.#target]) {
-      if (reason === undefined && !side.writableNeedDrain) side.end(() => side.destroy());
-      else side.destroy();
+      if (reason === undefined && !side.writableNeedDrain) {
+        limitLinger(side, this.#clock);
+        side.end(() => side.destroy());
+      } else side.destroy();
     }
     this.#onEnd({ reason, bytesFromClient: this.#fromClient.bytes, bytesFromTarget: this.#fromTarget.bytes });
   }

@@ -10,7 +10,7 @@ import type { Endpoint } from "./endpoint.ts";
 import { upstreamBroken, upstreamLoop, upstreamTimeout, upstreamUnavailable, upstreamUnreachable } from "./errors.ts";
 import { answerHeaders, requestHeaders } from "./forward-headers.ts";
 import type { TunnelEnd } from "./tunnel.ts";
-import { Tunnel } from "./tunnel.ts";
+import { limitLinger, Tunnel } from "./tunnel.ts";
 import type { UpgradeRequest } from "./upstream.ts";
 import type { UpstreamMetrics } from "./upstream-metrics.ts";
 import type { UpstreamSettings } from "./upstream-settings.ts";
@@ -194,6 +194,7 @@ export class Upgrading {
     for (let i = 0; i < headers.length; i += 2) lines.push(`${headers[i]}: ${headers[i + 1]}`);
     lines.push(`content-length: ${body.length}`, "connection: close");
     this.#client.write(`${lines.join("\r\n")}\r\n\r\n`, "latin1");
+    limitLinger(this.#client, this.#parts.clock);
     this.#client.end(body);
   }
 
