@@ -30,7 +30,9 @@ function proofOf(token: string, url: string): string {
 
 async function started(url: string, environment: Record<string, string>) {
   const identity = { issuers: [issuer({ url, audience: "shop" })], dpop: true };
-  return startTestApp(app({ name: "shop", services: [whoService], gateway: { identity } }), { environment });
+  const trustedProxies = { proxies: [], host: true };
+  const gateway = { identity, trustedProxies };
+  return startTestApp(app({ name: "shop", services: [whoService], gateway }), { environment });
 }
 
 async function show(url: string, token: string, proof: string) {

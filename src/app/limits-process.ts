@@ -114,6 +114,6 @@ export function trustedProxiesOf(
   const declared = gateway.trustedProxies;
   if (given === undefined) return declared === undefined ? {} : { trustedProxies: declared };
   const count = given.length === 1 && /^\d{1,2}$/.test(given[0] as string) ? Number(given[0]) : undefined;
-  const header = typeof declared === "object" && "header" in declared ? declared.header : undefined;
-  return { trustedProxies: { proxies: count ?? given, ...(header && { header }) } };
+  const rest = typeof declared === "object" && "proxies" in declared ? declared : {};
+  return { trustedProxies: { ...rest, proxies: count ?? given } };
 }

@@ -149,6 +149,9 @@ describe("limits of an app", () => {
     assert.deepEqual(declared({ trustedProxies: { proxies: 1, header: "forwarded" } }, ["10.0.0.0/8", "fd00::/8"]), {
       trustedProxies: { proxies: ["10.0.0.0/8", "fd00::/8"], header: "forwarded" },
     });
+    assert.deepEqual(declared({ trustedProxies: { proxies: 1, host: true } }, ["2"]), {
+      trustedProxies: { proxies: 2, host: true },
+    });
   });
 
   test("limits stand in the Model as plain data", () => {

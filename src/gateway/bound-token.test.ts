@@ -48,7 +48,7 @@ async function started(context: TestContext, options: Partial<GatewayOptions>): 
 }
 
 test("a proof names the address that the client asked for, also behind a proxy of ours", async (context) => {
-  const port = await started(context, { trustedProxies: ["127.0.0.1"] });
+  const port = await started(context, { trustedProxies: { proxies: ["127.0.0.1"], host: true } });
   const token = tokenWith({ jkt: thumbprint(client.jwk) });
   const from = async (htu: string, headers: Record<string, string>) => {
     const shown = { Authorization: `DPoP ${token}`, DPoP: proofOf(token, htu), ...headers };

@@ -4,17 +4,20 @@
  *
  * An element that is not written so is empty: it stands for a hop of which nothing is known. A header that cannot be cut
  * into elements at all, as with a quote that never ends, has none from there on to the left: what stands right of a fault
- * is still good.
+ * is still good. With `elementsMax`, those further left are not looked at.
  */
-export function parseForwarded(text: string): readonly ReadonlyMap<string, string>[] {
+export function parseForwarded(
+  text: string,
+  elementsMax = Number.POSITIVE_INFINITY,
+): readonly ReadonlyMap<string, string>[] {
   if (text === "") return [];
-  return elementsOf(text).map(parseElement);
+  return elementsOf(text, elementsMax).map(parseElement);
 }
 
 const charsMax = 4096;
 
 /** From the right, so that a client's own broken beginning cannot spoil what a proxy wrote after it. */
-function elementsOf(text: string): string[] {
+function elementsOf(text: string, elementsMax: number): string[] {
   const known = text.length > charsMax ? text.slice(-charsMax) : text;
   const elements: string[] = [];
   let end = known.length;
@@ -25,6 +28,7 @@ function elementsOf(text: string): string[] {
     else if (char === "," && !isQuoted) {
       elements.unshift(known.slice(i + 1, end));
       end = i;
+      if (elements.length >= elementsMax) return elements;
     }
   }
   elements.unshift(known.slice(0, end));

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import type { IncomingHttpHeaders } from "node:http";
-import { afterEach, describe, test } from "node:test";
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+import { afterEach, describe, mock, test } from "node:test";
 import fc from "fast-check";
 import { raw } from "../service/index.ts";
 import { createAccessLog } from "../telemetry/index.ts";
 import { createMemoryDestination } from "../telemetry/testing.ts";
-import { addressGroup, plainAddress } from "./client-address.ts";
+import { addressGroup, compileClientOf, plainAddress } from "./client-address.ts";
 import { parseForwarded } from "./client-address-forwarded.ts";
 import type { Gateway, GatewayOptions } from "./gateway.ts";
 import { get, quotasOf } from "./rate-limit.fixture.ts";
@@ -91,13 +91,45 @@ describe("who the client is", () => {
 
   test("protocol and host are the outermost trusted proxy's words, and only such as can be", () => {
     const facts = (headers: IncomingHttpHeaders) =>
-      clientOf(ours, "10.0.0.5", { "x-forwarded-for": "1.1.1.1, 203.0.113.9", ...headers });
+      clientOf({ proxies: ours, host: true }, "10.0.0.5", { "x-forwarded-for": "1.1.1.1, 203.0.113.9", ...headers });
     assert.equal(facts({ "x-forwarded-proto": "https" })?.protocol, "https");
     assert.equal(facts({ "x-forwarded-proto": "http, https" })?.protocol, "https");
     assert.equal(facts({ "x-forwarded-proto": "javascript" })?.protocol, undefined);
     assert.equal(facts({ "x-forwarded-host": "Shop.Example:8443" })?.host, "shop.example:8443");
     for (const host of ["a b", "evil/..", "a@b", "x".repeat(300), "[::1", "<x>"]) {
       assert.equal(facts({ "x-forwarded-host": host })?.host, undefined, host);
+    }
+  });
+
+  test("X-Forwarded-Host counts only where the proxies are said to write it: others pass on the client's own", () => {
+    const headers = { "x-forwarded-for": "203.0.113.9", "x-forwarded-host": "internal.example" };
+    for (const options of [ours, 1, { proxies: ours }, { proxies: ours, host: false }]) {
+      assert.equal(clientOf(options, "10.0.0.5", headers)?.host, undefined);
+    }
+    assert.equal(clientOf({ proxies: 1, host: true }, "10.0.0.5", headers)?.host, "internal.example");
+  });
+
+  test("of a chain that a client made long, no more than the last 32 entries are looked at, and those once", () => {
+    const long = `${"for=1.1.1.1,".repeat(300)}for=203.0.113.9`;
+    assert.deepEqual(parseForwarded(long, 32).length, 32);
+    assert.equal(parseForwarded('for=a,for="b,c",for=d', 2).at(0)?.get("for"), "b,c");
+    for (const header of ["x-forwarded-for", "forwarded"] as const) {
+      const text =
+        header === "forwarded" ? `${"a=1,".repeat(1_000)}for=203.0.113.9` : `${",".repeat(15_000)}203.0.113.9`;
+      let asked = 0;
+      const headers = Object.defineProperty({}, header, {
+        get: () => {
+          asked++;
+          return text;
+        },
+      });
+      const req = { headers, socket: { remoteAddress: "10.0.0.5" } } as unknown as IncomingMessage;
+      const find = compileClientOf(compileTrustedProxies({ proxies: ours, header }));
+      const trimmed = mock.method(String.prototype, "trim");
+      const facts = [find(req), find(req), find(req)];
+      trimmed.mock.restore();
+      assert.ok(trimmed.mock.callCount() <= 200, `${header}: ${trimmed.mock.callCount()}`);
+      assert.deepEqual([facts[0]?.address, facts[0] === facts[2], asked], ["203.0.113.9", true, 1]);
     }
   });
 
@@ -110,6 +142,8 @@ describe("who the client is", () => {
       [["10.0.0.0/-1"], /no address/],
       [1.5, /1.5 proxies cannot be/],
       [33, /33 proxies cannot be/],
+      [{ proxies: 1, host: "yes" } as never, /host is true where the proxies write X-Forwarded-Host/],
+      [{ proxies: 1, header: "forwarded", host: true }, /host is part of Forwarded already/],
       [{ proxies: 1, header: "x-real-ip" } as never, /the header is "x-forwarded-for" or "forwarded"/],
       ["10.0.0.0/8" as never, /write a list/],
     ] as const) {
@@ -241,7 +275,7 @@ describe("through the gateway", () => {
       assert.equal(headers["x-harmless"], "yes");
       assert.doesNotMatch(body, /1\.1\.1\.1|evil/);
     }
-    const proxied = await open({ seen }, { trustedProxies: 1 });
+    const proxied = await open({ seen }, { trustedProxies: { proxies: 1, host: true } });
     const { body } = await proxied("/seen", { ...made, "X-Forwarded-For": "9.9.9.9, 203.0.113.1" });
     const headers = JSON.parse(body);
     assert.deepEqual(

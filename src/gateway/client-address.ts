@@ -36,7 +36,9 @@ export type ClientOf = (req: IncomingMessage) => ClientFacts;
 /** The way of finding it out: nothing is read from headers where no proxy is trusted. */
 export function compileClientOf(trusted: TrustedProxies | undefined): ClientOf {
   if (!trusted) return directClient;
-  return (req) => {
+  /** What was found out stays with the request: several ask for it. */
+  const known = Symbol("plinth.client");
+  const find = (req: IncomingMessage): ClientFacts => {
     const peer = plainAddress(req.socket?.remoteAddress ?? "");
     const found = trusted.find(peer, req.headers);
     if (!found) return directClient(req);
@@ -46,6 +48,10 @@ export function compileClientOf(trusted: TrustedProxies | undefined): ClientOf {
       host: found.host,
       isProxied: true,
     };
+  };
+  return (req: IncomingMessage & { [known]?: ClientFacts }) => {
+    req[known] ??= find(req);
+    return req[known];
   };
 }
 

@@ -12,13 +12,18 @@ import { parseForwarded } from "./client-address-forwarded.ts";
  * - A number: so many proxies, each of which adds one entry. For those whose addresses are not known; only safe where
  *   nobody can reach the gateway past them.
  * - `{ proxies, header }`: the same, and which header they write. They must all write the one that is named, since the
- *   other one is the client's to make up. Default `"x-forwarded-for"`, with `X-Forwarded-Proto` and `X-Forwarded-Host`;
- *   `"forwarded"` is RFC 7239.
+ *   other one is the client's to make up. Default `"x-forwarded-for"`, with `X-Forwarded-Proto`; `"forwarded"` is RFC 7239.
+ * - `{ proxies, host: true }`: they write `X-Forwarded-Host` too, which then counts in place of `Host`. Default `false`:
+ *   many proxies pass on what a client wrote there. (`host` in `Forwarded` is always theirs.)
  */
 export type TrustedProxiesOptions =
   | readonly string[]
   | number
-  | { readonly proxies: readonly string[] | number; readonly header?: "x-forwarded-for" | "forwarded" };
+  | {
+      readonly proxies: readonly string[] | number;
+      readonly header?: "x-forwarded-for" | "forwarded";
+      readonly host?: boolean;
+    };
 
 /** One entry of the chain, as a proxy wrote it. */
 export interface Hop {
@@ -35,11 +40,17 @@ const proxiesMax = 1000;
 /** Throws StartError TRUSTED_PROXIES_INVALID. */
 export function compileTrustedProxies(options: TrustedProxiesOptions | undefined): TrustedProxies | undefined {
   if (options === undefined) return undefined;
-  const { proxies, header = "x-forwarded-for" } =
-    typeof options === "object" && "proxies" in options ? options : { proxies: options };
+  const {
+    proxies,
+    header = "x-forwarded-for",
+    host = false,
+  } = typeof options === "object" && "proxies" in options ? options : { proxies: options };
   if (header !== "x-forwarded-for" && header !== "forwarded")
     throw wrong(`the header is "x-forwarded-for" or "forwarded", not ${JSON.stringify(header)}.`);
-  const hopsOf = header === "forwarded" ? forwardedHops : forwardedForHops;
+  if (typeof host !== "boolean")
+    throw wrong(`host is true where the proxies write X-Forwarded-Host, or false; not ${JSON.stringify(host)}.`);
+  if (host && header === "forwarded") throw wrong("host is part of Forwarded already; leave it out.");
+  const hopsOf: HopsOf = header === "forwarded" ? forwardedHops : (headers) => forwardedForHops(headers, host);
   if (typeof proxies === "number") {
     if (!Number.isInteger(proxies) || proxies < 0 || proxies > hopsMax)
       throw wrong(`${proxies} proxies cannot be; write 1 to ${hopsMax}, or the proxies' addresses.`);
@@ -88,10 +99,10 @@ function byCount(count: number, hopsOf: HopsOf): TrustedProxies {
  * `X-Forwarded-For` has an entry for each hop. `-Proto` and `-Host` may have one for each as well, or one that the
  * outermost proxy wrote and the others left alone.
  */
-function forwardedForHops(headers: IncomingHttpHeaders): readonly Hop[] {
+function forwardedForHops(headers: IncomingHttpHeaders, hasHost: boolean): readonly Hop[] {
   const addresses = listOf(headers["x-forwarded-for"]);
   const protocols = listOf(headers["x-forwarded-proto"]);
-  const hosts = listOf(headers["x-forwarded-host"]);
+  const hosts = hasHost ? listOf(headers["x-forwarded-host"]) : [];
   const at = (list: readonly string[], i: number): string | undefined =>
     list.length === addresses.length ? list[i] : list.at(-1);
   return addresses.map((text, i) => ({
@@ -102,7 +113,7 @@ function forwardedForHops(headers: IncomingHttpHeaders): readonly Hop[] {
 }
 
 function forwardedHops(headers: IncomingHttpHeaders): readonly Hop[] {
-  const parsed = parseForwarded(headers.forwarded ?? "");
+  const parsed = parseForwarded(headers.forwarded ?? "", hopsMax);
   return parsed.map((each) => ({
     address: addressIn(each.get("for") ?? ""),
     protocol: protocolIn(each.get("proto")),
@@ -112,7 +123,21 @@ function forwardedHops(headers: IncomingHttpHeaders): readonly Hop[] {
 
 function listOf(value: string | string[] | undefined): readonly string[] {
   const text = Array.isArray(value) ? value.join(",") : (value ?? "");
-  return text === "" ? [] : text.split(",").map((each) => each.trim());
+  return text === ""
+    ? []
+    : lastOf(text)
+        .split(",")
+        .map((each) => each.trim());
+}
+
+/** The last entries of a list, cut off before anything of it is read: how long it is, is the client's to say. */
+function lastOf(text: string): string {
+  let at = text.length;
+  for (let i = 0; i < hopsMax; i++) {
+    at = at <= 0 ? -1 : text.lastIndexOf(",", at - 1);
+    if (at === -1) return text;
+  }
+  return text.slice(at + 1);
 }
 
 /** "192.0.2.7", "192.0.2.7:4711", "2001:db8::1", "[2001:db8::1]:4711"; undefined for all else. */
