@@ -146,7 +146,7 @@ export function compileMounts(mounts: readonly Mount[], parts: EndpointParts): r
     const admit = composeSteps([
       compileShedding(parts.overload, levelOf(), parts.settings.deadlineMs),
       parts.protect,
-      parts.quotas.failures,
+      mount.authorization === "own" ? undefined : parts.quotas.failures,
       compileAdmission(name, access, authenticator, parts.quotas.stepOf(name, mount.limits)),
     ]);
     const serve = compileMount(mount, admit, parts.settings.deadlineMs);

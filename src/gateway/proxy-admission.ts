@@ -12,10 +12,11 @@ export function compileOutsideAdmission(parts: EndpointParts, resolved: Resolved
   const { overload, protect, quotas, authenticator } = parts;
   const id = `the route ${name}`;
   const limit = quotas.stepOf(id, limits);
+  const isPassed = route.authorization === "pass";
   return composeSteps([
     compileShedding(overload, levelOf(route.criticality), deadlineMs),
     protect,
-    quotas.failures,
-    route.authorization === "pass" ? limit : compileAdmission(id, access, authenticator, limit),
+    isPassed ? undefined : quotas.failures,
+    isPassed ? limit : compileAdmission(id, access, authenticator, limit),
   ]);
 }

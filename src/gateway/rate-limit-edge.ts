@@ -60,7 +60,7 @@ export function compileQuotas(
   const { authFailures: plan, limiter, namespace } = quotas;
   const guard =
     plan && authenticator
-      ? createFailureGuard({ plan, limiter, namespace, clock, isKnown: knownBy(authenticator) })
+      ? createFailureGuard({ plan, limiter, namespace, clock, isGuess: guessFor(authenticator) })
       : undefined;
   return {
     quotas: { failures: guard?.step, stepOf: (id, declared) => limits.stepOf(id, declared) },
@@ -77,11 +77,11 @@ function withoutLimiter(id: string, limits: MethodLimits | false | undefined): u
   );
 }
 
-function knownBy(authenticator: Authenticator): (exchange: Exchange) => boolean {
+function guessFor(authenticator: Authenticator): (exchange: Exchange) => boolean {
   const { apiKeyHeader } = authenticator;
   return ({ headers }) => {
-    if (headers.authorization !== undefined) return authenticator.recall(headers.authorization) !== undefined;
+    if (headers.authorization !== undefined) return authenticator.recall(headers.authorization) === undefined;
     const key = apiKeyHeader === undefined ? undefined : headers[apiKeyHeader];
-    return typeof key === "string" && authenticator.recallKey(key) !== undefined;
+    return key !== undefined && (typeof key !== "string" || authenticator.recallKey(key) === undefined);
   };
 }

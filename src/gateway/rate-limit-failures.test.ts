@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
-import { createManualClock } from "../base/index.ts";
+import { anonymous, createManualClock } from "../base/index.ts";
+import type { Authenticator } from "../identity/index.ts";
 import { createMemoryLimits } from "../limits/index.ts";
 import { createFaultyLimits } from "../limits/testing.ts";
 import { method } from "../service/index.ts";
 import type { Gateway, GatewayOptions } from "./gateway.ts";
+import type { Mount } from "./mount.ts";
+import { outsideSystem, realUpstream } from "./proxy.fixture.ts";
 import type { QuotaFixture } from "./rate-limit.fixture.ts";
 import { fakeAuthenticator, quotasOf } from "./rate-limit.fixture.ts";
 import { ask, request, testGateway } from "./testing.ts";
@@ -20,10 +23,11 @@ async function open(given: QuotaFixture, more: Partial<GatewayOptions> = {}) {
   const gateway = testGateway({ locked }, { ...quotasOf(given), authenticator, ...more });
   running.push(gateway);
   const { port } = await gateway.start();
-  const from = async (authorization: string | undefined, address?: string) =>
+  const from = async (authorization: string | undefined, address?: string, path = "/locked", headers: object = {}) =>
     ask(
       port,
-      request("GET /locked", {
+      request(`GET ${path}`, {
+        ...headers,
         ...(authorization !== undefined && { authorization }),
         ...(address !== undefined && { "x-forwarded-for": address }),
       }),
@@ -67,6 +71,46 @@ test("an address is another one for each client behind a trusted proxy, and one 
   assert.equal((await from("Bearer bad", "2001:db8::99")).status, 429);
   assert.equal((await from("Bearer bad", "2001:db8:0:1::99")).status, 401);
   assert.equal((await from("Bearer bad", "203.0.113.1")).status, 401);
+});
+
+test("who guesses shuts out nobody behind the same address who shows no credential, or shows it to others", async (t) => {
+  const legacy = await outsideSystem(t, (_req, res) => res.end("ok"));
+  const upstreams = new Map([["legacy", await realUpstream(t, "legacy", legacy)]]);
+  const handler: Mount["handler"] = (_req, res) => res.end("ok");
+  const { from } = await open(
+    { authFailures },
+    {
+      mounts: [{ path: "/own", access: "public", authorization: "own", handler }],
+      outside: {
+        upstreams,
+        routes: [
+          { path: "/open", upstream: "legacy", access: "public" },
+          { path: "/pass", upstream: "legacy", access: "public", authorization: "pass" },
+        ],
+      },
+    },
+  );
+  for (let i = 0; i < 5; i++) assert.equal((await from(`Bearer bad-${i}`)).status, 401);
+  const statuses = [
+    await from(undefined, undefined, "/open"),
+    await from("Bearer theirs", undefined, "/pass"),
+    await from("Basic theirs", undefined, "/own/a"),
+    await from("Bearer bad", undefined, "/open"),
+    await from(undefined),
+  ].map(({ status }) => status);
+  assert.deepEqual(statuses, [200, 200, 200, 429, 401]);
+});
+
+test("an API key is a guess until it was good once", async () => {
+  const authenticator: Authenticator = {
+    ...fakeAuthenticator(),
+    apiKeyHeader: "x-api-key",
+    recallKey: (key) => (key === "good" ? { ...anonymous, kind: "service", subject: "s" } : undefined),
+  };
+  const { from } = await open({ authFailures }, { authenticator });
+  for (let i = 0; i < 5; i++) await from(`Bearer bad-${i}`);
+  const withKey = async (key: string) => (await from(undefined, undefined, "/locked", { "x-api-key": key })).status;
+  assert.deepEqual([await withKey("good"), await withKey("other")], [204, 429]);
 });
 
 test("a store that is down refuses nobody and fails nobody", async () => {

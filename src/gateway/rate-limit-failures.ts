@@ -13,7 +13,8 @@ import type { Step } from "./step.ts";
  * Only what was refused is counted, after its answer, so a request that is let in costs nothing and never waits for a
  * store. Where several processes share a store they count together; each learns that an address has used up its quota with
  * the next refusal there, so one more than the quota may pass for each process. A credential that is known to be good is
- * taken all the same: others behind the same address go on. Asking without any credential is no guess.
+ * taken all the same, and so is who shows none: others behind the same address go on. Asking without any credential is no
+ * guess. Where the gateway does not look at credentials (`authorization: "pass"`, `"own"`) there is nothing to guard.
  */
 export interface FailureGuard {
   readonly step: Step;
@@ -26,14 +27,14 @@ export interface FailureGuardOptions {
   readonly limiter: Limiter;
   readonly namespace: string;
   readonly clock: Clock;
-  /** Whether the credential of a request was verified before and is still good. */
-  readonly isKnown: (exchange: Exchange) => boolean;
+  /** Whether a request shows a credential that has yet to be verified: not one that was, and is still good. */
+  readonly isGuess: (exchange: Exchange) => boolean;
 }
 
 /** Addresses that are waiting. Above: those that were not heard of for longest are forgotten. */
 const blockedMax = 10_000;
 
-export function createFailureGuard({ plan, limiter, namespace, clock, isKnown }: FailureGuardOptions): FailureGuard {
+export function createFailureGuard({ plan, limiter, namespace, clock, isGuess }: FailureGuardOptions): FailureGuard {
   const blockedUntil = new Keyed<number>(blockedMax);
   return {
     step(exchange, next) {
@@ -41,7 +42,7 @@ export function createFailureGuard({ plan, limiter, namespace, clock, isKnown }:
         const group = addressGroup(exchange.remote);
         const leftMs = (blockedUntil.get(group) ?? 0) - clock.now();
         if (leftMs > 0) {
-          if (!isKnown(exchange)) throw quotaExceeded([plan.name], Math.ceil(leftMs / 1000));
+          if (isGuess(exchange)) throw quotaExceeded([plan.name], Math.ceil(leftMs / 1000));
         } else blockedUntil.delete(group);
       }
       next(exchange);
