@@ -23,7 +23,26 @@ export function createPolicies(clock: Clock): PolicyMaker {
     }
   }
   return (request, answer) =>
-    new ClockedPolicy(request, answer, { shared: true, cacheHeuristic: 0, ignoreCargoCult: false });
+    new ClockedPolicy({ ...request, headers: deciding(request, answer) }, answer, {
+      shared: true,
+      cacheHeuristic: 0,
+      ignoreCargoCult: false,
+    });
+}
+
+/**
+ * Of a request's headers those that decide to whom an answer may be given: that is all of it that is kept in memory. A
+ * client could make it large.
+ */
+function deciding({ headers }: PolicyRequest, answer: PolicyAnswer): Record<string, string> {
+  const kept: Record<string, string> = {};
+  if (headers.authorization !== undefined) kept.authorization = "given";
+  if (/(?:^|[\s,])no-store\b/i.test(headers["cache-control"] ?? "")) kept["cache-control"] = "no-store";
+  for (const name of (answer.headers.vary ?? "").toLowerCase().split(/[\s,]+/)) {
+    const value = headers[name];
+    if (typeof value === "string") kept[name] = value;
+  }
+  return kept;
 }
 
 /** Flat names and values by name; what comes more than once is one list (RFC 9110, 5.3). */

@@ -37,8 +37,9 @@ export interface Asking {
 }
 
 const variantsMax = 16;
-/** What an answer takes beside its body, about. */
+/** What an answer takes beside its body, headers and tags, about. */
 const overheadBytes = 1024;
+const overheadTagBytes = 256;
 
 export function createCacheStore(bytesMax: number): CacheStore {
   const byAddress = new Map<string, CachedAnswer[]>();
@@ -46,7 +47,15 @@ export function createCacheStore(bytesMax: number): CacheStore {
   const askings = new Map<string, Set<Asking>>();
   let bytes = 0;
 
-  const sizeOf = (address: string, { body }: CachedAnswer): number => body.byteLength + address.length + overheadBytes;
+  const sizes = new WeakMap<CachedAnswer, number>();
+  const sizeOf = (address: string, answer: CachedAnswer): number => {
+    let size = sizes.get(answer);
+    if (size === undefined) {
+      size = address.length + bytesOf(answer);
+      sizes.set(answer, size);
+    }
+    return size;
+  };
   const drop = (address: string): void => {
     const known = byAddress.get(address);
     if (!known) return;
@@ -135,4 +144,9 @@ export function createCacheStore(bytesMax: number): CacheStore {
       if (known?.size === 0) askings.delete(address);
     },
   };
+}
+
+function bytesOf({ policy, body, tags }: CachedAnswer): number {
+  const head = JSON.stringify(policy.toObject()).length;
+  return tags.reduce((sum, tag) => sum + tag.length + overheadTagBytes, body.byteLength + head + overheadBytes);
 }

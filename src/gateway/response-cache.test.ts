@@ -258,7 +258,7 @@ test("what is larger than the limit passes whole and is not kept", async (t) => 
 });
 
 test("when the memory is used up, what was used least recently goes", async (t) => {
-  const { asked, get } = await keeping(t, { "cache-control": "max-age=60" }, { size: "3500b" });
+  const { asked, get } = await keeping(t, { "cache-control": "max-age=60" }, { size: "4500b" });
   for (const path of ["/1", "/2", "/3", "/1", "/4"]) await get(path);
   const before = asked.length;
   await get("/1");
