@@ -13,7 +13,7 @@ export class ForwardScope {
   #reason: PlinthError | undefined = undefined;
 
   constructor(exchange: Exchange, deadlineMs: number) {
-    const scope = exchange.begin(deadlineMs);
+    const scope = exchange.begin(deadlineMs, false);
     this.deadline = scope.deadline;
     let isComplete = false;
     scope.onCancel((reason) => {
