@@ -132,11 +132,14 @@ function addRoute({ name, route, methods, fixed }: ResolvedRoute, serve: Endpoin
     observe: parts.metrics.observe(method, route.path),
     serve,
   });
+  // "/legacy" belongs to "/legacy/*", unless something else is there; and "/admin/" to "/admin": outside systems mostly
+  // take both for one, so that a wider and looser route must not get it.
+  const isExact = fixed === route.path;
+  const also = isExact ? (route.path === "/" ? [] : [`${route.path}/`]) : fixed === "" ? [] : [fixed];
   for (const method of methods) {
     const endpoint = endpointOf(method);
     router.add(method, route.path, endpoint, `the route ${name}`);
-    // "/legacy" belongs to "/legacy/*", unless something else is there.
-    if (fixed !== route.path && fixed !== "") router.addSpare(method, fixed, endpoint);
+    for (const path of also) router.addSpare(method, path, endpoint);
   }
   // A wider route does not get what this one leaves out: its rules may be looser than those declared for this path.
   const refuse: Endpoint["serve"] = ({ path }) => {
@@ -146,7 +149,7 @@ function addRoute({ name, route, methods, fixed }: ResolvedRoute, serve: Endpoin
     if (methods.includes(method)) continue;
     const endpoint: Endpoint = { ...endpointOf(method), serve: refuse, isRefusal: true };
     router.addSpare(method, route.path, endpoint);
-    if (fixed !== route.path && fixed !== "") router.addSpare(method, fixed, endpoint);
+    for (const path of also) router.addSpare(method, path, endpoint);
   }
 }
 

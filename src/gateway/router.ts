@@ -85,8 +85,13 @@ export function createRouter(urlLengthMax: number): Router {
     addHead: (path, endpoint) => void spares.push({ verb: "HEAD", path, endpoint }),
     addSpare: (verb, path, endpoint) => void spares.push({ verb, path, endpoint }),
     compile() {
-      for (const { verb, path, endpoint } of spares) {
-        if (!router.hasRoute(verb, path)) register(verb, path, endpoint, path);
+      // "/a/*" has "/a/" as well: a spare for that one gives way to it.
+      const isSlashed = ({ path }: { readonly path: string }): boolean => path.length > 1 && path.endsWith("/");
+      const inOrder = [...spares.filter((spare) => !isSlashed(spare)), ...spares.filter(isSlashed)];
+      for (const spare of inOrder) {
+        const { verb, path, endpoint } = spare;
+        if (router.hasRoute(verb, path) || (isSlashed(spare) && router.hasRoute(verb, `${path}*`))) continue;
+        register(verb, path, endpoint, path);
       }
       router.compile();
     },
