@@ -32,6 +32,8 @@ export interface EdgeOf<E> {
   readonly onUnauthenticated: ((exchange: E) => void) | undefined;
   /** The head of every error. */
   readonly refusalHead: HeadTemplate;
+  /** `Strict-Transport-Security`, where this host is served with TLS alone. */
+  readonly hsts: string | undefined;
   readonly connections: Connections;
   /** Whether there is room for one more request. Undefined: there always is. */
   readonly overload: Overload | undefined;

@@ -214,6 +214,7 @@ function createEdge(options: GatewayOptions, facts: EdgeFacts, observeBroken: Ed
     credentialHeaders: credentialHeadersOf(options.authenticator),
     onUnauthenticated,
     refusalHead: headTemplate(headers, { "content-type": problemContentType, "cache-control": "no-store" }),
+    hsts: headers.get("strict-transport-security"),
     connections: new Connections(),
     overload: options.overload,
     observeBroken,

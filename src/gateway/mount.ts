@@ -56,6 +56,7 @@ export function compileMount(mount: Mount, admit: Step, deadlineMsDefault: numbe
     watchPlace(exchange);
     tellClient(exchange);
     exchange.tellHeaders();
+    if (exchange.edge.hsts !== undefined) res.setHeader("strict-transport-security", exchange.edge.hsts);
     rewrite(req, prefix, scope);
     // From here on the answer is the handler's to end: the exchange ends with it.
     res.once("finish", () => {

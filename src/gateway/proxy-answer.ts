@@ -49,7 +49,7 @@ export function sendAnswer(exchange: Exchange, answer: ForwardAnswer, answering:
 
 /** The headers as the client gets them. */
 export function headOf(exchange: Exchange, headers: readonly string[], { transform, vary }: Answering): HeaderPairs {
-  const passed = outwardHeaders(headers);
+  const passed = outwardHeaders(headers, exchange.edge.hsts);
   const head = transform ? transform(passed) : passed;
   if (vary !== undefined) head.push("vary", vary);
   exchange.extend(head);

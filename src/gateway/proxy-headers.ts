@@ -1,5 +1,6 @@
 import type { Principal } from "../base/index.ts";
 import type { ForwardClient } from "../upstream/index.ts";
+import { tellsOfClient } from "./client-address-headers.ts";
 import type { Exchange } from "./exchange.ts";
 import { hostName } from "./route-table.ts";
 import type { HeaderPairs } from "./transform.ts";
@@ -9,7 +10,7 @@ import type { HeaderPairs } from "./transform.ts";
  *
  * Nothing passes that belongs to one connection alone (RFC 9110, 7.6.1): those names, and whatever `Connection` lists. And
  * nothing passes inwards that only the gateway may say: who calls (`X-Plinth-*`), from where (`Forwarded`,
- * `X-Forwarded-*`), and which path or method is meant (`X-Original-URL`, `X-HTTP-Method-Override`). What the gateway says
+ * `X-Forwarded-*` and others, `client-address-headers.ts`), and which path or method is meant (`X-Original-URL`, `X-HTTP-Method-Override`). What the gateway says
  * itself is added after everything else, so that no `Connection: X-Forwarded-For` takes it away.
  */
 const ofConnection: ReadonlySet<string> = new Set([
@@ -29,24 +30,16 @@ const ofConnection: ReadonlySet<string> = new Set([
 /** Beside those: what the gateway decides anew or answers itself. */
 const neverInwards: ReadonlySet<string> = new Set([
   "expect",
-  "forwarded",
   "host",
   "plinth-position",
   "traceparent",
   "tracestate",
-  "x-client-ip",
-  "x-cluster-client-ip",
-  "x-forwarded",
-  "x-forwarded-for",
   "x-http-method",
   "x-http-method-override",
   "x-method-override",
-  "x-original-host",
   "x-original-url",
-  "x-real-ip",
   "x-request-id",
   "x-rewrite-url",
-  "true-client-ip",
 ]);
 
 /** The end-to-end headers of a request, without what only the gateway may say, and without credentials that it has read. */
@@ -60,16 +53,16 @@ export function inwardHeaders(
   let cookieAt = -1;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = (rawHeaders[i] as string).toLowerCase();
-    if (ofConnection.has(name) || listed?.has(name)) continue;
+    // A server that hands headers to programs as variables cannot tell "-" from "_".
+    const plain = name.includes("_") ? name.replaceAll("_", "-") : name;
+    if (ofConnection.has(plain) || listed?.has(name) || (plain === "content-length" && name !== plain)) continue;
     if (name === "cookie") {
       // HTTP/2 may cut it into several, which HTTP/1.1 must not see (RFC 9113, 8.2.3).
       if (cookieAt === -1) cookieAt = pairs.push(name, rawHeaders[i + 1] as string) - 1;
       else pairs[cookieAt] += `; ${rawHeaders[i + 1]}`;
       continue;
     }
-    // A server that hands headers to programs as variables cannot tell "-" from "_".
-    const plain = name.includes("_") ? name.replaceAll("_", "-") : name;
-    if (neverInwards.has(plain) || plain.startsWith("x-plinth-") || plain.startsWith("x-forwarded-")) continue;
+    if (neverInwards.has(plain) || plain.startsWith("x-plinth-") || tellsOfClient(plain)) continue;
     if (credentials.has(plain) && !(passesCredentials && name === plain)) continue;
     pairs.push(name, rawHeaders[i + 1] as string);
   }
@@ -98,6 +91,8 @@ export function forwardClientOf({ req, client }: Exchange): ForwardClient {
 const claimHeaders = [
   ["client_id", "x-plinth-client"],
   ["tenant", "x-plinth-tenant"],
+  // Two issuers may know two people by one subject.
+  ["iss", "x-plinth-issuer"],
 ] as const;
 
 /** A scope is visible ASCII already (RFC 6749, 3.3). */
@@ -107,18 +102,23 @@ function encodeScope(scope: string): string {
 
 /** What an answer of an outside system may not say through the gateway: whom a browser lets read it is declared here. */
 function isEdgeOwn(name: string): boolean {
-  return name.startsWith("access-control-") || name === "plinth-position" || name === "x-request-id";
+  return name.startsWith("access-control-") || neverOutwards.has(name);
 }
 
-/** The end-to-end headers of an outside system's answer. `headers` are flat names and values. */
-export function outwardHeaders(headers: readonly string[]): HeaderPairs {
+/** Beside those: what names the software inside, for whoever looks for its holes. */
+const neverOutwards: ReadonlySet<string> = new Set(["plinth-position", "server", "x-powered-by", "x-request-id"]);
+
+/** The end-to-end headers of an outside system's answer. `hsts` is the gateway's own `Strict-Transport-Security`: what holds for the whole host is not theirs to say. */
+export function outwardHeaders(headers: readonly string[], hsts: string | undefined): HeaderPairs {
   const listed = namesInConnection(headers);
   const pairs: string[] = [];
   for (let i = 0; i < headers.length; i += 2) {
     const name = (headers[i] as string).toLowerCase();
     if (ofConnection.has(name) || listed?.has(name) || isEdgeOwn(name)) continue;
+    if (hsts !== undefined && name === "strict-transport-security") continue;
     pairs.push(name, headers[i + 1] as string);
   }
+  if (hsts !== undefined) pairs.push("strict-transport-security", hsts);
   return pairs;
 }
 

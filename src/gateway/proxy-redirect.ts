@@ -22,6 +22,7 @@ export function compileRedirect(
     const location = exchange.query === "" ? target : `${target}?${exchange.query}`;
     const head = ["location", location, "content-length", "0", "cache-control", "no-store"];
     if (vary !== undefined) head.push("vary", vary);
+    if (exchange.edge.hsts !== undefined) head.push("strict-transport-security", exchange.edge.hsts);
     exchange.extend(head);
     exchange.answer(status, head, undefined, 0);
   };
