@@ -24,7 +24,10 @@ import type { Tunnel } from "./websocket-tunnel.ts";
 export interface Dispatcher {
   /** With `next`, a path that nothing here knows is handed on. */
   dispatch(req: IncomingMessage, res: ServerResponse, expectsContinue: boolean, next: (() => void) | undefined): void;
-  /** Takes a request with `Upgrade`. Only a route that takes WebSockets upgrades; all others answer as without it. */
+  /**
+   * Takes a request with `Upgrade`. Only a route that takes WebSockets upgrades; all others answer as without it. With
+   * a body it is 400 everywhere: Node has let go of the connection, and nobody reads the body any more.
+   */
   upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void;
   /** Answers with `problem` and closes the connection: nobody knows whether a body follows. */
   refuse(req: IncomingMessage, res: ServerResponse, problem: Error): void;
@@ -133,9 +136,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     upgrade(req, socket, head) {
       const res = responseOn(req, socket);
       if (!res) return;
-      const isWebSocket = req.headers.upgrade?.toLowerCase() === "websocket";
+      const tunnel = isWebSocket(req) ? { socket, head } : undefined;
       try {
-        dispatch(req, res, false, undefined, isWebSocket ? { socket, head } : undefined);
+        if (hasBody(req)) refuse(req, res, false, upgradeWithBody(), true);
+        else dispatch(req, res, false, undefined, tunnel);
       } catch (thrown) {
         refuse(req, res, true, thrown as Error, true);
       }
@@ -145,6 +149,19 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 }
 
 const slash = 0x2f;
+
+export function isWebSocket({ headers }: IncomingMessage): boolean {
+  return headers.upgrade?.toLowerCase() === "websocket";
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  const length = headers["content-length"];
+  return headers["transfer-encoding"] !== undefined || (length !== undefined && Number(length) !== 0);
+}
+
+function upgradeWithBody(): Error {
+  return requestMalformed("it has a body and asks for another protocol; leave out Upgrade");
+}
 
 /**
  * An answer on a connection that Node's server has let go of. It is the last one there. Undefined when an earlier request

@@ -5,6 +5,7 @@ import type { AddressInfo, Socket } from "node:net";
 import type { Random } from "../base/index.ts";
 import type { Metrics } from "../telemetry/index.ts";
 import type { Dispatcher } from "./dispatcher.ts";
+import { isWebSocket } from "./dispatcher.ts";
 import { expectationFailed, methodNotImplemented, shuttingDown, wrongGateway } from "./errors.ts";
 import type { Edge } from "./exchange.ts";
 import type { Http2Sessions } from "./http2.ts";
@@ -136,8 +137,11 @@ export function createGatewayServer(options: GatewayServerOptions): GatewayServe
 
 const streamJitterMs = 5000;
 
-/** Node 24 and later: no stream machinery for a request without a body. Unknown to the types of Node 20, ignored by it. */
+/** Unknown to the types of Node 20, ignored by it. Node 24 and later: no stream machinery for a request without a body. */
 const laterOptions: object = { optimizeEmptyRequests: true };
+
+/** Node 22.21, 24.9 and later: what asks for anything but a WebSocket is an ordinary request. See `Dispatcher` for the others. */
+const upgradeOptions: object = { shouldUpgradeCallback: isWebSocket };
 
 function http2Of({ edge, dispatcher, tls, metrics }: GatewayServerOptions): Http2Sessions | undefined {
   return tls && tls.http2 !== false ? createHttp2Sessions(tls.http2, { edge, dispatcher, metrics }) : undefined;
@@ -149,6 +153,7 @@ function listenOn(options: GatewayServerOptions, sockets: Set<Socket>, http2: Ht
   const server = serverOf(
     options,
     {
+      ...(takesUpgrades ? upgradeOptions : {}),
       // The lenient parser is never used: it lets requests through that a proxy may cut elsewhere.
       insecureHTTPParser: false,
       // Looked at by ourselves, so that the refusal is a problem document.

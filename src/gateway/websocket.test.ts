@@ -22,9 +22,18 @@ const open: OutsideRoute = {
   websocket: { origins: [origin] },
 };
 
+/** Node asks which upgrades are taken: `Upgrade: h2c` is then an ordinary request. */
+const takesOnlyWebSockets = "shouldUpgradeCallback" in createServer({ shouldUpgradeCallback: () => false } as object);
+
 /** An outside system that echoes messages, behind a gateway. */
 async function echoing(t: TestContext, route: OutsideRoute = open, options: Partial<GatewayOptions> = {}) {
-  const server = createServer((_req, res) => res.end("plain"));
+  const bodies: string[] = [];
+  const server = createServer(async (req, res) => {
+    let body = "";
+    for await (const chunk of req) body += chunk;
+    if (body !== "") bodies.push(body);
+    res.end("plain");
+  });
   const sockets = new WebSocketServer({ server });
   const seen: Record<string, unknown>[] = [];
   sockets.on("connection", (socket, req) => {
@@ -45,7 +54,7 @@ async function echoing(t: TestContext, route: OutsideRoute = open, options: Part
   t.after(() => gateway.stop());
   const connect = (path = "/live/a", more: ClientOptions = { headers: { origin } }) =>
     new WebSocket(`ws://127.0.0.1:${port}${path}`, more);
-  return { port, gateway, connect, seen };
+  return { port, gateway, connect, seen, bodies };
 }
 
 /** The status of a handshake that was refused. */
@@ -117,6 +126,37 @@ test("a path that takes none answers as without the upgrade", async (t) => {
   });
   assert.equal((await ask(port, h2c)).status, 204);
   assert.equal((await ask(port, request("GET /live/plain", { Connection: "Upgrade", Upgrade: "h2c" }))).body, "plain");
+});
+
+for (const [what, headers, body] of [
+  ["a length", { "Content-Length": "5" }, "hello"],
+  ["chunks", { "Transfer-Encoding": "chunked" }, "5\r\nhello\r\n0\r\n\r\n"],
+] as const) {
+  test(`no body with ${what} is lost when another protocol is asked for: it is read, or the request is 400`, async (t) => {
+    const { port, bodies } = await echoing(t);
+    const head = ["POST /live/a HTTP/1.1", "Host: a", "Connection: Upgrade", "Upgrade: h2c"];
+    for (const [name, value] of Object.entries(headers)) head.push(`${name}: ${value}`);
+    const { answers, closed } = await talk(port, `${head.join("\r\n")}\r\n\r\n${body}`);
+    if (takesOnlyWebSockets) {
+      assert.deepEqual([answers[0]?.status, bodies], [200, ["hello"]]);
+      return;
+    }
+    assert.deepEqual([answers[0]?.status, bodies], [400, []]);
+    assert.match(answers[0]?.body ?? "", /leave out Upgrade/);
+    assert.ok(closed);
+  });
+}
+
+test("no body is lost on a route that takes no WebSocket either", async (t) => {
+  const { port } = await echoing(t);
+  const { answers, closed } = await talk(port, request("POST /ping", { ...handshake, "Content-Length": "5" }));
+  assert.deepEqual([answers[0]?.status, closed], [400, true]);
+});
+
+test("a request that says it has no body and asks for another protocol is served", async (t) => {
+  const { port } = await echoing(t);
+  const headers = { Connection: "Upgrade", Upgrade: "h2c", "Content-Length": "0" };
+  assert.equal((await ask(port, request("POST /live/a", headers))).body, "plain");
 });
 
 const handshake = {
