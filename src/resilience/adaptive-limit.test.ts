@@ -25,7 +25,7 @@ describe("the adaptive limit", () => {
     for (let i = 0; i < 30; i++) assert.equal(second(900, [lane, 100, 50]), 1_000);
   });
 
-  it("sinks from what was in flight when durations double, by a tenth a second and a little, not below 4", () => {
+  it("sinks from what was in flight when durations double, by a tenth a second and a little, not below 20", () => {
     const { second } = stage();
     const lane = createLane();
     for (let i = 0; i < 10; i++) second(40, [lane, 100, 50]);
@@ -33,7 +33,7 @@ describe("the adaptive limit", () => {
     assert.equal(Math.round(second(200, [lane, 100, 500])), 181);
     let last = 181;
     for (let i = 0; i < 60; i++) last = second(last, [lane, 100, 500]);
-    assert.ok(last >= 4 && last < 20, `${last}`);
+    assert.ok(last >= 20 && last < 21, `${last}`);
   });
 
   it("is not moved by a few requests of a kind that take for ever", () => {

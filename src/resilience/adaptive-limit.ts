@@ -26,7 +26,7 @@ export interface AdaptiveLimit {
 export interface AdaptiveLimitOptions {
   /** Never above, and at first. */
   readonly max: number;
-  /** Never below. Default 4. */
+  /** Never below. Default 20: so few at a time are no overload, whatever they wait for. */
   readonly min?: number;
 }
 
@@ -56,7 +56,7 @@ const tolerance = 1.5;
 const gradientMin = 0.5;
 const slowerMsMin = 20;
 
-export function createAdaptiveLimit({ max, min = 4 }: AdaptiveLimitOptions): AdaptiveLimit {
+export function createAdaptiveLimit({ max, min = 20 }: AdaptiveLimitOptions): AdaptiveLimit {
   let limit = max;
   let windowEndsAt = 0;
   let samples = 0;
