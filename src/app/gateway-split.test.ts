@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { StartError } from "../base/index.ts";
 import { t as schema } from "../schema/index.ts";
-import type { Access } from "../service/index.ts";
+import type { Access, MethodLimit } from "../service/index.ts";
 import { contract, method, service } from "../service/index.ts";
 import type { GatewayOptions } from "./app.ts";
 import { app } from "./app.ts";
@@ -11,19 +11,36 @@ import { startTestApp } from "./testing.ts";
 
 const answer = schema.Object({ by: schema.String() });
 
-function greeter(name: string, { access = "public", extra = false }: { access?: Access; extra?: boolean } = {}) {
+function greeter(
+  name: string,
+  {
+    access = "public",
+    extra = false,
+    limits,
+  }: { access?: Access; extra?: boolean; limits?: readonly MethodLimit[] | false } = {},
+) {
   const methods = {
     greet: method({
       http: "GET /hello/:who",
       request: schema.Object({ who: schema.String() }),
       response: answer,
       access,
+      ...(limits !== undefined && { limits }),
     }),
     ...(extra && { only: method({ http: "GET /only", response: answer, access: "public" as const }) }),
   };
   const handlers = { greet: async () => ({ by: name }), ...(extra && { only: async () => ({ by: name }) }) };
   return service(contract(name, { methods }), { methods: handlers as never });
 }
+
+const differentLimits: readonly (readonly [readonly MethodLimit[] | false, readonly MethodLimit[] | false])[] = [
+  [[{ quota: 3, window: "1h" }], [{ quota: 30, window: "1h" }]],
+  [[{ quota: 3, window: "1h" }], false],
+  [[{ quota: 3, window: "1h" }], []],
+  [[{ quota: 3, window: "1h", by: "address" }], [{ quota: 3, window: "1h" }]],
+  [[{ quota: 3, window: "1h", cost: () => 1 }], [{ quota: 3, window: "1h", cost: () => 2 }]],
+  [[{ shared: "api", cost: 3 }], [{ shared: "api", cost: 1 }]],
+];
 
 const splits = (more: object = {}): GatewayOptions => ({
   splits: {
@@ -64,6 +81,23 @@ test("the Model tells the routes once, at the first of them", () => {
   );
 });
 
+test("the limits of a split count for all of its services together", async (t) => {
+  const limits = [{ quota: 3, window: "1h" }] as const;
+  const definition = app({
+    name: "shop",
+    services: [greeter("greeter", { limits }), greeter("greeterNext", { limits })],
+    gateway: splits(),
+  });
+  const running = await startTestApp(definition);
+  t.after(() => running.stop());
+  const status = async (headers = {}) => (await fetch(`${running.url}/hello/ada`, { headers })).status;
+  const canary = { "x-canary": "1" };
+  assert.deepEqual(
+    [await status(), await status(canary), await status(), await status(), await status(canary)],
+    [200, 200, 200, 429, 429],
+  );
+});
+
 for (const [what, services, gateway, message] of [
   [
     "another access",
@@ -71,6 +105,15 @@ for (const [what, services, gateway, message] of [
     splits(),
     /greeterNext\.greet stands in for greeter\.greet and must have the same access/,
   ],
+  ...differentLimits.map(
+    ([own, other]) =>
+      [
+        `other limits (${JSON.stringify(own)}, ${JSON.stringify(other)})`,
+        [greeter("greeter", { limits: own }), greeter("greeterNext", { limits: other })],
+        splits(),
+        /greeterNext\.greet stands in for greeter\.greet and must have the same limits/,
+      ] as const,
+  ),
   ["a name that is no service", [greeter("greeter")], splits(), /greeterNext: no service with routes has this name/],
   [
     "a key that is not known yet",

@@ -1,6 +1,6 @@
 import type { GatewayRoute, SplitOptions } from "../gateway/index.ts";
 import { checkSplit } from "../gateway/index.ts";
-import type { Operation } from "../service/index.ts";
+import type { LimitPlan, Operation } from "../service/index.ts";
 
 /** What an app says of splits. */
 interface SplitDeclarations {
@@ -10,7 +10,8 @@ interface SplitDeclarations {
 /**
  * Splits between services: a second service answers the routes of the first, such as its next version or a group of its
  * own, and gets a share of the requests. The first of `between` owns the routes and is what documents show; what another
- * does not answer stays with the first. Who may call must be the same, or a share of the requests would be let in by luck.
+ * does not answer stays with the first. Who may call must be the same, or a share of the requests would be let in by luck;
+ * and so must limits, which count for all of them together.
  */
 export function serviceSplitsOf(
   { splits = {} }: SplitDeclarations,
@@ -65,12 +66,32 @@ function checkAlike(where: string, between: readonly string[], served: readonly 
         `${where}: ${operation.id} stands in for ${own.id} and must have the same access, without "can": a share of the requests would be let in by another rule.`,
       );
     }
+    if (!hasSameLimits(own, operation)) {
+      problems.push(
+        `${where}: ${operation.id} stands in for ${own.id} and must have the same limits, which count for both together; a cost that is a function must be one for both.`,
+      );
+    }
     if (own.kind !== operation.kind) problems.push(`${where}: ${operation.id} and ${own.id} are of different kinds.`);
   }
 }
 
 function hasRule({ access }: Operation): boolean {
   return typeof access === "object" && "can" in access;
+}
+
+/** Names aside: those of the first are told. */
+function hasSameLimits({ limits: first }: Operation, { limits: other }: Operation): boolean {
+  if (!first || !other) return first === other;
+  const isSame = (a: LimitPlan, b: LimitPlan | undefined): boolean =>
+    b !== undefined &&
+    a.cost === b.cost &&
+    JSON.stringify([a.by, a.rule, a.perRoute]) === JSON.stringify([b.by, b.rule, b.perRoute]);
+  return (
+    first.own.length === other.own.length &&
+    first.own.every((each, i) => isSame(each, other.own[i])) &&
+    first.sharedCosts.size === other.sharedCosts.size &&
+    [...first.sharedCosts].every(([name, cost]) => other.sharedCosts.get(name) === cost)
+  );
 }
 
 /** Verb, path without the names of parameters, and versions: what two operations have alike that answer the same. */

@@ -70,6 +70,7 @@ function compileServe(
   { operation, call, stream, parsesAgain = false }: GatewayRoute,
   route: Route,
   parts: EndpointParts,
+  counted = operation,
 ): Endpoint["serve"] {
   const { id, kind } = operation;
   const deadlineMs = operation.deadlineMs ?? parts.settings.deadlineMs;
@@ -78,7 +79,7 @@ function compileServe(
     parts.protect,
     parts.deprecations.stepOf(id, operation.deprecated),
     parts.quotas.failures,
-    compileAdmission(id, operation.access, parts.authenticator, parts.quotas.stepOf(id, operation.limits)),
+    compileAdmission(id, operation.access, parts.authenticator, parts.quotas.stepOf(counted.id, counted.limits)),
   ]);
   const settings = parsesAgain ? { ...parts.settings, parsesAgain } : parts.settings;
   if (kind === "stream" && stream) return compileStreaming(operation, route, stream, admit, settings);
@@ -88,7 +89,10 @@ function compileServe(
   throw wrongGateway("ROUTE_INVALID", `${id}: nothing was given that answers it; pass its ${missing}.`);
 }
 
-/** Each variant has steps of its own: which one a request meets is decided before all of them. */
+/**
+ * Each variant has steps of its own: which one a request meets is decided before all of them. Their limits are those of the
+ * first and count together, or each would have a quota of its own.
+ */
 function compileVariants(
   { split: name, routes }: NonNullable<GatewayRoute["variants"]>,
   route: Route,
@@ -96,7 +100,7 @@ function compileVariants(
 ): Endpoint["serve"] {
   const split = parts.splits.get(name);
   if (!split) throw wrongGateway("ROUTE_INVALID", `gateway: splits: there is no "${name}".`);
-  const serves = routes.map((each) => compileServe(each, route, parts));
+  const serves = routes.map((each) => compileServe(each, route, parts, routes[0]?.operation));
   return (exchange) => (serves[split.choose(exchange)] as Endpoint["serve"])(exchange);
 }
 
