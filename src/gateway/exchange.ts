@@ -141,7 +141,6 @@ export class Exchange implements Guest, AccessEntry {
 
   /** The call's context, made when the request has arrived in full: from here on its deadline runs. */
   begin(deadlineMs: number, takesKey = true): RequestScope {
-    // Whether a key for an outside system is one is not ours to judge.
     const header = takesKey ? this.headers["idempotency-key"] : undefined;
     // A request without a body begins when it arrives; that time is known.
     const now = this.#phase === reading ? this.edge.clock.now() : this.startedAt;

@@ -13,6 +13,7 @@ export class ForwardScope {
   #reason: PlinthError | undefined = undefined;
 
   constructor(exchange: Exchange, deadlineMs: number) {
+    // Whether its Idempotency-Key is one is the outside system's to judge.
     const scope = exchange.begin(deadlineMs, false);
     this.deadline = scope.deadline;
     let isComplete = false;
