@@ -109,7 +109,7 @@ async function inProcess(app: App, operation: Operation, terminal: Terminal): Pr
     },
   });
   await runtime.start().catch((thrown: unknown) => {
-    throw withUrlHint(thrown, operation, settings);
+    throw withUrlHint(thrown, operation, settings, app);
   });
   // A client whose methods are known at run time only.
   const client = runtime.client(contractOf(app, operation.service)) as unknown as Readonly<
@@ -136,10 +136,13 @@ async function inProcess(app: App, operation: Operation, terminal: Terminal): Pr
 }
 
 /** Most likely the app runs: then it can be called where it listens. */
-function withUrlHint(thrown: unknown, { id, route }: Operation, { host, port }: Settings): unknown {
+function withUrlHint(thrown: unknown, { id, route }: Operation, settings: Settings, { gateway }: App): unknown {
   if (!(thrown instanceof StartError) || thrown.reason !== "DATA_DIRECTORY_IN_USE") return thrown;
+  const { host, port, tlsCertificates } = settings;
+  const isTls = tlsCertificates !== undefined || (gateway.tls !== undefined && gateway.tls.at !== "proxy");
+  const scheme = isTls ? "https" : "http";
   const hint = route
-    ? `If that is this app, call it where it listens: plinth call ${id} … --url http://${host === "0.0.0.0" ? "127.0.0.1" : host}:${port}`
+    ? `If that is this app, call it where it listens: plinth call ${id} … --url ${scheme}://${host === "0.0.0.0" ? "127.0.0.1" : host}:${port}`
     : `If that is this app, it cannot be called from outside: ${id} has no "http" route`;
   return new StartError(thrown.reason, [...thrown.problems, hint], { cause: thrown });
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -86,6 +87,18 @@ describe("a call on the data folder", () => {
     assert.match(err, /is in use by process \d+/);
     assert.match(err, /If that is this app, .* plinth call tools\.getTool … --url http:\/\/127\.0\.0\.1:8080/);
     assert.match((await call("tools.breakTool")).err, /tools\.breakTool has no "http" route/);
+  });
+
+  test("names https there when the app speaks TLS", async (context) => {
+    const [certificate, key] = [join(folder, "tls.crt"), join(folder, "tls.key")];
+    const names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
+    const files = ["-nodes", "-keyout", key, "-out", certificate];
+    const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
+    const made = spawnSync("openssl", ["req", "-x509", ...curve, ...files, ...names]);
+    if (made.error) return context.skip("needs openssl");
+    const secure = { ...own, PLINTH_TLS_CERT: certificate, PLINTH_TLS_KEY: key };
+    const line = ["call", "tools.getTool", '{"id":"saw"}', "--app", workshop];
+    assert.match((await run(line, { environment: secure })).err, /--url https:\/\/127\.0\.0\.1:8080/);
   });
 });
 

@@ -10,7 +10,11 @@ export default defineCommand({
   ],
   flags: {
     app: appFlag,
-    url: { kind: "text", value: "URL", describe: "the gateway of an app that runs, such as http://127.0.0.1:8080" },
+    url: {
+      kind: "text",
+      value: "URL",
+      describe: "the gateway of an app that runs, such as https://shop.example or http://127.0.0.1:8080",
+    },
     token: { kind: "text", value: "TOKEN", describe: "sent with --url" },
     json: { ...jsonFlag, describe: "a failure as problem details (RFC 9457) instead of text" },
   },
