@@ -1,5 +1,6 @@
 import type { Principal } from "../base/index.ts";
 import type { ForwardClient } from "../upstream/index.ts";
+import { hopByHopHeaders } from "../wire/index.ts";
 import { tellsOfClient } from "./client-address-headers.ts";
 import type { Exchange } from "./exchange.ts";
 import { hostName } from "./route-table.ts";
@@ -13,19 +14,7 @@ import type { HeaderPairs } from "./transform.ts";
  * `X-Forwarded-*` and others, `client-address-headers.ts`), and which path or method is meant (`X-Original-URL`, `X-HTTP-Method-Override`). What the gateway says
  * itself is added after everything else, so that no `Connection: X-Forwarded-For` takes it away.
  */
-const ofConnection: ReadonlySet<string> = new Set([
-  "connection",
-  "http2-settings",
-  "keep-alive",
-  "proxy-authenticate",
-  "proxy-authentication-info",
-  "proxy-authorization",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
+const ofConnection: ReadonlySet<string> = new Set(hopByHopHeaders);
 
 /** Beside those: what the gateway decides anew or answers itself. */
 const neverInwards: ReadonlySet<string> = new Set([

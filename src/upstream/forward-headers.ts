@@ -1,22 +1,10 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { isIPv6 } from "node:net";
+import { hopByHopHeaders } from "../wire/index.ts";
 import type { ForwardClient, ForwardRequest } from "./upstream.ts";
 
-/** They belong to one connection and end with it (RFC 9110, 7.6.1), beside those that `Connection` names. */
-const ofConnection: ReadonlySet<string> = new Set([
-  "connection",
-  "expect",
-  "http2-settings",
-  "keep-alive",
-  "proxy-authenticate",
-  "proxy-authentication-info",
-  "proxy-authorization",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
+/** They end with the connection; `Expect` is answered by whoever hears it first. */
+const ofConnection: ReadonlySet<string> = new Set([...hopByHopHeaders, "expect"]);
 
 /** Said anew by us: what a client says of these proves nothing. */
 const ofProxies: ReadonlySet<string> = new Set([

@@ -2,6 +2,7 @@
 export type { Codec } from "./codec.ts";
 export { compileCodec } from "./codec.ts";
 export { beginFrame, endFrame, FrameReader, frameBytesMax } from "./frame.ts";
+export { hopByHopHeaders } from "./hop-by-hop.ts";
 export type { HttpErrorOptions } from "./http-error.ts";
 export { HttpError } from "./http-error.ts";
 export type { Problem, ProblemPlace, ProblemSource } from "./problem.ts";
