@@ -116,6 +116,21 @@ describe("buckets of keys", () => {
     assert.equal(a.lease.bucketCount, 32);
   });
 
+  it("are given back between two pieces of work, however little time there is between them", async () => {
+    const database = await stage.service();
+    const [a, b] = [leaseOf(database, "a"), leaseOf(database, "b")];
+    await a.lease.beat();
+    await b.lease.beat();
+    const gate = createGate();
+    const working = a.lease.during(() => gate.opened);
+    await a.lease.beat();
+    gate.open();
+    await working;
+    assert.equal(await a.lease.during(async () => a.lease.bucketCount), 32);
+    await b.lease.beat();
+    assert.equal(b.lease.bucketCount, 32);
+  });
+
   it("of a process that is gone are free at once, where only one can have the database open", async () => {
     const database = await stage.service();
     await database.sql`

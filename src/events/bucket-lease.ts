@@ -24,7 +24,10 @@ export interface BucketLease {
   /** Beats when it is time to. To be called every `tickMs`. */
   tick(): Promise<void>;
   readonly tickMs: number;
-  /** Gives nothing back while `work` runs: what is published of a bucket is marked by the same owner. */
+  /**
+   * Gives nothing back while `work` runs: what is published of a bucket is marked by the same owner. What it has too much
+   * of goes back before the next `work`, so that one who always has work shares as well.
+   */
   during<R>(work: () => Promise<R>): Promise<R>;
   /** Gives everything back. */
   release(): Promise<void>;
@@ -51,6 +54,7 @@ export function createBucketLease({ database, clock, owner, leaseMs }: BucketLea
   let validUntil = Number.NEGATIVE_INFINITY;
   let beatenAt = Number.NEGATIVE_INFINITY;
   let vacant = false;
+  let hasTooMuch = false;
   let workingCount = 0;
   let beating: Promise<void> | undefined;
   let opened: Promise<void> | undefined;
@@ -64,7 +68,7 @@ export function createBucketLease({ database, clock, owner, leaseMs }: BucketLea
     const askedAt = clock.now();
     const until = sql`clock_timestamp() + ${leaseMs}::float8 * interval '1 ms'`;
     const givesBack = workingCount === 0;
-    const [row] = await database.sql<{ held: number; fair: number }>`
+    const [row] = await database.sql<{ held: number; fair: number; most: number }>`
       with me as (
         insert into ${relays} (owner, expires_at) values (${owner}, ${until})
         on conflict (owner) do update set expires_at = excluded.expires_at
@@ -86,8 +90,9 @@ export function createBucketLease({ database, clock, owner, leaseMs }: BucketLea
         from decided d where b.bucket = d.bucket and (keeps or mine)
         returning keeps
       )
-      select (select count(*) from changed where keeps)::int as held, fair from part`;
+      select (select count(*) from changed where keeps)::int as held, fair, most from part`;
     bucketCount = row?.held ?? 0;
+    hasTooMuch = row !== undefined && row.held > row.most;
     wantedCount = row?.fair ?? bucketCountAll;
     beatenAt = askedAt;
     vacant = false;
@@ -120,6 +125,7 @@ export function createBucketLease({ database, clock, owner, leaseMs }: BucketLea
     async during(work) {
       // One that is under way may be giving back what this work would use.
       await beating;
+      if (hasTooMuch && workingCount === 0) await beat();
       workingCount++;
       try {
         return await work();

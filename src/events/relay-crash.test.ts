@@ -75,7 +75,7 @@ describe("relays in processes of their own", { skip }, () => {
       const options = { schema: database.schema, joins, publishDelayMs: 20 };
       const first = await startRelay(options);
       const second = await startRelay(options);
-      await until("they share the keys", 30_000, async () => String(await holders(database)) === "32,32");
+      await until("they share the keys", 10_000, async () => String(await holders(database)) === "32,32");
 
       const publisher = createPublisher({ service: "shop", database });
       let isSelling = true;
@@ -92,16 +92,16 @@ describe("relays in processes of their own", { skip }, () => {
 
       await systemClock.sleep(300);
       first.kill("SIGSTOP");
-      await until("the other one has all keys", 30_000, async () => String(await holders(database)) === "64");
+      await until("the other one has all keys", 10_000, async () => String(await holders(database)) === "64");
       await systemClock.sleep(300);
       first.kill("SIGCONT");
-      await until("they share again", 30_000, async () => String(await holders(database)) === "32,32");
+      await until("they share again", 10_000, async () => String(await holders(database)) === "32,32");
       await signal(second, "SIGKILL");
-      await until("the first one has all keys", 30_000, async () => String(await holders(database)) === "64");
+      await until("the first one has all keys", 10_000, async () => String(await holders(database)) === "64");
       isSelling = false;
       await selling;
       const total = [...sold.values()].reduce((sum, n) => sum + n, 0);
-      await until("all have arrived", 30_000, async () => (await messages()).length >= total);
+      await until("all have arrived", 10_000, async () => (await messages()).length >= total);
       for (const [key, count] of sold) {
         const numbers = (await messages()).filter((message) => message.key === key).map(({ n }) => n);
         assert.deepEqual(
