@@ -1,3 +1,4 @@
+import type { Goal } from "./goals.ts";
 import type { Table } from "./rounds.ts";
 
 /** A comparison of candidates that do the same work. */
@@ -19,4 +20,8 @@ export interface Measured {
   readonly tables: readonly Table[];
   /** How it was measured, by name. */
   readonly conditions: Readonly<Record<string, string | number | boolean>>;
+  /** What a reader has to know; a sentence each. */
+  readonly notes?: readonly string[];
+  /** What it has to reach over several tables. */
+  readonly goals?: readonly Goal[];
 }

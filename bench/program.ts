@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { programFile } from "./build.ts";
+import type { Usage } from "./child.ts";
 
 /** Programs can be kept to one core each: the tool is there, and there is a core to spare. */
 export const canPin: boolean = availableParallelism() > 1 && spawnSync("taskset", ["--version"]).status === 0;
@@ -17,6 +18,7 @@ export function onCore(core: number, command: readonly string[]): [file: string,
 export interface Program<Facts> {
   /** What it told about itself when it was ready. */
   readonly facts: Facts;
+  readonly pid: number;
   ask<Answer>(question: string, input?: number): Promise<Answer>;
   stop(): Promise<void>;
 }
@@ -27,6 +29,9 @@ export interface ProgramOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** A file that takes what it prints; without one, that is thrown away. */
   readonly output?: string;
+  /** What runs the program. Default: the Node that runs the bench. */
+  readonly command?: readonly string[];
+  readonly directory?: string;
 }
 
 const readyMsMax = 15_000;
@@ -34,15 +39,21 @@ const answerMsMax = 60_000;
 
 export async function startProgram<Facts>(name: string, options: ProgramOptions): Promise<Program<Facts>> {
   const output = options.output === undefined ? undefined : openSync(options.output, "w");
-  const [file, args] = onCore(options.core, [process.execPath, programFile(name), ...(options.args ?? [])]);
+  const [file, args] = onCore(options.core, [
+    ...(options.command ?? [process.execPath]),
+    programFile(name),
+    ...(options.args ?? []),
+  ]);
   const child = spawn(file, args, {
     stdio: ["ignore", output ?? "ignore", "inherit", "ipc"],
+    cwd: options.directory,
     env: { ...process.env, NODE_ENV: "production", ...options.environment },
   });
   if (output !== undefined) closeSync(output);
   const facts = await answerOf<Facts>(child, name, readyMsMax);
   return {
     facts,
+    pid: child.pid ?? 0,
     ask(question, input = 0) {
       child.send({ question, input });
       return answerOf(child, name, answerMsMax);
@@ -58,8 +69,14 @@ export async function startProgram<Facts>(name: string, options: ProgramOptions)
 
 /** Processor time that the programs have used so far. */
 export async function cpuUs(...programs: readonly Program<unknown>[]): Promise<number> {
-  const used = await Promise.all(programs.map((program) => program.ask<NodeJS.CpuUsage>("cpu")));
-  return used.reduce((sum, { user, system }) => sum + user + system, 0);
+  const used = await Promise.all(programs.map((program) => program.ask<Usage>("usage")));
+  return used.reduce((sum, usage) => sum + usage.cpuUs, 0);
+}
+
+/** Memory that the programs have now, together. */
+export async function memoryMiB(...programs: readonly Program<unknown>[]): Promise<number> {
+  const used = await Promise.all(programs.map((program) => program.ask<Usage>("usage")));
+  return used.reduce((sum, usage) => sum + usage.rssBytes, 0) / 2 ** 20;
 }
 
 async function answerOf<T>(child: ChildProcess, name: string, msMax: number): Promise<T> {

@@ -1,4 +1,5 @@
 import type { Measured } from "./bench.ts";
+import type { Goal } from "./goals.ts";
 import type { Machine } from "./machine.ts";
 import type { Row, Table } from "./rounds.ts";
 
@@ -21,32 +22,59 @@ export function renderDocument(document: string, results: readonly Result[]): st
   return `${document.slice(0, from + begin.length)}\n${results.map(renderResult).join("\n")}\n${document.slice(to)}`;
 }
 
-export function renderResult({ title, machine, rounds, seconds, conditions, tables }: Result): string {
+export function renderResult(result: Result): string {
+  const { title, machine, rounds, seconds, conditions, tables, notes, goals } = result;
   const { cores, system, node, date } = machine;
-  const how = Object.entries(conditions).map(([name, value]) => `${name} ${value}`);
   return [
     `\n### ${title}\n`,
-    `${date}, Node ${node}, ${system}, ${cores} cores. ${rounds} rounds of ${seconds} s each; ${how.join(", ")}.`,
+    `${date}, Node ${node}, ${system}, ${cores} cores. ${rounds} rounds of ${seconds} s each; ${listed(conditions)}.`,
     ...tables.map(renderTable),
+    ...renderRemarks(notes, goals),
   ].join("\n");
 }
 
-export function renderTable({ name, reference, rows }: Table): string {
+export function renderTable({ name, reference, rows, conditions, notes, goals }: Table): string {
   const withCpu = rows.some((row) => row.cpuUs !== undefined);
+  const withMemory = rows.some((row) => row.rssMiB !== undefined);
   const head = [name, `ratio to ${reference}`, "lowest to highest", "per second", "p50 ms", "p99 ms"];
   if (withCpu) head.push("CPU µs each");
-  const lines = [head, head.map(() => "---"), ...rows.map((row) => cellsOf(row, withCpu))];
-  return `\n${lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n")}`;
+  if (withMemory) head.push("MiB");
+  const lines = [head, head.map(() => "---"), ...rows.map((row) => cellsOf(row, withCpu, withMemory))];
+  return [
+    ...(conditions ? [`\n${name}: ${listed(conditions)}.`] : []),
+    `\n${lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n")}`,
+    ...renderRemarks(notes, goals),
+  ].join("\n");
 }
 
-function cellsOf({ candidate, ratio, perSecond, p50Ms, p99Ms, cpuUs }: Row, withCpu: boolean): string[] {
+function listed(conditions: Readonly<Record<string, string | number | boolean>>): string {
+  const all = Object.entries(conditions).map(([name, value]) => `${name} ${value}`);
+  return all.join(", ");
+}
+
+function renderRemarks(notes: readonly string[] = [], goals: readonly Goal[] = []): string[] {
+  const asked = goals.map(
+    ({ what, wanted, measured, isReached }) =>
+      `- ${isReached ? "reached" : "**not reached**"}: ${what}: ${measured}, asked ${wanted}`,
+  );
+  return notes.length + asked.length === 0 ? [] : ["", ...notes.map((note) => `- ${note}`), ...asked];
+}
+
+function cellsOf(row: Row, withCpu: boolean, withMemory: boolean): string[] {
+  const { candidate, ratio, perSecond, p50Ms, p99Ms, cpuUs, rssMiB } = row;
   return [
     candidate,
-    `**${ratio.median.toFixed(2)}**`,
-    `${ratio.min.toFixed(2)} to ${ratio.max.toFixed(2)}`,
+    `**${digits(ratio.median)}**`,
+    `${digits(ratio.min)} to ${digits(ratio.max)}`,
     perSecond.toLocaleString("en"),
     p50Ms.toFixed(2),
     p99Ms.toFixed(2),
     ...(withCpu ? [cpuUs?.toFixed(1) ?? ""] : []),
+    ...(withMemory ? [rssMiB?.toFixed(0) ?? ""] : []),
   ];
+}
+
+/** Small shares keep what tells them apart. */
+function digits(ratio: number): string {
+  return ratio.toFixed(ratio < 0.1 ? 3 : 2);
 }

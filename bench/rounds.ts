@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Goal } from "./goals.ts";
 
 /** What one slice of time gave for one candidate. */
 export interface Sample {
@@ -7,6 +8,8 @@ export interface Sample {
   readonly p99Ms: number;
   /** Processor time for one request or call: of the server, or of both sides. */
   readonly cpuUs?: number;
+  /** Resident memory of what was measured, at the end of the slice. */
+  readonly rssMiB?: number;
 }
 
 export interface Spread {
@@ -23,12 +26,19 @@ export interface Row {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly cpuUs?: number;
+  readonly rssMiB?: number;
 }
 
 export interface Table {
   readonly name: string;
   readonly reference: string;
   readonly rows: readonly Row[];
+  /** How this one was measured, by name, where it differs from the others of its bench. */
+  readonly conditions?: Readonly<Record<string, string | number | boolean>>;
+  /** What a reader has to know; a sentence each. */
+  readonly notes?: readonly string[];
+  /** What it has to reach, and whether it does; `judge` makes them. */
+  readonly goals?: readonly Goal[];
 }
 
 export interface RoundOptions {
@@ -57,9 +67,11 @@ export async function measureInRounds({ name, candidates, rounds, slice }: Round
 }
 
 function toRow(candidate: string, samples: readonly Sample[], reference: readonly Sample[]): Row {
-  const of = (field: "perSecond" | "p50Ms" | "p99Ms" | "cpuUs") => samples.map((sample) => sample[field] ?? Number.NaN);
+  const of = (field: "perSecond" | "p50Ms" | "p99Ms" | "cpuUs" | "rssMiB") =>
+    samples.map((sample) => sample[field] ?? Number.NaN);
   const ratios = samples.map(({ perSecond }, round) => perSecond / (reference[round]?.perSecond ?? Number.NaN));
   const cpuUs = median(of("cpuUs"));
+  const rssMiB = median(of("rssMiB"));
   return {
     candidate,
     ratio: {
@@ -71,6 +83,7 @@ function toRow(candidate: string, samples: readonly Sample[], reference: readonl
     p50Ms: rounded(median(of("p50Ms")), 3),
     p99Ms: rounded(median(of("p99Ms")), 3),
     ...(!Number.isNaN(cpuUs) && { cpuUs: rounded(cpuUs, 1) }),
+    ...(!Number.isNaN(rssMiB) && { rssMiB: Math.round(rssMiB) }),
   };
 }
 

@@ -15,7 +15,12 @@ import { events } from "./events/bench.ts";
 import { describeMachine } from "./machine.ts";
 import { type Result, renderDocument, renderResult } from "./report.ts";
 
-const benches: Readonly<Record<string, Bench>> = { edge, call, events };
+/** In the order of the document. */
+const benches: Readonly<Record<string, Bench>> = {
+  edge,
+  call,
+  events,
+};
 const documentFile = `${root}docs/benchmarks.md`;
 
 async function main(): Promise<void> {

@@ -2,7 +2,7 @@ import type { Bench, BenchOptions } from "../bench.ts";
 import type { Load } from "../load/load.ts";
 import { findLoad } from "../load/load.ts";
 import type { LoadRequest } from "../load/measurement.ts";
-import { canPin, cpuUs } from "../program.ts";
+import { canPin, cpuUs, memoryMiB } from "../program.ts";
 import { measureInRounds, type Sample, type Table } from "../rounds.ts";
 import { type EdgeCandidate, origin, startCandidate } from "./candidate.ts";
 import { orderBody, orderPath, statusPath } from "./order.ts";
@@ -59,7 +59,8 @@ async function measure(candidate: EdgeCandidate, load: Load, request: LoadReques
   if (result.failures > 0) throw new Error(`${request.url}: ${result.failures} of ${result.requests} requests failed`);
   const { requests, p50Ms, p99Ms } = result;
   const used = (await cpuUs(candidate)) - before;
-  return { perSecond: requests / result.seconds, p50Ms, p99Ms, cpuUs: used / requests };
+  const rssMiB = await memoryMiB(candidate);
+  return { perSecond: requests / result.seconds, p50Ms, p99Ms, cpuUs: used / requests, rssMiB };
 }
 
 /** The same bytes for all: who does not look at a header still has to read it. */

@@ -1,0 +1,61 @@
+import type { Row, Table } from "./rounds.ts";
+
+/** What was asked of a candidate, and what came of it. Rendered below its table. */
+export interface Goal {
+  /** `"plinth, ratio to raw"`. */
+  readonly what: string;
+  /** `"at least 0.95"`. */
+  readonly wanted: string;
+  readonly measured: string;
+  readonly isReached: boolean;
+}
+
+export interface Wanted {
+  readonly candidate: string;
+  /** Whom it is compared with. Default: the table's reference. Without meaning for "p99Ms" and "rssMiB". */
+  readonly to?: string;
+  /** Default "perSecond". "perCpu": how many times as much it does with the same processor time. */
+  readonly by?: "perSecond" | "perCpu" | "p99Ms" | "rssMiB";
+  readonly atLeast?: number;
+  readonly atMost?: number;
+}
+
+/** The table with its goals: `judge(table, [{ candidate: "plinth", atLeast: 0.95 }, { candidate: "plinth", by: "p99Ms", atMost: 15 }])`. */
+export function judge(table: Table, wanted: readonly Wanted[]): Table {
+  return { ...table, goals: [...(table.goals ?? []), ...wanted.map((each) => goalOf(table, each))] };
+}
+
+function goalOf(table: Table, { candidate, to = table.reference, by = "perSecond", atLeast, atMost }: Wanted): Goal {
+  const own = rowOf(table, candidate);
+  const limits = [
+    ...(atLeast === undefined ? [] : [`at least ${atLeast}`]),
+    ...(atMost === undefined ? [] : [`at most ${atMost}`]),
+  ];
+  const { value, what, unit } = measureOf(own, () => rowOf(table, to), by);
+  return {
+    what: `${table.name}, ${what}`,
+    wanted: `${limits.join(", ")}${unit}`,
+    measured: `${value.toFixed(value < 10 ? 2 : 1)}${unit}`,
+    isReached: value >= (atLeast ?? -Infinity) && value <= (atMost ?? Infinity),
+  };
+}
+
+function measureOf(own: Row, other: () => Row, by: NonNullable<Wanted["by"]>) {
+  const name = own.candidate;
+  if (by === "p99Ms") return { value: own.p99Ms, what: `p99 of ${name}`, unit: " ms" };
+  if (by === "rssMiB") return { value: own.rssMiB ?? Number.NaN, what: `memory of ${name}`, unit: " MiB" };
+  const to = other();
+  return by === "perSecond"
+    ? { value: own.ratio.median / to.ratio.median, what: `${name} to ${to.candidate}`, unit: "" }
+    : {
+        value: (to.cpuUs ?? Number.NaN) / (own.cpuUs ?? Number.NaN),
+        what: `${name} to ${to.candidate}, by processor time`,
+        unit: "",
+      };
+}
+
+function rowOf({ name, rows }: Table, candidate: string): Row {
+  const row = rows.find((each) => each.candidate === candidate);
+  if (!row) throw new Error(`the table "${name}" has no candidate "${candidate}"`);
+  return row;
+}
