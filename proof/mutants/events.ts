@@ -44,15 +44,17 @@ export const epochIgnored: Scenario<Ground> = {
     const books = { outside: true, inbox: false, concurrency: 1, epochCheck: !isMutant };
     return startRun(ground, { ...books, sellers: 1, holdMsMax: 1 }, async (run) => {
       const quick = await run.bookkeeper({ beforeMs: 0, afterMs: 600 });
-      const slow = await run.bookkeeper({ beforeMs: 700, afterMs: 0 });
       let stops = 0;
       for (let i = 0; i < (smoke ? 2 : 4); i++) {
         const { key, n } = await quick.hears(({ what }) => what === "written");
         quick.signal("SIGSTOP");
+        // Who has just had a key has it next, too: another one that were there all the time would leave nothing to this one.
+        const slow = await run.bookkeeper({ beforeMs: 700, afterMs: 0 });
         await slow.hears((noted) => noted.what === "come" && noted.key === key && noted.n === n);
         quick.signal("SIGCONT");
         stops++;
         await sleep(1000);
+        await slow.kill();
       }
       await run.seller.kill();
       const { entries } = await run.books();
