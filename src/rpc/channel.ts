@@ -3,16 +3,18 @@ import { deadlineExceeded, toPlinthError } from "../base/index.ts";
 import { levelOf } from "../resilience/index.ts";
 import type { Codec, Reader } from "../wire/index.ts";
 import { fromWireError, readValue } from "../wire/index.ts";
+import { CallTable } from "./call-table.ts";
 import { ClientStream } from "./client-stream.ts";
 import type { Connection } from "./connection.ts";
 import { connectionLost, methodUnknown, protocolBroken, responseUnreadable } from "./errors.ts";
 import type { CompiledMethod, RemoteMethod } from "./method.ts";
 import { SentPrincipals } from "./principal-table.ts";
-import type { StreamWindow } from "./protocol.ts";
+import type { CallPlace, StreamWindow } from "./protocol.ts";
 import { frameKind, writeCallHeader } from "./protocol.ts";
 
 /** What waits for the server's answers to one call. */
 export interface PendingCall {
+  id: number;
   readonly codec: Codec;
   readonly isResponseCompiled: boolean;
   /** The connection's `flushCount` when the call was written. */
@@ -58,12 +60,24 @@ export class Channel {
   isLeaving = false;
   readonly #options: ChannelOptions;
   readonly #principals = new SentPrincipals();
-  readonly #pending = new Map<number, PendingCall>();
+  /** One for all calls: written and done with before the next. */
+  readonly #place: CallPlace;
+  readonly #pending = new CallTable<PendingCall>();
   #nextId = 1;
 
   constructor(options: ChannelOptions) {
     this.#options = options;
     this.connection = options.connection;
+    this.#place = {
+      id: 0,
+      target: { index: 0, isRequestCompiled: false, isResponseCompiled: false },
+      remainingMs: 0,
+      principalSlot: 0,
+      clientName: options.clientName,
+      window: undefined,
+      position: undefined,
+      criticality: undefined,
+    };
   }
 
   get inFlight(): number {
@@ -165,8 +179,8 @@ export class Channel {
 
   /** The connection is gone. */
   onClose(reason: PlinthError): void {
-    for (const [id, pending] of [...this.#pending]) {
-      this.#take(id);
+    for (const pending of this.#pending.all()) {
+      this.#take(pending.id);
       pending.onError(connectionLost(this.connection.flushCount > pending.writtenAt ? "maybe" : "no", reason));
     }
   }
@@ -182,6 +196,7 @@ export class Channel {
     onError: (error: PlinthError) => void,
   ): PendingCall {
     return {
+      id: 0,
       codec: (this.#options.methods[method] as CompiledMethod).response,
       isResponseCompiled: this.#options.remote[method]?.isResponseCompiled ?? false,
       writtenAt: this.connection.flushCount,
@@ -201,7 +216,7 @@ export class Channel {
     pending: PendingCall,
     refuse: (error: PlinthError) => void,
   ): number | undefined {
-    const { clock, clientName, methods, remote, hasPositions, hasCriticality } = this.#options;
+    const { clock, methods, remote, hasPositions, hasCriticality } = this.#options;
     const { connection } = this;
     const { method: local, request: codec } = methods[method] as CompiledMethod;
     const target = remote[method];
@@ -216,16 +231,23 @@ export class Channel {
     try {
       const principalSlot = this.#principals.slotOf(context.principal, connection);
       const id = this.#freeId();
-      const { index, isRequestCompiled, isResponseCompiled } = target;
-      const place = { id, method: index, isRequestCompiled, isResponseCompiled, remainingMs, principalSlot };
       const position = hasPositions ? context.knownPosition?.token : undefined;
       const criticality = hasCriticality && context.criticality !== levelOf() ? context.criticality : undefined;
       mark = connection.begin(frameKind.call);
-      writeCallHeader(writer, { ...place, clientName, window, position, criticality }, context);
-      if (isRequestCompiled) codec.encode(request, writer);
+      const place = this.#place;
+      place.id = id;
+      place.target = target;
+      place.remainingMs = remainingMs;
+      place.principalSlot = principalSlot;
+      place.window = window;
+      place.position = position;
+      place.criticality = criticality;
+      writeCallHeader(writer, place, context);
+      if (target.isRequestCompiled) codec.encode(request, writer);
       else codec.encodeLoose(request, writer);
       connection.end(mark);
-      this.#pending.set(id, pending);
+      pending.id = id;
+      this.#pending.add(pending);
       return id;
     } catch (thrown) {
       writer.rewind(mark);
@@ -236,20 +258,18 @@ export class Channel {
 
   #freeId(): number {
     do this.#nextId = this.#nextId === 0xffff_ffff ? 1 : this.#nextId + 1;
-    while (this.#pending.has(this.#nextId));
+    while (this.#pending.get(this.#nextId));
     return this.#nextId;
   }
 
   #take(id: number): PendingCall | undefined {
-    const pending = this.#pending.get(id);
-    if (!pending) return undefined;
-    this.#pending.delete(id);
-    pending.forget();
+    const pending = this.#pending.take(id);
+    pending?.forget();
     return pending;
   }
 
   #grant(id: number, items: number, bytes: number): void {
-    if (!this.#pending.has(id)) return;
+    if (!this.#pending.get(id)) return;
     this.connection.send(frameKind.grant, (writer) => {
       writer.uvarint(id);
       writer.uvarint(items);

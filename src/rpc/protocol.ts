@@ -1,5 +1,6 @@
 import type { CallContext } from "../base/index.ts";
 import type { Reader, Writer } from "../wire/index.ts";
+import type { RemoteMethod } from "./method.ts";
 
 /**
  * The protocol between two processes of an app, version 1.
@@ -100,27 +101,25 @@ export interface CallHeader {
 
 /** What of a call's header does not come from its context. */
 export interface CallPlace {
-  readonly id: number;
-  readonly method: number;
-  readonly isRequestCompiled: boolean;
-  readonly isResponseCompiled: boolean;
-  readonly remainingMs: number;
-  readonly principalSlot: number;
+  id: number;
+  target: RemoteMethod;
+  remainingMs: number;
+  principalSlot: number;
   readonly clientName: string;
-  readonly window: StreamWindow | undefined;
-  readonly position: string | undefined;
+  window: StreamWindow | undefined;
+  position: string | undefined;
   /** Undefined: not told. */
-  readonly criticality: number | undefined;
+  criticality: number | undefined;
 }
 
 export function writeCallHeader(writer: Writer, place: CallPlace, context: CallContext): void {
   const { trace, idempotencyKey, caller, attempt } = context;
   const hasDeadline = place.remainingMs <= remainingMsMax;
   writer.uvarint(place.id);
-  writer.uvarint(place.method);
+  writer.uvarint(place.target.index);
   writer.uvarint(
-    (place.isRequestCompiled ? flag.compiledRequest : 0) |
-      (place.isResponseCompiled ? flag.compiledResponse : 0) |
+    (place.target.isRequestCompiled ? flag.compiledRequest : 0) |
+      (place.target.isResponseCompiled ? flag.compiledResponse : 0) |
       (hasDeadline ? flag.deadline : 0) |
       (trace ? flag.traced : 0) |
       (idempotencyKey === undefined ? 0 : flag.keyed) |

@@ -210,7 +210,7 @@ class TcpRpcServer implements RpcServer {
     this.#isDraining = true;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const session of this.#sessions) {
-      for (const call of session.calls.values()) session.sendError(call.id, serverStopped());
+      for (const call of session.calls.all()) session.sendError(call.id, serverStopped());
       session.cancelAll(serverStopped());
     }
     for (const connection of this.#connections) connection.finish(serverStopped());

@@ -4,6 +4,7 @@ import type { Lane, Overload, Pass } from "../resilience/index.ts";
 import { overloaded, toLevel, waitMaxMs } from "../resilience/index.ts";
 import type { Reader } from "../wire/index.ts";
 import { toWireError, writeValue } from "../wire/index.ts";
+import { CallTable } from "./call-table.ts";
 import type { Connection } from "./connection.ts";
 import { callerGone, methodUnknown, protocolBroken, responseUnsendable, serverBusy } from "./errors.ts";
 import type { CompiledMethod, RpcServerMethod } from "./method.ts";
@@ -63,7 +64,7 @@ export interface RunningCall extends StreamTarget {
 export class Session {
   readonly connection: Connection;
   readonly clientName: string;
-  readonly calls: Map<number, RunningCall> = new Map();
+  readonly calls: CallTable<RunningCall> = new CallTable();
   readonly #floor: Floor;
   readonly #principals = new ReceivedPrincipals();
   readonly #hasPositions: boolean;
@@ -102,7 +103,7 @@ export class Session {
 
   /** The peer has taken what was sent. */
   onDrain(): void {
-    for (const call of this.calls.values()) call.stream?.wake();
+    for (const call of this.calls.all()) call.stream?.wake();
   }
 
   /** The connection is gone: nobody waits for these any more. */
@@ -111,12 +112,12 @@ export class Session {
   }
 
   cancelAll(reason: PlinthError): void {
-    for (const call of this.calls.values()) call.scope.cancel(reason);
+    for (const call of this.calls.all()) call.scope.cancel(reason);
   }
 
   #accept(payload: Reader): void {
     const header = readCallHeader(payload);
-    if (this.calls.has(header.id)) throw protocolBroken(`the call ${header.id} is in flight already`);
+    if (this.calls.get(header.id)) throw protocolBroken(`the call ${header.id} is in flight already`);
     const principal = this.#principals.get(header.principalSlot);
     const compiled = this.#floor.methods[header.method];
     const refusal = this.#refusal(header, compiled);
@@ -157,7 +158,7 @@ export class Session {
       toldPosition: scope.knownPosition?.version ?? 0,
       pass: undefined,
     };
-    this.calls.set(call.id, call);
+    this.calls.add(call);
     this.#floor.inFlight++;
     this.#floor.callCount++;
     const begin = (): void => {
@@ -292,7 +293,7 @@ export class Session {
   }
 
   #finish(call: RunningCall, status: "ok" | "error"): void {
-    this.calls.delete(call.id);
+    this.calls.take(call.id);
     this.#floor.inFlight--;
     call.pass?.end(this.#floor.clock.now());
     call.scope.finish();
