@@ -244,3 +244,27 @@ test("what a service invalidates is gone from what the gateway keeps of outside 
   await get();
   assert.equal(count, 2);
 });
+
+test("of a split, a file changes what it names: weights leave the rules as they are, and rules the weights", async (t) => {
+  const [stable, canary] = [await outside(t, "stable"), await outside(t, "canary")];
+  const match = [{ header: "x-canary", value: "yes", to: "canary" }];
+  const definition = shop({
+    upstreams: { stable: { targets: [stable] }, canary: { targets: [canary] } },
+    splits: { main: { between: ["stable", "canary"], weights: { stable: 1 }, match } },
+    routes: [{ path: "/main/*", split: "main", access: "public" }],
+  });
+  const folder = mkdtempSync(join(tmpdir(), "plinth-gateway-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const file = join(folder, "gateway.json");
+  const served = async (main: unknown) => {
+    writeFileSync(file, JSON.stringify({ splits: { main } }));
+    const running = await startTestApp(definition, { environment: { PLINTH_GATEWAY_FILE: file } });
+    const ask = async (headers: Record<string, string>) => (await seen(`${running.url}/main/a`, { headers })).body.name;
+    const found = [await ask({}), await ask({ "x-canary": "yes" })];
+    await running.stop();
+    return found;
+  };
+  assert.deepEqual(await served({ weights: { stable: 2 } }), ["stable", "canary"]);
+  assert.deepEqual(await served({ weights: { stable: 2 }, match: [] }), ["stable", "stable"]);
+  assert.deepEqual(await served({ match: [{ header: "x-canary", to: "stable" }] }), ["stable", "stable"]);
+});

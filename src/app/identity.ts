@@ -152,6 +152,7 @@ export function createEdgeIdentity(parts: EdgeIdentityParts): EdgeIdentity {
     revocations: provider ? withProviderRevocations(trust.revocations, provider) : trust.revocations,
     replays: trust.replays,
     keyStore: trust.keyStore,
+    planClaim: definition.gateway.planOf?.claim,
     scopes: [...new Set(checked.served.flatMap(({ access }) => scopesOf(access)))].sort(),
     onFetch(issuer, { keyCount, refused, error }) {
       if (error !== undefined) log.warn({ issuer, err: error }, "the keys of an issuer could not be fetched");

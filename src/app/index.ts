@@ -9,7 +9,7 @@ export { upstream } from "./gateway-routing.ts";
 export type { PendingMigrations } from "./migrations.ts";
 export { migrateEventTables, migrateService, pendingOf } from "./migrations.ts";
 export type { Model, ModelMethod, ModelNeed, ModelService } from "./model.ts";
-export { accessWords, buildModel } from "./model.ts";
+export { accessWords, accessWordsOf, buildModel } from "./model.ts";
 export { providerSecretsOf } from "./provider.ts";
 export type { Addresses, Runtime, RuntimeOptions } from "./runtime.ts";
 export { createRuntime } from "./runtime.ts";

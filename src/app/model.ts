@@ -243,7 +243,12 @@ function objectOf(access: Access): ModelMethod["object"] {
 }
 
 /** Who may call a method, in a few words: "public", "authenticated", "orders:read", "role admin, order by rule". */
-export function accessWords({ access, scopes, roles, object }: ModelMethod): string {
+export function accessWords({
+  access,
+  scopes,
+  roles,
+  object,
+}: Pick<ModelMethod, "access" | "scopes" | "roles" | "object">): string {
   if (access === "public") return access;
   const words = [
     ...scopes,
@@ -251,4 +256,10 @@ export function accessWords({ access, scopes, roles, object }: ModelMethod): str
     ...(object ? [object.resource === null ? "by rule" : `${object.resource} by rule`] : []),
   ];
   return words.length > 0 ? words.join(", ") : access;
+}
+
+/** The same of what is no method: routes to outside systems, mounts. */
+export function accessWordsOf(access: Access): string {
+  const kinds = { access: accessKindOf(access), object: objectOf(access) };
+  return accessWords({ ...kinds, scopes: scopesOf(access), roles: rolesOf(access) });
 }

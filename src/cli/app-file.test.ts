@@ -116,3 +116,11 @@ test("an app that uses another copy of plinth is refused, with the way to its ow
   assert.equal(reason, "PACKAGE_TWICE");
   assert.match(message, /node_modules\/plinth, and this command is another one.*npx plinth/);
 });
+
+test("a package that Node takes for CommonJS is told how to be one of ES modules", async () => {
+  // In Node's own words: what translates TypeScript for this test would load such a file.
+  const folder = folderWith({ "app.js": 'throw new SyntaxError("Cannot use import statement outside a module");' });
+  const { reason, message } = await refusal(() => loadApp(join(folder, "app.js")));
+  assert.equal(reason, "APP_FILE_WRONG");
+  assert.match(message, /Node takes it for CommonJS.*npm pkg set type=module/);
+});

@@ -71,6 +71,9 @@ function explain(thrown: unknown): string {
   if (missing !== undefined) {
     return `the package "${missing}" is not installed. Run npm install${missing === "plinth" ? "" : ` ${missing}`}.`;
   }
+  if (/require\(\) ES Module|import statement outside a module/.test(thrown.message)) {
+    return 'Node takes it for CommonJS, and Plinth is ES modules. Run npm pkg set type=module: it puts "type": "module" into package.json.';
+  }
   const place = (thrown.stack ?? "")
     .split("\n")
     .map((line) => /^\s+at (?:.*\()?(?:file:\/\/)?(\/[^()]+:\d+:\d+)\)?$/.exec(line)?.[1])

@@ -69,6 +69,13 @@ export const keyActions: Readonly<Record<string, KeyAction>> = {
   },
 };
 
+/** StartError KEY_PLAN_UNKNOWN: the key would have the limits of those who have no plan, and nobody would notice. */
+export function checkKeyPlan({ gateway: { plans = {} } }: App, { plan }: KeyFlags): void {
+  const names = Object.keys(plans);
+  if (plan === undefined || names.length === 0 || names.includes(plan)) return;
+  throw new StartError("KEY_PLAN_UNKNOWN", `--plan ${plan}: there is no such plan; there are ${names.join(", ")}.`);
+}
+
 /** Runs with the keys of an app, in its database, and closes that whatever happens. StartError API_KEYS_ABSENT. */
 export async function withKeys(app: App, terminal: Terminal, run: (keys: ApiKeyStore) => Promise<void>): Promise<void> {
   const { apiKeys } = app.gateway.identity ?? {};

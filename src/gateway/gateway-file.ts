@@ -25,7 +25,8 @@ export interface GatewayFile {
   /** For people: shown in the log. */
   readonly revision: string | undefined;
   readonly upstreams: ReadonlyMap<string, readonly FileTarget[]>;
-  readonly splits: ReadonlyMap<string, SplitPlan>;
+  /** Weights and rules each replace the code's as a whole; what is left out is the code's. */
+  readonly splits: ReadonlyMap<string, Partial<SplitPlan>>;
   /** Null: none, whatever the code declares. */
   readonly mirrors: ReadonlyMap<string, Mirroring | null>;
   /** As in code; whoever knows what a plan is checks them. */
@@ -96,12 +97,20 @@ function isOrigin(text: string): boolean {
   return URL.canParse(text);
 }
 
-function readSplit(reader: Reader, at: string, value: unknown): SplitPlan {
-  const given = reader.object(at, value, ["weights", "match"]);
-  const weights = reader.map(`${at}.weights`, given.weights ?? null, (where, each) =>
-    reader.number(where, each, 0, 1_000_000),
-  );
-  const match = reader.list(`${at}.match`, given.match ?? [], (where, each) => {
+function readSplit(reader: Reader, at: string, value: unknown): Partial<SplitPlan> {
+  const { weights, match } = reader.object(at, value, ["weights", "match"]);
+  return {
+    ...(weights !== undefined && { weights: readWeights(reader, `${at}.weights`, weights) }),
+    ...(match !== undefined && { match: readMatch(reader, `${at}.match`, match) }),
+  };
+}
+
+function readWeights(reader: Reader, at: string, value: unknown): SplitPlan["weights"] {
+  return Object.fromEntries(reader.map(at, value, (where, each) => reader.number(where, each, 0, 1_000_000)));
+}
+
+function readMatch(reader: Reader, at: string, value: unknown): SplitPlan["match"] {
+  return reader.list(at, value, (where, each) => {
     const rule = reader.object(where, each, ["header", "cookie", "value", "to"]);
     return {
       ...(rule.header !== undefined && { header: reader.text(`${where}.header`, rule.header) }),
@@ -110,7 +119,6 @@ function readSplit(reader: Reader, at: string, value: unknown): SplitPlan {
       to: reader.text(`${where}.to`, rule.to),
     };
   });
-  return { weights: Object.fromEntries(weights), match };
 }
 
 function readMirror(reader: Reader, at: string, value: unknown): Mirroring | null {

@@ -36,9 +36,9 @@ export function planReload(file: GatewayFile, declared: Declared, problems: stri
   requireNames("upstreams", file.upstreams.keys(), upstreamNames, problems);
   requireNames("splits", file.splits.keys(), Object.keys(splits), problems);
   requireNames("mirrors", file.mirrors.keys(), mirrorable, problems);
-  for (const [name, plan] of file.splits) {
+  for (const [name, given] of file.splits) {
     const split = splits[name];
-    if (split) checkSplit(placeIn("splits", name), split.between, plan, problems);
+    if (split) checkSplit(placeIn("splits", name), split.between, planOf(split, given), problems);
   }
   for (const [name, mirroring] of file.mirrors) {
     if (mirroring) checkMirroring(placeIn("mirrors", name), mirroring, upstreamNames, problems);
@@ -53,7 +53,7 @@ export function planReload(file: GatewayFile, declared: Declared, problems: stri
         return [name, targets ? { ...options, targets } : options];
       }),
     ),
-    splits: new Map(Object.entries(splits).map(([name, split]) => [name, file.splits.get(name) ?? split])),
+    splits: new Map(Object.entries(splits).map(([name, split]) => [name, planOf(split, file.splits.get(name))])),
     mirrors: new Map(
       routes
         .filter(({ redirect }) => !redirect)
@@ -65,6 +65,10 @@ export function planReload(file: GatewayFile, declared: Declared, problems: stri
     plans: file.plans,
     maintenance: file.maintenance,
   };
+}
+
+function planOf({ weights, match }: SplitOptions, given: Partial<SplitPlan> | undefined): SplitPlan {
+  return { weights, match, ...given };
 }
 
 function requireNames(at: string, names: Iterable<string>, known: readonly string[], problems: string[]): void {

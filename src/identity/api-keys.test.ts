@@ -103,3 +103,12 @@ test("lookups are bounded in number and time, and a database that fails refuses 
   fails = false;
   assert.ok(await flaky.authenticate(text));
 });
+
+test("a key's plan stands where tokens have theirs", async () => {
+  const keys = memoryApiKeys();
+  const check = createApiKeyCheck({ store: keys, clock: createManualClock(), planClaim: "https://shop.example/plan" });
+  const { claims } = await check.authenticate(keys.make({ plan: "gold" }));
+  assert.deepEqual([claims["https://shop.example/plan"], claims.plan], ["gold", "gold"]);
+  const { claims: none } = await check.authenticate(keys.make({}));
+  assert.equal("https://shop.example/plan" in none, false);
+});

@@ -60,9 +60,12 @@ export interface ApiKeyCheckOptions {
   readonly store: Pick<ApiKeyStore, "find">;
   readonly clock: Clock;
   readonly prefix?: string | undefined;
+  /** A key's plan stands in this claim too: where tokens have theirs. */
+  readonly planClaim?: string | undefined;
 }
 
-export function createApiKeyCheck({ store, clock, prefix = apiKeyPrefixDefault }: ApiKeyCheckOptions): ApiKeyCheck {
+export function createApiKeyCheck(options: ApiKeyCheckOptions): ApiKeyCheck {
+  const { store, clock, prefix = apiKeyPrefixDefault, planClaim = "plan" } = options;
   const known = new TwoGenerations<{ readonly principal: Principal | undefined; readonly until: number }>(
     rememberedCount,
   );
@@ -74,7 +77,7 @@ export function createApiKeyCheck({ store, clock, prefix = apiKeyPrefixDefault }
     const now = clock.wallNow();
     const isGood = record !== undefined && isSameHash(record.hash, hashOfApiKey(text)) && isAlive(record, now);
     const until = Math.min(now + rememberMs, (isGood ? record.expiresAt : undefined) ?? Number.POSITIVE_INFINITY);
-    const principal = isGood ? principalOf(record) : undefined;
+    const principal = isGood ? principalOf(record, planClaim) : undefined;
     known.set(text, { principal, until });
     return principal;
   };
@@ -118,8 +121,9 @@ function isAlive({ revokedAt, expiresAt }: ApiKeyRecord, now: number): boolean {
   return revokedAt === undefined && (expiresAt === undefined || now < expiresAt);
 }
 
-function principalOf({ id, subject, scopes, roles, plan, tenant }: ApiKeyRecord): Principal {
+function principalOf({ id, subject, scopes, roles, plan, tenant }: ApiKeyRecord, planClaim: string): Principal {
   const claims = {
+    ...(plan !== undefined && { [planClaim]: plan }),
     client_id: `key:${id}`,
     ...(roles.length > 0 && { roles }),
     ...(plan !== undefined && { plan }),

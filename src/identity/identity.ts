@@ -58,6 +58,8 @@ export interface IdentityParts {
   readonly keyStore?: Pick<ApiKeyStore, "find"> | undefined;
   /** The scopes that the app's methods ask for, for the metadata. */
   readonly scopes?: readonly string[];
+  /** Where the plan of a caller stands; API keys have theirs there, too. */
+  readonly planClaim?: string | undefined;
   /** Told of each fetch of an issuer's keys. */
   readonly onFetch?: (issuer: string, outcome: RemoteKeysFetch) => void;
   /** Told why a token was refused. */
@@ -96,7 +98,10 @@ export function createIdentity(options: IdentityOptions, parts: IdentityParts): 
     proofs: dpop && replays && createProofCheck({ clock, replays, algorithms: dpop }),
     apiKeys:
       header !== undefined && keyStore
-        ? { header, check: createApiKeyCheck({ store: keyStore, clock, prefix: apiKeys?.prefix }) }
+        ? {
+            header,
+            check: createApiKeyCheck({ store: keyStore, clock, prefix: apiKeys?.prefix, planClaim: parts.planClaim }),
+          }
         : undefined,
   });
   return { authenticator, metadata };

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { hello, run, workshop } from "../terminal.fixture.ts";
+import { hello, repository, run, workshop } from "../terminal.fixture.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "plinth-describe-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -20,6 +20,21 @@ test("routes lists verb, path, method and access, by path", async () => {
       "GET     /tools      tools.listTools  public",
       "DELETE  /tools/:id  tools.dropTool   tools:write",
       "GET     /tools/:id  tools.getTool    public",
+      "",
+    ].join("\n"),
+  );
+});
+
+test("routes tells where routes to the outside and mounts lead", async () => {
+  const { out } = await run(["routes", "--app", `${repository}src/cli/fixtures/outside/app.ts`]);
+  assert.equal(
+    out,
+    [
+      "VERB      PATH             METHOD                          ACCESS",
+      "*         /admin           a mount                         role admin",
+      "*         /old/*           redirect https://new.example/*  public",
+      "*         /stock/*         split stock                     stock:read",
+      "GET,HEAD  /stock/public/*  upstream stable                 public",
       "",
     ].join("\n"),
   );

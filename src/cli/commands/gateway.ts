@@ -31,7 +31,7 @@ export default defineCommand({
     const problems = checkGatewayFile(app, text);
     if (flags.json) terminal.out.write(`${JSON.stringify({ file, problems }, null, 2)}\n`);
     else if (problems.length === 0) terminal.out.write(`${file}: the gateway would take it.\n`);
-    else terminal.out.write(problems.map((problem) => `${file}: ${problem}.\n`).join(""));
+    else terminal.out.write(problems.map((problem) => `${file}: ${problem.replace(/\.?$/, ".")}\n`).join(""));
     return problems.length === 0 ? 0 : 1;
   },
 });

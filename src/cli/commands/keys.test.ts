@@ -57,6 +57,9 @@ test("keys says what is missing", async () => {
     assert.match(err, pattern);
   };
   await said(["keys", "create", "--app", keyed], /--subject acme/);
+  const outside = `${repository}src/cli/fixtures/outside/app.ts`;
+  const typo = ["keys", "create", "--subject", "a", "--plan", "pre", "--app", outside];
+  await said(typo, /--plan pre: there is no such plan; there are free, pro\./);
   await said(["keys", "create", "--subject", "a", "--expires", "soon", "--app", keyed], /--expires: write a duration/);
   await said(["keys", "revoke", "--app", keyed], /say which one/);
   await said(["keys", "revoke", "nobody", "--app", keyed], /There is no key "nobody"/);

@@ -31,7 +31,7 @@ export default defineCommand({
   ],
   async run({ args, flags, terminal }) {
     const { loadAppOf } = await import("../app-model.ts");
-    const { keyActions, withKeys } = await import("../key-actions.ts");
+    const { checkKeyPlan, keyActions, withKeys } = await import("../key-actions.ts");
     const { StartError } = await import("../../base/index.ts");
     const [topic = "", id] = args;
     const action = keyActions[topic];
@@ -40,6 +40,7 @@ export default defineCommand({
       throw new StartError("KEY_TOPIC_UNKNOWN", `keys ${topic}: there is no such topic; there are ${known}.`);
     }
     const app = await loadAppOf(terminal, flags.app);
+    checkKeyPlan(app, flags);
     await withKeys(app, terminal, (keys) => action(keys, id, flags, terminal));
     return 0;
   },
