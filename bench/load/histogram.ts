@@ -15,6 +15,10 @@ export class Histogram {
     if (us > this.#maxUs) this.#maxUs = us;
   }
 
+  get maxMs(): number {
+    return this.#maxUs / 1000;
+  }
+
   /** The duration that a share of all do not exceed, in milliseconds; 0 when there are none. */
   at(share: number): number {
     let left = Math.ceil(share * this.count);

@@ -1,54 +1,51 @@
 import { connect, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
+import { AnswerReader } from "./answer-reader.ts";
 
-/** One kept connection, one request at a time. Reads what it must of an answer: its status, and where it ends. */
+/** One kept connection, one request at a time. */
 export interface HttpConnection {
-  readonly isBusy: boolean;
-  /** Undefined: the connection broke first. Called once for each `send`. */
+  /** Undefined: the connection broke first, or what came was no answer. Called once for each `send`. */
   send(bytes: Buffer, onAnswer: (status: number | undefined) => void): void;
+  /** The server has said that it takes no more on this one. */
+  readonly isLast: boolean;
   destroy(): void;
 }
 
-export function openConnection(port: number, host: string, onClose: () => void): HttpConnection {
-  const socket: Socket = connect({ port, host, noDelay: true });
+export interface Origin {
+  readonly protocol: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+export function openConnection({ protocol, host, port }: Origin, onClose: () => void): HttpConnection {
+  const socket: Socket = protocol === "https:" ? connectTls({ port, host, servername: host }) : connect({ port, host });
+  const reader = new AnswerReader();
   let waiting: ((status: number | undefined) => void) | undefined;
-  let head = "";
-  /** Of the body, still to come; undefined while the head is. */
-  let leftBytes: number | undefined;
-  let status = 0;
 
   const finish = (result: number | undefined): void => {
     const told = waiting;
     waiting = undefined;
-    leftBytes = undefined;
-    head = "";
     told?.(result);
   };
-  const readHead = (chunk: Buffer): number => {
-    head += chunk.toString("latin1");
-    const end = head.indexOf("\r\n\r\n");
-    if (end === -1) return 0;
-    const before = head.length - chunk.length;
-    status = Number(head.slice(9, 12));
-    const length = /\r\ncontent-length: *(\d+)/i.exec(head.slice(0, end + 2))?.[1];
-    if (length === undefined && status !== 204 && status !== 304) throw new Error(`no length: ${head.slice(0, 200)}`);
-    leftBytes = status === 204 || status === 304 ? 0 : Number(length);
-    return end + 4 - before;
-  };
+  socket.setNoDelay(true);
   socket.on("data", (chunk: Buffer) => {
-    let at = 0;
-    if (leftBytes === undefined) at = readHead(chunk);
-    if (leftBytes === undefined) return;
-    leftBytes -= chunk.length - at;
-    if (leftBytes <= 0) finish(status);
+    try {
+      if (reader.read(chunk)) finish(reader.status);
+    } catch {
+      socket.destroy();
+    }
   });
   socket.on("error", () => {});
+  socket.on("end", () => {
+    if (reader.end()) finish(reader.status);
+  });
   socket.on("close", () => {
     onClose();
     finish(undefined);
   });
   return {
-    get isBusy() {
-      return waiting !== undefined;
+    get isLast() {
+      return reader.isLast;
     },
     send(bytes, onAnswer) {
       waiting = onAnswer;
