@@ -27,6 +27,9 @@ import {
   storeComponents,
   telemetryComponent,
 } from "./components.ts";
+import { budgetComponent } from "./connection-budget.ts";
+import type { DatabaseNeeds } from "./database-needs.ts";
+import { databaseNeedsOf } from "./database-needs.ts";
 import type { Databases } from "./databases.ts";
 import type { Eventing } from "./eventing.ts";
 import { createEventing } from "./eventing.ts";
@@ -47,7 +50,7 @@ import { createSignals } from "./signals.ts";
 import type { Stores, StoresOptions } from "./stores.ts";
 import { createStores } from "./stores.ts";
 import { publishes, subscribes } from "./subscriptions.ts";
-import { budgetComponent, createStatementWatch, moverComponent, partitionComponent } from "./upkeep.ts";
+import { createStatementWatch, moverComponent, partitionComponent } from "./upkeep.ts";
 import type { Wiring } from "./wiring.ts";
 import { wire } from "./wiring.ts";
 
@@ -100,6 +103,7 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
     name,
     log: signals.log,
     keepers: keepersOf(checked),
+    database: databaseNeedsOf({ checked, members, settings }),
     identity: identityStoresOf({ checked, services, members, settings }),
     onPurge: keepsOutside(definition) ? (tags) => gateway?.outside.purge(tags) : undefined,
     onInvalidateIn: async (...invalidation) => events?.eventing.invalidateIn(...invalidation),
@@ -186,14 +190,15 @@ function createProcessStores(
   parts: Pick<StoresOptions, "log" | "onInvalidateIn" | "onPurge" | "onQuery"> & {
     readonly name: string;
     readonly keepers: ReadonlySet<string>;
-    readonly identity: { readonly database: boolean; readonly cache: boolean };
+    readonly database: DatabaseNeeds;
+    readonly identity: { readonly cache: boolean };
   },
 ): Promise<Stores> {
-  const { name, keepers, identity, ...rest } = parts;
+  const { name, keepers, database, identity, ...rest } = parts;
   return createStores({
     settings,
-    needsDatabase: identity.database || services.some((service) => hasNeed(service, "database")),
-    needsShards: services.some(isSharded),
+    needsDatabase: database.database,
+    needsShards: database.shards,
     needsCache:
       identity.cache || services.some((service) => hasNeed(service, "cache") || keepers.has(service.contract.name)),
     applicationName: name,
@@ -254,13 +259,13 @@ function createEvents(parts: ProcessParts): { readonly broker: Broker; readonly 
 
 /** What stands between an open database and its users. */
 function databaseComponents(parts: ProcessParts, broker: Broker | undefined): readonly Component[] {
-  const { definition, group, settings, stores, services, clock, random } = parts;
+  const { group, settings, stores, services, clock, random } = parts;
   const { log } = parts.signals;
   const kept = { services, databases: stores, clock, random, log };
   const keys = keySweepComponent({ ...kept, operations: parts.checked.operations });
   const upkeep = [partitionComponent(kept), moverComponent(kept), keys].filter((each) => each !== undefined);
   return [
-    budgetComponent({ definition, group, settings, databases: stores, log }),
+    budgetComponent({ checked: parts.checked, group, settings, databases: stores, log }),
     migrationComponent(services, stores, settings, broker),
     ...upkeep,
   ];
@@ -326,10 +331,6 @@ function endNothing(): void {}
 
 function hasNeed(service: ServiceDefinition, kind: Need["kind"]): boolean {
   return Object.values(service.needs).some((need) => need.kind === kind);
-}
-
-function isSharded({ needs }: ServiceDefinition): boolean {
-  return Object.values(needs).some((need) => need.kind === "database" && need.shardBy !== undefined);
 }
 
 /** Whether this process calls an outside service. */

@@ -26,6 +26,17 @@ export interface Databases {
   shardedOf(service: string, shardBy: ShardBy): ShardedDatabase;
   /** Those that were asked for, by service. */
   readonly sharded: ReadonlyMap<string, ShardedDatabase>;
+  /** All that this process connects to. */
+  servers(): readonly DatabaseServer[];
+}
+
+/** One address that this process has a pool for. */
+export interface DatabaseServer {
+  /** "main", "replica 1", "shard eu". */
+  readonly name: string;
+  readonly kind: "main" | "replica" | "shard";
+  /** Its schema "public"; of which no statement is told. */
+  readonly database: Database;
 }
 
 export interface DatabasesOptions {
@@ -41,13 +52,17 @@ export interface DatabasesOptions {
   readonly onQuery?: ((record: QueryRecord) => void) | undefined;
 }
 
+/** What is asked of a server at start is not worth a longer wait. */
+const serverTimeoutMs = 2_000;
+
 /** The shard that every app has. */
 const mainShard = "main";
 
 export async function createDatabases(options: DatabasesOptions): Promise<Databases> {
   const { clock, random, log, onQuery } = options;
   const database = options.needsDatabase ? await openMain(options) : undefined;
-  const replicas = database && (await openReplicas(database, options));
+  const replicaDrivers = database ? await openReplicas(database, options) : [];
+  const replicas = database && createReplicated(database, replicaDrivers, options);
   const shards =
     database && options.needsShards ? await openShards(database, options) : new Map<string, DatabaseDriver>();
   const commonOf = (service: string) => ({
@@ -68,6 +83,19 @@ export async function createDatabases(options: DatabasesOptions): Promise<Databa
     sharded,
     databaseOf,
     directory,
+    servers() {
+      const server = (kind: DatabaseServer["kind"], name: string, driver: DatabaseDriver): DatabaseServer => ({
+        name,
+        kind,
+        database: createDatabase({ driver, schema: "public", clock, random, acquireTimeoutMs: serverTimeoutMs }),
+      });
+      const further = [...shards].filter(([, driver]) => driver !== database);
+      return [
+        ...(database ? [server("main", mainShard, database)] : []),
+        ...replicaDrivers.map((driver, i) => server("replica", `replica ${i + 1}`, driver)),
+        ...further.map(([name, driver]) => server("shard", `shard ${name}`, driver)),
+      ];
+    },
     unwatched: (schema) => database && createDatabase({ driver: database, schema, clock, random }),
     shardsOf: memo((service): ReadonlyMap<string, Database> => {
       const common = { ...commonOf(service), clock, random };
@@ -104,19 +132,26 @@ async function openDriver(
   return open(url, { applicationName, clock, random });
 }
 
-async function openReplicas(primary: DatabaseDriver, options: DatabasesOptions): Promise<Replicas | undefined> {
-  const { settings, clock, random, log } = options;
-  const { databaseReplicaUrls: addresses } = settings;
-  if (!addresses || addresses.length === 0) return undefined;
+async function openReplicas(primary: DatabaseDriver, options: DatabasesOptions): Promise<readonly DatabaseDriver[]> {
+  const { databaseReplicaUrls: addresses = [] } = options.settings;
   const variable = "DATABASE_REPLICA_URLS";
   const replicas: DatabaseDriver[] = [];
   for (const address of addresses) replicas.push(await openDriver(variable, address, options));
-  if (!primary.flags.multipleProcesses) {
+  if (replicas.length > 0 && !primary.flags.multipleProcesses) {
     throw new StartError(
       "DATABASE_WITHOUT_REPLICAS",
       `${variable}: ${primary.name}, the embedded database, has no replicas; set DATABASE_URL to their primary, or leave them out.`,
     );
   }
+  return replicas;
+}
+
+function createReplicated(
+  primary: DatabaseDriver,
+  replicas: readonly DatabaseDriver[],
+  { clock, random, log }: DatabasesOptions,
+): Replicas | undefined {
+  if (replicas.length === 0) return undefined;
   const onChange = (stats: readonly ReplicaStats[]): void => {
     const states = stats.map(({ state, reason, lagMs }) => ({ state, reason, lagMs }));
     log.info({ replicas: states }, "a replica came or went");

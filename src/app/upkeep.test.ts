@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
-import { StartError } from "../base/index.ts";
+import { test } from "node:test";
 import { t } from "../schema/index.ts";
 import { contract, database, method, service } from "../service/index.ts";
 import { createMemoryDestination } from "../telemetry/testing.ts";
@@ -31,7 +30,6 @@ const visitsService = service(visits, {
   },
 });
 const definition = app({ name: "visiting", services: [visitsService] });
-const url = process.env.PLINTH_TEST_POSTGRES_URL;
 
 test("partitions are there before the first request", async () => {
   const runtime = await createRuntime(definition, {
@@ -62,23 +60,6 @@ test("a slow statement is told of, with its text and without its values", async 
   await runtime.stop();
   const told = destination.records.filter(({ msg }) => msg === "a statement was slow");
   assert.ok(told.some(({ text, schema }) => text === "select pg_sleep(0.05)" && schema === "visits"));
-});
-
-describe("the budget of connections", { skip: url ? false : "PLINTH_TEST_POSTGRES_URL is not set" }, () => {
-  test("stops the start with the sum when the server has not enough", async () => {
-    const address = new URL(url ?? "");
-    address.searchParams.set("pool_size", "50");
-    const runtime = await createRuntime(definition, {
-      environment: { NODE_ENV: "test", PLINTH_LOG: "silent", PLINTH_PROCESSES: "visiting=100" },
-      settings: { port: 0, databaseUrl: address.href },
-      management: false,
-    });
-    await assert.rejects(runtime.start(), (thrown) => {
-      assert.ok(thrown instanceof StartError);
-      assert.match(thrown.message, /visiting 100 × 50 = 5000 connections; the server takes \d+/);
-      return true;
-    });
-  });
 });
 
 test("a partitioning that cannot be is refused with everything else", () => {

@@ -1,59 +1,15 @@
 import type { Clock, Random } from "../base/index.ts";
 import type { PartitionReport, SlowQueryLog } from "../database/index.ts";
-import { checkConnectionBudget, createSlowQueryLog, maintainPartitions } from "../database/index.ts";
+import { createSlowQueryLog, maintainPartitions } from "../database/index.ts";
 import type { Component } from "../lifecycle/index.ts";
 import type { ServiceDefinition } from "../service/index.ts";
 import { createMover } from "../shards/index.ts";
 import type { Logger } from "../telemetry/index.ts";
-import type { App } from "./app.ts";
-import { groupsOf } from "./app.ts";
 import type { Databases } from "./databases.ts";
 import type { Settings } from "./settings.ts";
 
-/** What a process does for its databases besides using them: counts connections, watches statements, makes partitions, ends
- * moves that were left behind. */
-
-export interface BudgetParts {
-  readonly definition: App;
-  readonly group: string | undefined;
-  readonly settings: Pick<Settings, "processes">;
-  readonly databases: Databases;
-  readonly log: Logger;
-}
-
-/** Refuses to start when all processes of the app together may open more connections than the server takes. */
-export function budgetComponent({ definition, group, settings, databases, log }: BudgetParts): Component {
-  return {
-    name: "connection budget",
-    needs: ["database"],
-    async start() {
-      const { database } = databases;
-      if (!database) return;
-      const poolSize = database.stats.size;
-      const names = group === undefined ? [definition.name] : databaseGroupsOf(definition);
-      const pools = names.map((name) => ({ name, poolSize, processes: settings.processes?.get(name) ?? 1 }));
-      await checkConnectionBudget({
-        database: databases.databaseOf("public"),
-        pools,
-        onWarning: (text) => log.warn({}, text),
-      });
-    },
-  };
-}
-
-/** The groups that have a service with a database. */
-function databaseGroupsOf(definition: App): readonly string[] {
-  const owners = new Set(
-    definition.services.flatMap((service) =>
-      service.kind === "service" && Object.values(service.needs).some(({ kind }) => kind === "database")
-        ? [service.contract.name]
-        : [],
-    ),
-  );
-  return [...groupsOf(definition)].flatMap(([name, members]) =>
-    members.some((each) => owners.has(each)) ? [name] : [],
-  );
-}
+/** What a process does for its databases besides using them: watches statements, makes partitions, ends moves that were left
+ * behind. */
 
 export interface SlowQueryParts {
   readonly settings: Pick<Settings, "mode" | "slowQueryMs">;

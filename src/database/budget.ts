@@ -9,10 +9,9 @@ import type { Database } from "./database.ts";
  * `max_connections` minus what the server keeps for superusers and reserved roles. A rolling deploy runs one more process of
  * each group for a moment: where there is no room for that, it warns.
  *
- * **Not counted**: other programs on the same server, which is what `others` is for; replicas and further shards. Each of
- * these is a server with connections of its own, of which every process that uses it may open the `pool_size` in its
- * address: they are sized like the primary, and nobody checks it. Where two shards, or a shard and a replica, are databases
- * of one server, their pools add up there.
+ * **Not counted**: other programs on the same server, which is what `others` is for. Replicas and further shards are servers
+ * of their own: each is checked with the pools that it has, and where two of them are databases of one server, their pools
+ * add up.
  */
 export interface PoolBudget {
   /** Who has it: a placement group, "orders". */
