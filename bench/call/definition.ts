@@ -1,11 +1,16 @@
 import { app, external, service } from "plinth";
-import { drive } from "./drive.ts";
-import { driver, echo, message } from "./echo.ts";
+import { driveExchange, proveAnswers } from "./calling.ts";
+import { driver, echo } from "./echo.ts";
 
 const driverService = service(driver, {
   needs: { echo },
   methods: {
-    drive: ({ seconds, inFlight }, { echo }) => drive(() => echo.exchange({ message }), seconds, inFlight),
+    async prove({ bytes }, { echo }) {
+      await proveAnswers(async (message) => (await echo.exchange({ message })).message, bytes);
+      return {};
+    },
+    drive: ({ seconds, ...work }, { echo }) =>
+      driveExchange(async (message) => (await echo.exchange({ message })).message, work, seconds),
   },
 });
 

@@ -1,6 +1,6 @@
 import { contract, method, t } from "plinth";
 
-/** What is called: about 300 bytes each way. */
+/** What is called. */
 const Message = t.Object({
   id: t.String(),
   sentAt: t.String(),
@@ -22,22 +22,11 @@ export const echo = contract("echo", {
   },
 });
 
-export const message = {
-  id: "0b7c5d0e-9f61-4f5c-8a3e-6d1f2b3c4d5e",
-  sentAt: "2026-11-21T08:30:00.000Z",
-  sender: { name: "Ada Lovelace", email: "ada@example.com" },
-  lines: [
-    { sku: "earl-grey-250g", quantity: 2, price: 1450 },
-    { sku: "cup-white", quantity: 4, price: 1200 },
-  ],
-  urgent: true,
-  note: "Please leave it with the neighbour.",
-};
-
 export const driver = contract("driver", {
   methods: {
+    prove: method({ request: t.Object({ bytes: t.Integer() }), response: t.Object({}) }),
     drive: method({
-      request: t.Object({ seconds: t.Number(), inFlight: t.Integer() }),
+      request: t.Object({ seconds: t.Number(), inFlight: t.Integer(), bytes: t.Integer() }),
       response: t.Object({ calls: t.Integer(), seconds: t.Number(), p50Ms: t.Number(), p99Ms: t.Number() }),
       deadline: "60s",
     }),
