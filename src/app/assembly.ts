@@ -28,7 +28,6 @@ import {
   telemetryComponent,
 } from "./components.ts";
 import { budgetComponent } from "./connection-budget.ts";
-import type { DatabaseNeeds } from "./database-needs.ts";
 import { databaseNeedsOf } from "./database-needs.ts";
 import type { Databases } from "./databases.ts";
 import type { Eventing } from "./eventing.ts";
@@ -101,10 +100,9 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
   let gateway: Gateway | undefined;
   const stores = await createProcessStores(services, options, {
     name,
+    checked,
+    members,
     log: signals.log,
-    keepers: keepersOf(checked),
-    database: databaseNeedsOf({ checked, members, settings }),
-    identity: identityStoresOf({ checked, services, members, settings }),
     onPurge: keepsOutside(definition) ? (tags) => gateway?.outside.purge(tags) : undefined,
     onInvalidateIn: async (...invalidation) => events?.eventing.invalidateIn(...invalidation),
     onQuery: createStatementWatch({ settings, clock, log: signals.log, databases: () => databases }),
@@ -189,18 +187,20 @@ function createProcessStores(
   { settings, clock, random }: AssemblyOptions,
   parts: Pick<StoresOptions, "log" | "onInvalidateIn" | "onPurge" | "onQuery"> & {
     readonly name: string;
-    readonly keepers: ReadonlySet<string>;
-    readonly database: DatabaseNeeds;
-    readonly identity: { readonly cache: boolean };
+    readonly checked: CheckedApp;
+    readonly members: ReadonlySet<string>;
   },
 ): Promise<Stores> {
-  const { name, keepers, database, identity, ...rest } = parts;
+  const { name, checked, members, ...rest } = parts;
+  const { database, shards } = databaseNeedsOf({ checked, members, settings });
+  const keepers = keepersOf(checked);
   return createStores({
     settings,
-    needsDatabase: database.database,
-    needsShards: database.shards,
+    needsDatabase: database,
+    needsShards: shards,
     needsCache:
-      identity.cache || services.some((service) => hasNeed(service, "cache") || keepers.has(service.contract.name)),
+      identityStoresOf({ checked, services, members, settings }).cache ||
+      services.some((service) => hasNeed(service, "cache") || keepers.has(service.contract.name)),
     applicationName: name,
     clock,
     random,
