@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { bundle } from "../scripts/bundle.ts";
 import { root } from "../scripts/source/tree.ts";
 
 const runsFolder = `${root}.plinth/bench`;
@@ -24,6 +25,8 @@ export function buildPrograms(): void {
   writeFileSync(`${workFolder}/package.json`, '{ "private": true, "type": "module" }\n');
   copyFileSync(`${root}package.json`, `${plinth}/package.json`);
   compile(["-p", "tsconfig.build.json", "--outDir", `${plinth}/dist`, "--declaration", "false", "--noCheck"]);
+  const problem = bundle(`${plinth}/dist`);
+  if (problem !== undefined) throw new Error(problem);
   compile(["-p", "bench/tsconfig.programs.json", "--outDir", `${workFolder}/programs`]);
   // Peers find their own packages, everything else ours.
   mkdirSync(`${workFolder}/programs/peers`, { recursive: true });

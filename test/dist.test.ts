@@ -1,20 +1,25 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { rmSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
+import { bundle } from "../scripts/bundle.ts";
 import { root } from "../scripts/source/tree.ts";
 
 /** Below the root, so that the built files find the same packages as a user's. Git ignores it. */
-const folder = `${root}coverage/dist`;
+const home = `${root}coverage/package`;
+const folder = `${home}/dist`;
 
 describe("the package as it is published", () => {
   before(() => {
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(home, { recursive: true, force: true });
+    mkdirSync(home, { recursive: true });
+    copyFileSync(`${root}package.json`, `${home}/package.json`);
     const args = ["-p", "tsconfig.build.json", "--outDir", folder];
     const built = spawnSync(`${root}node_modules/.bin/tsc`, args, { cwd: root, encoding: "utf8" });
     assert.equal(built.status, 0, built.stdout);
+    assert.equal(bundle(folder), undefined);
   });
-  after(() => rmSync(folder, { recursive: true, force: true }));
+  after(() => rmSync(home, { recursive: true, force: true }));
 
   for (const door of ["index", "testing", "verify/index"]) {
     test(`${door}.js runs on plain Node and exports what its source does`, async () => {
@@ -25,4 +30,11 @@ describe("the package as it is published", () => {
       assert.ok(built.length > 0);
     });
   }
+
+  test("the command finds what stands beside the code, and the licences of what is in it", () => {
+    const script = `import(${JSON.stringify(`file://${folder}/cli/main.js`)})`;
+    const shown = execFileSync(process.execPath, ["-e", script, "plinth", "--version"], { encoding: "utf8" });
+    assert.equal(shown.trim(), JSON.parse(readFileSync(`${root}package.json`, "utf8")).version);
+    assert.match(readFileSync(`${folder}/code/LICENSES.txt`, "utf8"), /^ajv [\d.]+ \(MIT\)$/m);
+  });
 });

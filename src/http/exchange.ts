@@ -1,7 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Dispatcher } from "undici";
-import { errors } from "undici";
 import type { PlinthError } from "../base/index.ts";
 import { deadlineExceeded } from "../base/index.ts";
 import { EgressRefusal } from "./egress.ts";
@@ -13,6 +12,7 @@ import {
   httpUnreachable,
   requestUnsendable,
 } from "./errors.ts";
+import { undici } from "./undici.ts";
 
 /** What becomes of a request. After `onEnd`, `onFailure` or `onUpgrade` nothing more comes. */
 export interface ExchangeEvents {
@@ -92,6 +92,7 @@ export class DispatchedExchange implements HttpExchange, Dispatcher.DispatchHand
 }
 
 function failureOf(cause: Error, wasSent: boolean): PlinthError {
+  const { errors } = undici();
   if (cause instanceof errors.InvalidArgumentError || cause instanceof errors.NotSupportedError)
     return requestUnsendable(cause);
   if (cause instanceof errors.ClientDestroyedError || cause instanceof errors.ClientClosedError)

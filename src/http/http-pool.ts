@@ -1,12 +1,12 @@
 import type { Readable } from "node:stream";
-import type { Dispatcher } from "undici";
-import { buildConnector, Pool } from "undici";
+import type { buildConnector, Dispatcher, Pool } from "undici";
 import type { Egress } from "./egress.ts";
 import { createEgressGuard } from "./egress.ts";
 import type { ExchangeEvents, HttpExchange } from "./exchange.ts";
 import { DispatchedExchange } from "./exchange.ts";
 import type { HttpTls } from "./tls.ts";
 import { tlsOptionsOf } from "./tls.ts";
+import { undici } from "./undici.ts";
 
 /**
  * Connections to one origin, kept alive and used again, one request on each at a time.
@@ -91,7 +91,7 @@ class UndiciPool implements HttpPool {
     const limits = { ...defaultLimits, ...options.limits };
     const url = new URL(origin);
     this.#serverName = url.protocol === "https:" ? (options.tls?.serverName ?? serverNameOf(url.hostname)) : undefined;
-    this.#pool = new Pool(url.origin, {
+    this.#pool = new (undici().Pool)(url.origin, {
       connections: limits.connections,
       pipelining: 1,
       connect: connectorOf(options, limits.connectMs),
@@ -138,7 +138,7 @@ function serverNameOf(host: string): string {
 
 function connectorOf({ egress, tls, address }: HttpPoolOptions, connectMs: number): ReturnType<typeof buildConnector> {
   const guard = egress && createEgressGuard(egress);
-  const connect = buildConnector({
+  const connect = undici().buildConnector({
     timeout: connectMs,
     ...(tls && tlsOptionsOf(tls)),
     ...(guard && { lookup: guard.lookup }),
