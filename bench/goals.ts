@@ -12,8 +12,8 @@ export interface Goal {
 
 export interface Wanted {
   readonly candidate: string;
-  /** Whom it is compared with. Default: the table's reference. Without meaning for "p99Ms" and "rssMiB". */
-  readonly to?: string;
+  /** Whom it is compared with; of several, the best. Default: the table's reference. Without meaning for "p99Ms" and "rssMiB". */
+  readonly to?: string | readonly string[];
   /** Default "perSecond". "perCpu": how many times as much it does with the same processor time. */
   readonly by?: "perSecond" | "perCpu" | "p99Ms" | "rssMiB";
   readonly atLeast?: number;
@@ -31,7 +31,8 @@ function goalOf(table: Table, { candidate, to = table.reference, by = "perSecond
     ...(atLeast === undefined ? [] : [`at least ${atLeast}`]),
     ...(atMost === undefined ? [] : [`at most ${atMost}`]),
   ];
-  const { value, what, unit } = measureOf(own, () => rowOf(table, to), by);
+  const others = typeof to === "string" ? [to] : to;
+  const { value, what, unit } = measureOf(own, () => bestOf(others.map((each) => rowOf(table, each))), by);
   return {
     what: `${table.name}, ${what}`,
     wanted: `${limits.join(", ")}${unit}`,
@@ -52,6 +53,10 @@ function measureOf(own: Row, other: () => Row, by: NonNullable<Wanted["by"]>) {
         what: `${name} to ${to.candidate}, by processor time`,
         unit: "",
       };
+}
+
+function bestOf(rows: readonly Row[]): Row {
+  return rows.reduce((best, row) => (row.ratio.median > best.ratio.median ? row : best));
 }
 
 function rowOf({ name, rows }: Table, candidate: string): Row {

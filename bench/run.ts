@@ -11,6 +11,7 @@ import type { Bench } from "./bench.ts";
 import { buildPrograms } from "./build.ts";
 import { call } from "./call/bench.ts";
 import { edge } from "./edge/bench.ts";
+import { edgeOn } from "./edge/on.ts";
 import { events } from "./events/bench.ts";
 import { describeMachine } from "./machine.ts";
 import { type Result, renderDocument, renderResult } from "./report.ts";
@@ -18,6 +19,7 @@ import { type Result, renderDocument, renderResult } from "./report.ts";
 /** In the order of the document. */
 const benches: Readonly<Record<string, Bench>> = {
   edge,
+  "edge-on": edgeOn,
   call,
   events,
 };

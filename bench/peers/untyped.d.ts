@@ -1,2 +1,3 @@
 /** Packages that come without types. */
 declare module "koa-bodyparser";
+declare module "cors";

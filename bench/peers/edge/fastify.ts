@@ -1,6 +1,6 @@
 import { fastify } from "fastify";
-import { announce } from "../child.ts";
-import { Order, OrderBody, orderOf, Status, shopPattern, status } from "./order.ts";
+import { announce } from "../../child.ts";
+import { Order, OrderBody, orderOf, Status, shopPattern, status } from "../../edge/order.ts";
 
 /** Fastify without a plugin: routes, and what it compiles from schemas. */
 const server = fastify();
