@@ -8,6 +8,7 @@ import type { Cors } from "./cors.ts";
 import type { HeadTemplate } from "./head.ts";
 import type { ResolvedLimits } from "./limits.ts";
 import type { Maintenance } from "./reload-maintenance.ts";
+import type { StalledClients } from "./stalled-client.ts";
 
 /** What all requests of one gateway share. */
 export interface EdgeOf<E> {
@@ -35,6 +36,7 @@ export interface EdgeOf<E> {
   /** `Strict-Transport-Security`, where this host is served with TLS alone. */
   readonly hsts: string | undefined;
   readonly connections: Connections;
+  readonly stalledClients: StalledClients;
   /** Whether there is room for one more request. Undefined: there always is. */
   readonly overload: Overload | undefined;
   /** Notes an answer to what never became a request. */

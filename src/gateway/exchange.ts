@@ -324,9 +324,9 @@ export class Exchange implements Guest, AccessEntry {
     this.becomeStream();
   }
 
-  /** Ends the connection when the client takes nothing for `stalledClient` (see `server.ts`). Costs timers: not for small answers. */
+  /** Ends the connection when the client takes nothing of the answer for `stalledClient`. Not for small answers. */
   watchClient(): void {
-    this.req.socket.setTimeout(this.edge.limits.stalledClientMs);
+    if (this.req.httpVersionMajor < 2) this.edge.stalledClients.watch(this.req.socket, this.res);
   }
 
   onGone(): void {

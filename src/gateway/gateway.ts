@@ -42,6 +42,7 @@ import { createGatewayServer } from "./server.ts";
 import { createEdgeMetrics } from "./signals.ts";
 import type { SplitOptions } from "./split.ts";
 import { createSplits } from "./split.ts";
+import { StalledClients } from "./stalled-client.ts";
 import type { GatewayTls } from "./tls.ts";
 import type { TrustedProxiesOptions } from "./trusted-proxies.ts";
 import { compileTrustedProxies } from "./trusted-proxies.ts";
@@ -216,6 +217,7 @@ function createEdge(options: GatewayOptions, facts: EdgeFacts, observeBroken: Ed
     refusalHead: headTemplate(headers, { "content-type": problemContentType, "cache-control": "no-store" }),
     hsts: headers.get("strict-transport-security"),
     connections: new Connections(),
+    stalledClients: new StalledClients(clock, limits),
     overload: options.overload,
     observeBroken,
     inFlight: 0,

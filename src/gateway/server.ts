@@ -179,10 +179,9 @@ function listenOn(options: GatewayServerOptions, sockets: Set<Socket>, http2: Ht
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
   });
-  // A connection has been idle for `keepAlive`, or has stood still for `stalledClient` where an exchange asked to watch it.
-  // A handler may be silent for as long as its deadline lets it; a client that does not read may not.
+  // A connection has been idle for `keepAlive`. A handler may be silent for as long as its deadline lets it.
   server.on("timeout", (socket: Socket) => {
-    if (edge.connections.known(socket)?.newest === undefined || socket.writableLength > 0) socket.destroy();
+    if (edge.connections.known(socket)?.newest === undefined) socket.destroy();
   });
   return server;
 }
