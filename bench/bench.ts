@@ -16,8 +16,16 @@ export interface BenchOptions {
   say(text: string): void;
 }
 
+/** Numbers that are no comparison in rounds: a column each, and a row for each case. */
+export interface Sheet {
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly (string | number)[])[];
+}
+
 export interface Measured {
   readonly tables: readonly Table[];
+  /** Rendered after the tables. */
+  readonly sheets?: readonly Sheet[];
   /** How it was measured, by name. */
   readonly conditions: Readonly<Record<string, string | number | boolean>>;
   /** What a reader has to know; a sentence each. */

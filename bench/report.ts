@@ -1,4 +1,4 @@
-import type { Measured } from "./bench.ts";
+import type { Measured, Sheet } from "./bench.ts";
 import type { Goal } from "./goals.ts";
 import type { Machine } from "./machine.ts";
 import type { Row, Table } from "./rounds.ts";
@@ -23,12 +23,13 @@ export function renderDocument(document: string, results: readonly Result[]): st
 }
 
 export function renderResult(result: Result): string {
-  const { title, machine, rounds, seconds, conditions, tables, notes, goals } = result;
+  const { title, machine, rounds, seconds, conditions, tables, sheets = [], notes, goals } = result;
   const { cores, system, node, date } = machine;
   return [
     `\n### ${title}\n`,
     `${date}, Node ${node}, ${system}, ${cores} cores. ${rounds} rounds of ${seconds} s each; ${listed(conditions)}.`,
     ...tables.map(renderTable),
+    ...sheets.map(renderSheet),
     ...renderRemarks(notes, goals),
   ].join("\n");
 }
@@ -45,6 +46,11 @@ export function renderTable({ name, reference, rows, conditions, notes, goals }:
     `\n${lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n")}`,
     ...renderRemarks(notes, goals),
   ].join("\n");
+}
+
+function renderSheet({ columns, rows }: Sheet): string {
+  const lines = [columns, columns.map(() => "---"), ...rows];
+  return `\n${lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n")}`;
 }
 
 function listed(conditions: Readonly<Record<string, string | number | boolean>>): string {
