@@ -139,7 +139,7 @@ test("a method with a hedge is asked a second time in another process, and never
   const here = guardOf("stock").policy(peek)(slow)({}, scope());
   await clock.advance(100);
   assert.deepEqual([await here, calls], [1, 1]);
-  const elsewhere = guardOf("stock").policy(peek, true)(slow)({}, scope());
+  const elsewhere = guardOf("stock").policy(peek, "peer")(slow)({}, scope());
   await clock.advance(100);
   assert.deepEqual([await elsewhere, calls], [3, 3]);
   assert.equal(await sampleOf("plinth_hedges_total"), 1);

@@ -8,6 +8,7 @@ import {
   createRetryBudget,
   deadline,
   deadlineStream,
+  guarded,
   hedge,
   inFlightMaxDefault,
   retry,
@@ -22,10 +23,15 @@ import type { Logger, Metrics } from "../telemetry/index.ts";
  * on at most: how much a callee bears is its own to say, and it does (`overload.ts` of the resilience room).
  */
 export interface Guard {
-  /** `isRemote`: it lives in other processes, of which another may be faster. */
-  policy(operation: Operation, isRemote?: boolean): Policy;
+  policy(operation: Operation, place?: CalleePlace): Policy;
   stream(): StreamPolicy;
 }
+
+/**
+ * Where a callee lives: in this process; in others of the app, of which another may be faster, and whose calls end when
+ * their scope does (the rpc room sees to that); or outside.
+ */
+export type CalleePlace = "here" | "peer" | "outside";
 
 export interface GuardOptions {
   readonly clock: Clock;
@@ -74,17 +80,21 @@ export function createGuards(options: GuardOptions): (callee: string) => Guard {
       measureBulkhead(bulkhead, "call");
       measureBulkhead(streams, "stream");
     });
-    const around = [breaker.policy, bulkhead.policy, deadline({ clock })];
     const aroundStream = composeStreams([breaker.stream, streams.stream, deadlineStream({ clock })]);
     return {
-      policy: ({ idempotent, keyed, hedgeMs }, isRemote = false) =>
-        compose([
-          retry({ idempotent, keyed, budget, clock, random: options.random, onRetry: () => retried.add() }),
-          ...(isRemote && hedgeMs !== undefined
-            ? [hedge({ afterMs: hedgeMs, budget, clock, onHedge: () => hedged.add() })]
-            : []),
-          ...around,
-        ]),
+      policy({ idempotent, keyed, hedgeMs }, place = "here") {
+        const retryOptions = { idempotent, keyed, budget, clock, random: options.random, onRetry: () => retried.add() };
+        if (place === "here" || hedgeMs === undefined) {
+          return guarded({ retry: retryOptions, breaker, bulkhead, endsItself: place === "peer", clock });
+        }
+        return compose([
+          retry(retryOptions),
+          hedge({ afterMs: hedgeMs, budget, clock, onHedge: () => hedged.add() }),
+          breaker.policy,
+          bulkhead.policy,
+          deadline({ clock }),
+        ]);
+      },
       stream: () => aroundStream,
     };
   };

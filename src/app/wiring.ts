@@ -19,6 +19,7 @@ import { compileClient, createLocalLink, createUnit } from "../service/index.ts"
 import type { Logger, Metrics, Tracer } from "../telemetry/index.ts";
 import type { CheckedApp } from "./check.ts";
 import { servedAt } from "./gateway-routing.ts";
+import type { CalleePlace } from "./guards.ts";
 import { createGuards } from "./guards.ts";
 import { createForgetfulKeeper, takesKeys } from "./idempotency.ts";
 
@@ -69,6 +70,12 @@ export function wire(options: WiringOptions): Wiring {
     const unit = units.get(operation.service);
     return unit && { call: unit.calls.get(operation.name), stream: unit.streams.get(operation.name) };
   };
+  const placeOf = (name: string): CalleePlace => {
+    if (units.has(name)) return "here";
+    return checked.app.services.some((each) => each.kind === "external" && each.contract.name === name)
+      ? "outside"
+      : "peer";
+  };
   const linkOf = (operation: Operation, fresh: boolean): Link => {
     const serve = serveOf(operation);
     return serve
@@ -83,7 +90,7 @@ export function wire(options: WiringOptions): Wiring {
         caller,
         operations: checked.operations.get(contract.name) ?? new Map(),
         link: (operation) => linkOf(operation, false),
-        policy: (operation) => guardOf(operation.service).policy(operation, !units.has(operation.service)),
+        policy: (operation) => guardOf(operation.service).policy(operation, placeOf(operation.service)),
         streamPolicy: (operation) => guardOf(operation.service).stream(),
         clock,
       });
@@ -109,14 +116,15 @@ export function wire(options: WiringOptions): Wiring {
 
   function toRoute(operation: Operation): GatewayRoute {
     const { call, stream } = linkOf(operation, true);
-    const here = units.has(operation.service);
+    const place = placeOf(operation.service);
+    const here = place === "here";
     const guard = guardOf(operation.service);
     return {
       operation,
       at: servedAt(checked.app.gateway, operation),
       parsesAgain: !here,
       // The gateway ends a request at its deadline by itself: what stays here needs nothing around it.
-      ...(call && { call: here ? call : guard.policy(operation, true)(call) }),
+      ...(call && { call: here ? call : guard.policy(operation, place)(call) }),
       ...(stream && { stream: (here ? deadlineStream({ clock }) : guard.stream())(stream) }),
     };
   }

@@ -69,6 +69,8 @@ export interface CallContext {
    * listener that throws keeps no other from running; its error becomes an uncaught exception.
    */
   onCancel(listener: (reason: PlinthError) => void): () => void;
+  /** Takes back a listener, for those who would rather not hold a function that does. */
+  offCancel(listener: (reason: PlinthError) => void): void;
   /** A call made on behalf of this one: ends with it, never lives longer, keeps principal and trace. */
   child(changes?: ScopeChanges): CallScope;
 }
@@ -193,10 +195,12 @@ export class CallScope implements CallContext, DeadlineEntry {
       this.#listeners = new Set([this.#listener, listener]);
       this.#listener = undefined;
     }
-    return () => {
-      if (this.#listener === listener) this.#listener = undefined;
-      else this.#listeners?.delete(listener);
-    };
+    return () => this.offCancel(listener);
+  }
+
+  offCancel(listener: CancelListener): void {
+    if (this.#listener === listener) this.#listener = undefined;
+    else this.#listeners?.delete(listener);
   }
 
   child(changes: ScopeChanges = {}): CallScope {

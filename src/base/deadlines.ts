@@ -94,12 +94,12 @@ export function createDeadlines(clock: Clock): Deadlines {
     assert(!Number.isNaN(atMs), "a deadline is a number");
     remove(entry);
     if (atMs === Number.POSITIVE_INFINITY) return;
-    const nowTick = Math.floor(clock.now() / tickMs);
     if (!stop) {
-      lastTick = nowTick;
+      lastTick = Math.floor(clock.now() / tickMs);
       stop = clock.every(tickMs, sweep);
     }
-    const slot = Math.max(nowTick, Math.floor(atMs / tickMs)) % slotCount;
+    // The next sweep begins with the slot of the last one: what is over already is found there.
+    const slot = Math.max(lastTick, Math.floor(atMs / tickMs)) % slotCount;
     entry.deadlineAt = atMs;
     entry.deadlineSlot = slot;
     entry.deadlinePrev = undefined;

@@ -35,6 +35,9 @@ export interface Bulkhead {
   readonly policy: Policy;
   readonly stream: StreamPolicy;
   run<T>(work: () => Promise<T>, context?: CallContext): Promise<T>;
+  /** Takes a place if one is free now. Whoever has taken one leaves. */
+  tryEnter(): boolean;
+  leave(): void;
 }
 
 export function createBulkhead(options: BulkheadOptions): Bulkhead {
@@ -67,34 +70,34 @@ class Compartment implements Bulkhead {
   }
 
   readonly policy: Policy = (next) => (request, context) => {
-    if (!this.#enter()) return this.#wait(context).then(() => this.#hold(() => next(request, context)));
+    if (!this.tryEnter()) return this.#wait(context).then(() => this.#hold(() => next(request, context)));
     let answer: Promise<unknown>;
     try {
       answer = next(request, context);
     } catch (thrown) {
-      this.#leave();
+      this.leave();
       return Promise.reject(thrown);
     }
-    answer.then(this.#leave, this.#leave);
+    answer.then(this.leave, this.leave);
     return answer;
   };
 
   readonly stream: StreamPolicy = (next) => (request, context) =>
     gatedStream(context, {
       open: async () => {
-        if (!this.#enter()) await this.#wait(context);
+        if (!this.tryEnter()) await this.#wait(context);
         try {
           return next(request, context);
         } catch (thrown) {
-          this.#leave();
+          this.leave();
           throw thrown;
         }
       },
-      onEnd: this.#leave,
+      onEnd: this.leave,
     });
 
   async run<T>(work: () => Promise<T>, context?: CallContext): Promise<T> {
-    if (!this.#enter()) await this.#wait(context);
+    if (!this.tryEnter()) await this.#wait(context);
     return this.#hold(work);
   }
 
@@ -102,18 +105,18 @@ class Compartment implements Bulkhead {
     try {
       return await work();
     } finally {
-      this.#leave();
+      this.leave();
     }
   }
 
-  #enter(): boolean {
+  tryEnter(): boolean {
     if (this.runningCount >= this.concurrentMax) return false;
     this.runningCount++;
     return true;
   }
 
   /** Gives the place to whoever waits longest. */
-  readonly #leave = (): void => {
+  readonly leave = (): void => {
     for (const waiter of this.#queue) {
       waiter.settle(undefined);
       return;

@@ -48,6 +48,9 @@ export interface CircuitBreaker {
   /** A stream succeeds with its first item, or by ending. An error fails it, whenever it comes. */
   readonly stream: StreamPolicy;
   run<T>(work: () => Promise<T>): Promise<T>;
+  /** Notes how a call ended that was made, around this breaker, while it was closed. */
+  onAnswer(): void;
+  onFailure(thrown: unknown): void;
 }
 
 export function createCircuitBreaker(options: CircuitBreakerOptions): CircuitBreaker {
@@ -112,10 +115,10 @@ class Breaker implements CircuitBreaker {
     try {
       answer = next(request, context);
     } catch (thrown) {
-      this.#onFailure(thrown);
+      this.onFailure(thrown);
       return Promise.reject(thrown);
     }
-    answer.then(this.#onSuccess, this.#onFailure);
+    answer.then(this.onAnswer, this.onFailure);
     return answer;
   };
 
@@ -152,8 +155,8 @@ class Breaker implements CircuitBreaker {
     }
   }
 
-  readonly #onSuccess = (): void => this.#record(ordinary, "success");
-  readonly #onFailure = (thrown: unknown): void => this.#record(ordinary, outcomeOf(thrown));
+  readonly onAnswer = (): void => this.#record(ordinary, "success");
+  readonly onFailure = (thrown: unknown): void => this.#record(ordinary, outcomeOf(thrown));
 
   #admit(): number {
     if (this.state === "closed") return ordinary;

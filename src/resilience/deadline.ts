@@ -18,7 +18,7 @@ export interface DeadlineOptions {
 export function deadline(options: DeadlineOptions = {}): Policy {
   const clock = options.clock ?? systemClock;
   return (next) => (request, context) => {
-    const spent = refusalOf(context, clock);
+    const spent = refusalAt(clock.now(), context);
     return spent ? Promise.reject(spent) : untilCancelled(next(request, context), context);
   };
 }
@@ -29,7 +29,7 @@ export function deadlineStream(options: DeadlineOptions = {}): StreamPolicy {
   return (next: StreamCall) => (request, context) =>
     gatedStream(context, {
       open() {
-        const spent = refusalOf(context, clock);
+        const spent = refusalAt(clock.now(), context);
         if (spent) throw spent;
         return next(request, context);
       },
@@ -47,7 +47,7 @@ export function timeout(options: TimeoutOptions): Policy {
   const clock = options.clock ?? systemClock;
   const timeoutMs = toMs(options.timeout);
   return (next) => (request, context) => {
-    const spent = refusalOf(context, clock);
+    const spent = refusalAt(clock.now(), context);
     if (spent) return Promise.reject(spent);
     const deadlineAt = clock.now() + timeoutMs;
     if (context.deadline <= deadlineAt) return untilCancelled(next(request, context), context);
@@ -78,7 +78,8 @@ export function untilCancelled<T>(answer: Promise<T>, context: CallContext): Pro
   });
 }
 
-function refusalOf(context: CallContext, clock: Clock): PlinthError | undefined {
+/** Why a call is over before it began, if it is. */
+export function refusalAt(nowMs: number, context: CallContext): PlinthError | undefined {
   if (context.cancelled) return notExecuted(context.cancelled);
-  return context.deadline <= clock.now() ? deadlineExceeded("no") : undefined;
+  return context.deadline <= nowMs ? deadlineExceeded("no") : undefined;
 }

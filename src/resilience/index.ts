@@ -13,6 +13,8 @@ export { criticalities, isCriticality, levelOf, toLevel } from "./criticality.ts
 export type { DeadlineOptions, TimeoutOptions } from "./deadline.ts";
 export { deadline, deadlineStream, timeout, untilCancelled } from "./deadline.ts";
 export { overloaded } from "./errors.ts";
+export type { GuardedOptions } from "./guarded.ts";
+export { guarded } from "./guarded.ts";
 export type { HedgeOptions } from "./hedge.ts";
 export { hedge } from "./hedge.ts";
 export type { Overload, OverloadOptions, OverloadStats, Pass, ShedReason } from "./overload.ts";

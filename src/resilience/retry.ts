@@ -1,4 +1,4 @@
-import type { CallContext, CallScope, Clock, Duration, PlinthError, Policy, Random } from "../base/index.ts";
+import type { Call, CallContext, CallScope, Clock, Duration, PlinthError, Policy, Random } from "../base/index.ts";
 import { systemClock, systemRandom, toMs, toPlinthError } from "../base/index.ts";
 import { isPassedOn, withChanges } from "./errors.ts";
 import type { RetryBudget } from "./retry-budget.ts";
@@ -41,6 +41,16 @@ export interface RetryOptions {
  * The first attempt has the caller's own context; each further one a child of it with its number in `attempt`.
  */
 export function retry(options: RetryOptions = {}): Policy {
+  return retrier(options).policy;
+}
+
+export interface Retrier {
+  readonly policy: Policy;
+  /** What becomes of a call whose first attempt failed: further ones with `next`, or the failure. */
+  afterFailure(thrown: unknown, next: Call, request: unknown, context: CallContext): Promise<unknown>;
+}
+
+export function retrier(options: RetryOptions): Retrier {
   const { budget, onRetry, idempotent = false, keyed = false, attemptsMax = 3 } = options;
   const clock = options.clock ?? systemClock;
   const random = options.random ?? systemRandom;
@@ -54,30 +64,37 @@ export function retry(options: RetryOptions = {}): Policy {
   const isTooLong = (error: PlinthError, waitMs: number, context: CallContext): boolean =>
     (typeof error.retry === "number" && error.retry > backoffMaxMs) || clock.now() + waitMs >= context.deadline;
 
-  return (next) => async (request, context) => {
-    budget?.deposit();
-    let attempt = 1;
+  const afterFailure = async (first: unknown, next: Call, request: unknown, context: CallContext): Promise<unknown> => {
+    let thrown = first;
     let maybeExecuted = false;
-    for (;;) {
+    for (let attempt = 2; ; attempt++) {
+      const error = toPlinthError(thrown);
+      maybeExecuted ||= error.executed !== "no";
+      const waitMs = waitMsOf(error, attempt - 1);
+      const worthIt =
+        canRetry(error, idempotent || (keyed && context.idempotencyKey !== undefined)) && !context.cancelled;
+      const stop = !worthIt || attempt > attemptsMax || isTooLong(error, waitMs, context);
+      const refused = !stop && budget !== undefined && !budget.withdraw();
+      if (stop || refused) throw attempt > 2 || refused ? final(error, maybeExecuted) : error;
+      onRetry?.(error, attempt, waitMs);
+      await clock.sleep(waitMs, context.signal);
       try {
-        return attempt === 1
-          ? await next(request, context)
-          : await runAttempt((scope) => next(request, scope), context, attempt);
-      } catch (thrown) {
-        const error = toPlinthError(thrown);
-        maybeExecuted ||= error.executed !== "no";
-        const waitMs = waitMsOf(error, attempt);
-        const worthIt =
-          canRetry(error, idempotent || (keyed && context.idempotencyKey !== undefined)) && !context.cancelled;
-        const stop = !worthIt || attempt >= attemptsMax || isTooLong(error, waitMs, context);
-        const refused = !stop && budget !== undefined && !budget.withdraw();
-        if (stop || refused) throw attempt > 1 || refused ? final(error, maybeExecuted) : error;
-        attempt++;
-        onRetry?.(error, attempt, waitMs);
-        await clock.sleep(waitMs, context.signal);
+        return await runAttempt((scope) => next(request, scope), context, attempt);
+      } catch (again) {
+        thrown = again;
       }
     }
   };
+
+  const policy: Policy = (next) => async (request, context) => {
+    budget?.deposit();
+    try {
+      return await next(request, context);
+    } catch (thrown) {
+      return afterFailure(thrown, next, request, context);
+    }
+  };
+  return { policy, afterFailure };
 }
 
 /**
