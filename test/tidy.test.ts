@@ -9,6 +9,7 @@ import { banChecks } from "./tidy/bans.ts";
 import { type Check, show } from "./tidy/check.ts";
 import { cycleChecks } from "./tidy/cycles.ts";
 import { floorChecks } from "./tidy/floors.ts";
+import { linkChecks } from "./tidy/links.ts";
 import { nameChecks } from "./tidy/names.ts";
 import { packageChecks } from "./tidy/packages.ts";
 import { sizeChecks } from "./tidy/sizes.ts";
@@ -22,6 +23,7 @@ const checks: readonly Check[] = [
   ...banChecks,
   ...sizeChecks,
   ...writtenChecks,
+  ...linkChecks,
 ];
 
 const repository = readTree();

@@ -19,7 +19,7 @@ import { startIssuer } from "../identity/testing.ts";
 import { t } from "../schema/index.ts";
 import { contract, method, service, tokens } from "../service/index.ts";
 import { createLogger } from "../telemetry/index.ts";
-import type { AppService } from "./app.ts";
+import type { AppService, GatewayOptions } from "./app.ts";
 import { app } from "./app.ts";
 import { buildModel } from "./model.ts";
 import { readProcessSettings } from "./settings.ts";
@@ -69,8 +69,9 @@ async function startedWith(
   identity: IdentityOptions,
   environment: Record<string, string> = {},
   services: readonly AppService[] = [whoService],
+  limits: Pick<GatewayOptions, "plans" | "planOf"> = {},
 ) {
-  return startTestApp(app({ name: "shop", services, gateway: { identity } }), {
+  return startTestApp(app({ name: "shop", services, gateway: { identity, ...limits } }), {
     settings: { tokenKey: secret },
     environment,
   });
@@ -103,7 +104,7 @@ test("PLINTH_ISSUER is the one line that changes whom an app believes", async (c
   await assert.rejects(startedWith({}, { PLINTH_AUDIENCE: "x" }), /no issuer/);
 });
 
-test("an API key lets its owner in, until it is taken back", async (context) => {
+test("an API key lets its owner in, with its scopes and its plan, until it is taken back", async (context) => {
   const clock = { ...systemClock };
   const folder = await mkdtemp(join(tmpdir(), "plinth-keys-"));
   context.after(() => rm(folder, { recursive: true, force: true }));
@@ -129,13 +130,24 @@ test("an API key lets its owner in, until it is taken back", async (context) => 
   assert.equal((await keyStore.find(made.record.id))?.successor, next.record.id);
   const gone = await keyStore.create({ subject: "acme", ttlMs: -1000 });
   const revoked = await keyStore.create({ subject: "acme" });
+  const plain = await keyStore.create({ subject: "bob" });
   await keyStore.revoke(revoked.record.id);
   await assert.rejects(keyStore.rotate(revoked.record.id, 0), { reason: "API_KEY_UNKNOWN" });
   await assert.rejects(keyStore.revoke("nobody"), { reason: "API_KEY_UNKNOWN" });
   await stores.database?.close();
 
-  const running = await startedWith({ apiKeys: apiKeys() }, { DATABASE_URL: `pglite:${folder}/database` });
+  // The plan of a token stands in a claim of this name; that of a key does too.
+  const planOf = { claim: "https://shop.example/plan" };
+  const plans = { free: [{ quota: 100, window: "1m" as const }], gold: [{ quota: 1000, window: "1m" as const }] };
+  const environment = { DATABASE_URL: `pglite:${folder}/database` };
+  const running = await startedWith({ apiKeys: apiKeys() }, environment, [whoService], { plans, planOf });
   context.after(() => running.stop());
+  const write = async (key: string) => {
+    const answer = await fetch(`${running.url}/who`, { method: "POST", headers: { "x-api-key": key } });
+    return [answer.status, answer.headers.get("ratelimit-policy")?.split(";", 2).join(";")] as const;
+  };
+  assert.deepEqual(await write(made.key), [200, '"gold-principal-1m";q=1000']);
+  assert.deepEqual(await write(plain.key), [403, '"free-principal-1m";q=100']);
   const ask = async (headers: Record<string, string>) => {
     const answer = await fetch(`${running.url}/who`, { headers });
     const body = (await answer.json()) as Record<string, unknown>;
