@@ -33,6 +33,8 @@ export default async function samples({ url }: { readonly url: string }) {
   }
   const as = { subject: account.id };
   return {
+    "accounts.signIn": { request: { email: customer.email, password: customer.password }, as },
+    "accounts.getMine": { as },
     "checkout.getOrder": { request: { id }, as },
     "shipping.getShipment": { request: { orderId: id }, as },
   };

@@ -101,6 +101,7 @@ function summary({ verdict, rows }: AccessReport, screen: Screen): string {
   ].join("\n");
 }
 
-function isRefused({ status }: AccessRow): boolean {
-  return status === 401 || status === 403 || status === 405;
+/** A stranger is refused as well by being told that there is no such object. */
+function isRefused({ status, expected }: AccessRow): boolean {
+  return status === 401 || status === 403 || status === 405 || (expected === "hidden" && status === 404);
 }
