@@ -12,6 +12,7 @@ import { buildPrograms } from "./build.ts";
 import { call } from "./call/bench.ts";
 import { edge } from "./edge/bench.ts";
 import { edgeOn } from "./edge/on.ts";
+import { edgeRuntimes } from "./edge/runtimes.ts";
 import { events } from "./events/bench.ts";
 import { describeMachine } from "./machine.ts";
 import { type Result, renderDocument, renderResult } from "./report.ts";
@@ -20,6 +21,7 @@ import { type Result, renderDocument, renderResult } from "./report.ts";
 const benches: Readonly<Record<string, Bench>> = {
   edge,
   "edge-on": edgeOn,
+  "edge-runtimes": edgeRuntimes,
   call,
   events,
 };
