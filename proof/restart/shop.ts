@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from "node:crypto";
+import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { audit, type Violation } from "../../examples/shop/books.ts";
 import type { CheckoutOutcome } from "../../examples/shop/traffic/checkouts.ts";
@@ -40,6 +40,8 @@ export async function startShop(): Promise<Shop> {
         NODE_ENV: "production",
         PLINTH_LOG: "info",
         PLINTH_TOKEN_KEY: newTokenKey(),
+        PLINTH_URL: "https://shop.example.com",
+        PLINTH_PROVIDER_SECRET: randomBytes(32).toString("base64"),
         DATABASE_URL: postgres.url.href,
         CACHE_URL: redis.url.href,
       },
