@@ -9,8 +9,8 @@ import type { Usage } from "./child.ts";
 export const canPin: boolean = availableParallelism() > 1 && spawnSync("taskset", ["--version"]).status === 0;
 
 /** The command line that runs `command` on one core, or wherever there is room. */
-export function onCore(core: number, command: readonly string[]): [file: string, args: readonly string[]] {
-  const [file = "", ...args] = canPin ? ["taskset", "-c", String(core), ...command] : command;
+export function onCore(core: number | undefined, command: readonly string[]): [file: string, args: readonly string[]] {
+  const [file = "", ...args] = canPin && core !== undefined ? ["taskset", "-c", String(core), ...command] : command;
   return [file, args];
 }
 
@@ -24,7 +24,8 @@ export interface Program<Facts> {
 }
 
 export interface ProgramOptions {
-  readonly core: number;
+  /** Default: wherever there is room. */
+  readonly core?: number;
   readonly args?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
   /** A file that takes what it prints; without one, that is thrown away. */
