@@ -114,3 +114,32 @@ test("an Idempotency-Key that we would not take is the outside system's to judge
   const answer = await ask(port, request("POST /open/a", { "Idempotency-Key": "a b" }, "x"));
   assert.deepEqual([answer.status, seen(answer.body)["idempotency-key"]], [200, "a b"]);
 });
+
+test("a path that others take for a stricter route's is 400, spelt in capitals or with what loose segments let pass", async (t) => {
+  const wide: OutsideRoute = { path: "/legacy/*", upstream: "legacy", access: "public", looseSegments: true };
+  const admin: OutsideRoute = { path: "/legacy/admin/*", upstream: "legacy" };
+  const exact: OutsideRoute = { path: "/legacy/keys", upstream: "legacy" };
+  const elsewhere: OutsideRoute = { path: "/legacy/b/*", upstream: "legacy", host: "b.example" };
+  const port = await fronting(t, [wide, admin, exact, elsewhere]);
+  const statusOf = async (path: string) => (await ask(port, request(`GET ${path}`))).status;
+  for (const path of [
+    "/legacy/Admin",
+    "/legacy/ADMIN/x",
+    "/legacy/%41dmin/x",
+    "/legacy/admin;a=b/x",
+    "/legacy/admin%3Ba/x",
+    "/legacy//admin/x",
+    "/legacy/;/admin/x",
+    "/legacy%2Fadmin%2Fx",
+    "/legacy/admin%2Fx",
+    "/legacy/Keys",
+    "/legacy/keys;x",
+    "/legacy/B/x",
+  ]) {
+    assert.ok([400, 401, 404].includes(await statusOf(path)), path);
+  }
+  assert.equal(await statusOf("/legacy/admin/x"), 401);
+  for (const path of ["/legacy/administration", "/legacy/a;b//c", "/legacy/keys/x", "/legacy/b/x", "/legacy/x/Admin"]) {
+    assert.equal(await statusOf(path), 200, path);
+  }
+});

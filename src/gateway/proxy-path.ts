@@ -10,7 +10,8 @@ import { urlMalformed } from "./errors.ts";
  * - Refused unless the route says `looseSegments`: encoded slashes, `;` parameters and empty segments. A server that takes
  *   `/admin;x/` or `//admin/` for `/admin/` would answer there without the rules of `/admin/`.
  *
- * An escape of an escape (`%252e`) is left as it is: decoded once, it is text.
+ * An escape of an escape (`%252e`) is left as it is: decoded once, it is text. Small and capital letters stay as they are,
+ * too; see `proxy-nesting.ts`.
  */
 export function canonicalPath(path: string, looseSegments: boolean): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for.

@@ -7,6 +7,7 @@ import { isRequestId } from "./head.ts";
 import type { Mirror } from "./mirror.ts";
 import { checkMirroring, createMirror } from "./mirror.ts";
 import { compileProxy } from "./proxy.ts";
+import { compileNesting } from "./proxy-nesting.ts";
 import { compileRedirect } from "./proxy-redirect.ts";
 import type { OutsideRoute, ResolvedRoute } from "./proxy-route.ts";
 import { resolveRoute } from "./proxy-route.ts";
@@ -71,7 +72,7 @@ export function addOutside(options: OutsideOptions, parts: OutsideParts): Outsid
     const cache = route.route.cache && createEdgeCache(route.route.cache, own);
     if (mirror) mirrors.set(route.name, mirror);
     if (cache) caches.push(cache);
-    addRoute(route, serveOf(route, { upstreams, splits, mirror, cache }, parts), parts);
+    addRoute(route, serveOf(route, { upstreams, splits, mirror, cache, routes }, parts), parts);
   }
   if (caches.length > 0) measureCaches(parts.allMetrics, caches);
   const purge = (tags: readonly string[] | undefined): number =>
@@ -90,11 +91,15 @@ interface Targets {
   readonly splits: ReadonlyMap<string, Split>;
   readonly mirror: Mirror | undefined;
   readonly cache: EdgeCache | undefined;
+  readonly routes: readonly ResolvedRoute[];
 }
 
 function serveOf(resolved: ResolvedRoute, targets: Targets, parts: OutsideParts): Endpoint["serve"] {
   const { route } = resolved;
-  const admit = withRequestId(parts.admissionOf(resolved), parts.newId);
+  const admit = withNesting(
+    compileNesting(resolved, targets.routes),
+    withRequestId(parts.admissionOf(resolved), parts.newId),
+  );
   if (route.redirect) return compileRedirect(resolved, route.redirect, admit, parts.vary);
   const { mirror, cache } = targets;
   const upstreamOf = chooserOf(resolved, targets);
@@ -109,6 +114,14 @@ function chooserOf({ route }: ResolvedRoute, { upstreams, splits }: Targets): (e
   const split = splits.get(route.split ?? "") as Split;
   const variants = split.variants.map((name) => upstreams.get(name) as Upstream);
   return (exchange) => variants[split.choose(exchange)] as Upstream;
+}
+
+function withNesting(check: ((path: string) => void) | undefined, admit: Step): Step {
+  if (!check) return admit;
+  return (exchange, next) => {
+    check(exchange.path);
+    admit(exchange, next);
+  };
 }
 
 /** A request without a usable id gets one; the answer, the log and the outside system name it. */

@@ -125,8 +125,11 @@ async function askFor(
   if (old && status === 304 && validators.length > 0) {
     drop(answer);
     const policy = renewedPolicy(old, asked, headers, makePolicy);
-    // It is not about what is kept, or does not let it be kept: only a whole answer helps.
-    if (!policy) return askFor(cacheable, upstream, undefined, asking, parts);
+    // It is not about what is kept, or does not let it be kept: only a whole answer helps, and the old one is of no more use.
+    if (!policy) {
+      store.forget(address, old);
+      return askFor(cacheable, upstream, undefined, asking, parts);
+    }
     const renewed: CachedAnswer = { ...old, policy };
     if (!asking.isRemoved) store.put(address, renewed, old);
     return { kept: renewed, outcome: "revalidated", said: "fwd=stale; fwd-status=304" };

@@ -72,6 +72,23 @@ for (const [what, told] of [
   });
 }
 
+test("an old answer that its 304 does not renew is kept no longer: nobody asks by its tag again", async (t) => {
+  let isChanged = false;
+  const { asked, clock, get } = await keeping(t, (req, res) => {
+    if (req.headers["if-none-match"]) return void res.writeHead(304, { etag: '"v2"' }).end();
+    res.writeHead(200, isChanged ? { "cache-control": "no-store" } : { "cache-control": "max-age=10", etag: '"v1"' });
+    res.end("body");
+  });
+  await get();
+  clock.advance(11_000);
+  isChanged = true;
+  for (let i = 0; i < 2; i++) assert.equal((await get()).body, "body");
+  assert.deepEqual(
+    asked.map(({ headers }) => headers["if-none-match"]),
+    [undefined, '"v1"', undefined, undefined],
+  );
+});
+
 for (const control of ["max-age=10, must-revalidate", "s-maxage=10", "no-cache"]) {
   test(`an old answer with a date alone and ${control} is asked for again by its date`, async (t) => {
     const { asked, clock, get } = await keeping(t, (req, res) => {

@@ -55,3 +55,19 @@ test("headers and tags count as memory, and what is removed gives all of it back
   store.put("huge", answer({ accept: "x" }, { vary: "accept", link: "x".repeat(100_000) }), undefined);
   assert.equal(store.count, 0);
 });
+
+test("one answer of an address can be forgotten, and the others stay with their tags", () => {
+  const store = createCacheStore(100_000);
+  const [german, french] = [answer({}, {}, ["a", "de"]), answer({}, {}, ["a", "fr"])];
+  store.put("x", german, undefined);
+  const alone = store.bytes;
+  store.put("x", french, undefined);
+  store.forget("x", french);
+  assert.deepEqual([store.of("x"), store.bytes], [[german], alone]);
+  store.forget("x", french);
+  store.forget("y", german);
+  assert.deepEqual([store.purge(["fr"]), store.purge(["a"]), store.bytes], [0, 1, 0]);
+  store.put("x", german, undefined);
+  store.forget("x", german);
+  assert.deepEqual([store.count, store.bytes], [0, 0]);
+});

@@ -20,6 +20,8 @@ export interface CacheStore {
   /** Keeps an answer in place of `old`, or beside the others. */
   put(address: string, answer: CachedAnswer, old: CachedAnswer | undefined): void;
   remove(address: string): void;
+  /** Removes one answer of an address: what is asked for meanwhile is kept all the same. */
+  forget(address: string, answer: CachedAnswer): void;
   /** Removes what has one of the tags. */
   purge(tags: readonly string[]): number;
   clear(): number;
@@ -70,6 +72,21 @@ export function createCacheStore(bytesMax: number): CacheStore {
     }
   };
 
+  /** Puts answers in the place of all that were there. */
+  const replace = (address: string, answers: readonly CachedAnswer[]): void => {
+    drop(address);
+    if (answers.length === 0) return;
+    byAddress.set(address, [...answers]);
+    for (const each of answers) {
+      bytes += sizeOf(address, each);
+      for (const tag of each.tags) {
+        const addresses = byTag.get(tag) ?? new Set();
+        addresses.add(address);
+        byTag.set(tag, addresses);
+      }
+    }
+  };
+
   /** Nobody knows the tags of what is still to come. */
   const outdateAll = (): void => {
     for (const known of askings.values()) for (const asking of known) asking.isRemoved = true;
@@ -86,17 +103,7 @@ export function createCacheStore(bytesMax: number): CacheStore {
     put(address, answer, old) {
       if (sizeOf(address, answer) > bytesMax) return;
       const others = (byAddress.get(address) ?? []).filter((each) => each !== old);
-      const kept = [answer, ...others].slice(0, variantsMax);
-      drop(address);
-      byAddress.set(address, kept);
-      for (const each of kept) {
-        bytes += sizeOf(address, each);
-        for (const tag of each.tags) {
-          const addresses = byTag.get(tag) ?? new Set();
-          addresses.add(address);
-          byTag.set(tag, addresses);
-        }
-      }
+      replace(address, [answer, ...others].slice(0, variantsMax));
       for (const oldest of byAddress.keys()) {
         if (bytes <= bytesMax) break;
         drop(oldest);
@@ -105,6 +112,15 @@ export function createCacheStore(bytesMax: number): CacheStore {
     remove(address) {
       for (const asking of askings.get(address) ?? []) asking.isRemoved = true;
       drop(address);
+    },
+    forget(address, answer) {
+      const known = byAddress.get(address);
+      if (known?.includes(answer)) {
+        replace(
+          address,
+          known.filter((each) => each !== answer),
+        );
+      }
     },
     purge(tags) {
       outdateAll();
