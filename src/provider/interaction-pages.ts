@@ -33,7 +33,7 @@ export function signInPage(view: InteractionView, name: string, fault?: SignInFa
     ...(fault?.retryAfter !== undefined && { retryAfter: fault.retryAfter }),
     body: html`${appLine(view.title)}
 <h1>Sign in</h1>
-<p class="quiet">to go on to ${view.client}</p>
+<p class="quiet">to continue to ${view.client}</p>
 ${fault && html`<p class="alert" id="fault" role="alert">${fault.message}</p>`}
 <form method="post" action="${view.action}">
 <input type="hidden" name="csrf" value="${view.csrf}">

@@ -87,9 +87,9 @@ button:hover { filter: brightness(1.08) }
 button.second { margin-top: .75rem; border-color: var(--line); background: transparent; color: inherit }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px }
 main > p:last-child { margin-bottom: 0 }
-ul { margin: 0 0 1rem; padding: 0; list-style: none; border: 1px solid var(--line); border-radius: .5rem }
-li { padding: .75rem .875rem; overflow-wrap: anywhere }
-li + li { border-top: 1px solid var(--line) }
+ul { margin: 0 0 1rem; padding: 0 0 0 1.25rem }
+li { padding: .25rem 0; overflow-wrap: anywhere }
+li::marker { color: var(--accent) }
 code { overflow-wrap: anywhere }
 `;
 
