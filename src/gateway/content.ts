@@ -1,9 +1,11 @@
 import type { Compression } from "./compression.ts";
 import { etagOf, matchesEtag } from "./etag.ts";
 import type { Exchange } from "./exchange.ts";
+import { extendHead } from "./extras.ts";
 import type { HeadTemplate } from "./head.ts";
 import { headTemplate, withoutLength } from "./head.ts";
 import { contentCodingOf } from "./negotiation.ts";
+import { quickHead } from "./quick-answer.ts";
 
 /** Sends a body of one content type, in the way that the request asks for. */
 export interface ContentSender {
@@ -28,6 +30,7 @@ export function createContentSender(options: ContentOptions): ContentSender {
   const own: Record<string, string> = { "content-type": options.contentType };
   if (cacheControl !== undefined) own["cache-control"] = cacheControl;
   const small = headTemplate(options.headers, own);
+  const quick = quickHead(status, small);
   const vary = options.headers.get("vary");
   const large = headTemplate(options.headers, { ...own, vary: vary ? `${vary}, accept-encoding` : "accept-encoding" });
   // Above this many characters a body is surely large enough; below a third of it, surely not (UTF-8 takes 1 to 3 bytes each).
@@ -43,7 +46,7 @@ export function createContentSender(options: ContentOptions): ContentSender {
     const own = head.slice();
     own[1] = String(bytes);
     if (exchange.mediaType !== undefined) own[typeAt] = exchange.mediaType;
-    exchange.extend(own);
+    extendHead(exchange, own);
     if (coding !== "identity") own.push("content-encoding", coding);
     if (cacheControl !== undefined) {
       const etag = etagOf(body, coding);
@@ -61,10 +64,8 @@ export function createContentSender(options: ContentOptions): ContentSender {
     send(exchange, body) {
       const bytes = Buffer.byteLength(body);
       if (bytes < minBytes) {
-        if (cacheControl === undefined && !exchange.hasExtras) {
-          small[1] = String(bytes);
-          exchange.answer(status, small, body, bytes);
-        } else sendKept(exchange, small, body, bytes, "identity");
+        if (cacheControl === undefined && exchange.mediaType === undefined) exchange.answerText(quick, body, bytes);
+        else sendKept(exchange, small, body, bytes, "identity");
         return;
       }
       const asked = exchange.headers["accept-encoding"];

@@ -2,6 +2,7 @@ import type { Duration } from "../base/index.ts";
 import { parseDuration } from "../base/index.ts";
 import { wrongGateway } from "./errors.ts";
 import { isHeaderName } from "./head.ts";
+import { headLines } from "./quick-answer.ts";
 
 /** Which web pages of other origins may call this API from a browser. Without it: none. */
 export interface CorsOptions {
@@ -24,6 +25,8 @@ export interface Cors {
   readonly always: Readonly<Record<string, string>>;
   /** Names and values for an answer to a page of `origin`; nothing when it may not read it. */
   pairsFor(origin: string): readonly string[];
+  /** The same as lines of a head. */
+  linesFor(origin: string): string;
   /** Names and values for a preflight: `methods` are those of the path. */
   preflight(origin: string, methods: readonly string[]): readonly string[];
 }
@@ -66,11 +69,14 @@ export function compileCors(options: CorsOptions): Cors {
     isOpen ? [] : (options.origins as readonly string[]).map((origin) => [origin, pairsOf(origin)]),
   );
   const open = isOpen ? pairsOf("*") : [];
+  const lines = new Map([...known].map(([origin, pairs]) => [origin, headLines(pairs)]));
+  const openLines = headLines(open);
   const none: readonly string[] = [];
 
   return {
     always: isOpen ? {} : { vary: "origin" },
     pairsFor: (origin) => known.get(origin) ?? open,
+    linesFor: (origin) => lines.get(origin) ?? openLines,
     preflight(origin, methods) {
       const vary = ["vary", "origin, access-control-request-method, access-control-request-headers"];
       const pairs = known.get(origin) ?? open;

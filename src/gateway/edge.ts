@@ -7,6 +7,7 @@ import type { Connections } from "./connection.ts";
 import type { Cors } from "./cors.ts";
 import type { HeadTemplate } from "./head.ts";
 import type { ResolvedLimits } from "./limits.ts";
+import type { QuickAnswers } from "./quick-answer.ts";
 import type { Maintenance } from "./reload-maintenance.ts";
 import type { StalledClients } from "./stalled-client.ts";
 
@@ -21,6 +22,7 @@ export interface EdgeOf<E> {
   /** What a refused client is told of how to come in. */
   readonly challenge: Challenge;
   readonly cors: Cors | undefined;
+  readonly quick: QuickAnswers;
   /** Where a request comes from, as far as that is known for certain. */
   readonly clientOf: ClientOf;
   /** Request headers that say who calls: read here, and passed on to nobody who is not meant to read them too. */

@@ -2,6 +2,7 @@ import type { Cors } from "./cors.ts";
 import type { MountedEndpoint } from "./endpoints.ts";
 import { methodNotAllowed, methodNotImplemented, routeNotFound, urlMalformed } from "./errors.ts";
 import type { Endpoint, Exchange } from "./exchange.ts";
+import { extendHead } from "./extras.ts";
 import { headTemplate, withoutLength } from "./head.ts";
 import { isUnder } from "./mount.ts";
 import type { Router } from "./router.ts";
@@ -54,7 +55,7 @@ export function createFallbacks(options: FallbackOptions): Fallbacks {
       if (at !== -1) head.splice(at, 2);
       head.push("allow", methods.join(", "), ...cors.preflight(headers.origin as string, methods));
     } else {
-      exchange.extend(head);
+      extendHead(exchange, head);
       head.push("allow", methods.join(", "));
     }
     exchange.answer(204, head, undefined, 0);

@@ -32,6 +32,7 @@ import type { Page } from "./page.ts";
 import { compileOutsideAdmission } from "./proxy-admission.ts";
 import type { Outside, OutsideOptions } from "./proxy-table.ts";
 import { addOutside } from "./proxy-table.ts";
+import { QuickAnswers } from "./quick-answer.ts";
 import type { CompiledQuotas, QuotaOptions } from "./rate-limit-edge.ts";
 import { compileQuotas } from "./rate-limit-edge.ts";
 import type { Maintenance } from "./reload-maintenance.ts";
@@ -211,6 +212,7 @@ function createEdge(options: GatewayOptions, facts: EdgeFacts, observeBroken: Ed
     limits,
     challenge: options.authenticator?.challenge ?? createChallenge({ realm: checkRealm(options.realm ?? "api") }),
     cors,
+    quick: new QuickAnswers(clock, limits.keepAliveMs),
     clientOf: compileClientOf(compileTrustedProxies(options.trustedProxies)),
     credentialHeaders: credentialHeadersOf(options.authenticator),
     onUnauthenticated,

@@ -6,6 +6,7 @@ import { clientHeaders, tellsOfClient } from "./client-address-headers.ts";
 import { awaitClient, leavePlace } from "./entrance.ts";
 import { wrongGateway } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
+import { tellAdded } from "./extras.ts";
 import type { RequestScope } from "./request-scope.ts";
 import type { Step } from "./step.ts";
 
@@ -55,7 +56,7 @@ export function compileMount(mount: Mount, admit: Step, deadlineMsDefault: numbe
     exchange.startReading();
     watchPlace(exchange);
     tellClient(exchange);
-    exchange.tellHeaders();
+    tellAdded(exchange);
     if (exchange.edge.hsts !== undefined) res.setHeader("strict-transport-security", exchange.edge.hsts);
     rewrite(req, prefix, scope);
     // From here on the answer is the handler's to end: the exchange ends with it.

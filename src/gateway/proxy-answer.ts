@@ -4,6 +4,7 @@ import type { ForwardAnswer } from "../upstream/index.ts";
 import { leavePlace } from "./entrance.ts";
 import { overloaded } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
+import { extendHead } from "./extras.ts";
 import { outwardHeaders } from "./proxy-headers.ts";
 import type { HeaderPairs, HeaderTransform } from "./transform.ts";
 
@@ -52,7 +53,7 @@ export function headOf(exchange: Exchange, headers: readonly string[], { transfo
   const passed = outwardHeaders(headers, exchange.edge.hsts);
   const head = transform ? transform(passed) : passed;
   if (vary !== undefined) head.push("vary", vary);
-  exchange.extend(head);
+  extendHead(exchange, head);
   return head;
 }
 

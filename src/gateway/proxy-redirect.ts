@@ -1,4 +1,5 @@
 import type { Exchange } from "./exchange.ts";
+import { extendHead } from "./extras.ts";
 import { canonicalPath } from "./proxy-path.ts";
 import type { Redirect, ResolvedRoute } from "./proxy-route.ts";
 import type { Step } from "./step.ts";
@@ -23,7 +24,7 @@ export function compileRedirect(
     const head = ["location", location, "content-length", "0", "cache-control", "no-store"];
     if (vary !== undefined) head.push("vary", vary);
     if (exchange.edge.hsts !== undefined) head.push("strict-transport-security", exchange.edge.hsts);
-    exchange.extend(head);
+    extendHead(exchange, head);
     exchange.answer(status, head, undefined, 0);
   };
   return (exchange) => admit(exchange, proceed);

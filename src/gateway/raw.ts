@@ -4,6 +4,7 @@ import type { Operation, RawRequest, RawResponse } from "../service/index.ts";
 import { readBody } from "./body.ts";
 import { clientHeaders, tellsOfClient } from "./client-address-headers.ts";
 import type { Exchange } from "./exchange.ts";
+import { extendHead } from "./extras.ts";
 import { isHeaderName, isHeaderValue, isReservedHeader } from "./head.ts";
 import type { Step } from "./step.ts";
 import type { EndpointSettings } from "./unary.ts";
@@ -37,7 +38,7 @@ export function compileRaw(
     const body = answer.body ?? "";
     checkStatus(operation.id, status);
     const head = headOf(operation.id, answer, settings.headers);
-    exchange.extend(head);
+    extendHead(exchange, head);
     const bytes = typeof body === "string" ? Buffer.byteLength(body) : body.byteLength;
     if (status !== 204 && status !== 304) head.push("content-length", String(bytes));
     const isEmpty = bytes === 0 || status === 204 || status === 304;

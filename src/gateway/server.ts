@@ -11,6 +11,7 @@ import type { Edge } from "./exchange.ts";
 import type { Http2Sessions } from "./http2.ts";
 import { createHttp2Sessions } from "./http2.ts";
 import { answerBrokenConnection, answerRaw } from "./parse-error.ts";
+import { GatewayResponse } from "./quick-answer.ts";
 import type { GatewayTls } from "./tls.ts";
 import { createTlsServer } from "./tls-server.ts";
 
@@ -164,6 +165,7 @@ function listenOn(options: GatewayServerOptions, sockets: Set<Socket>, http2: Ht
       connectionsCheckingInterval: limits.timeoutCheckMs,
       keepAliveTimeout: limits.keepAliveMs,
       noDelay: true,
+      ServerResponse: GatewayResponse,
       ...laterOptions,
     },
     (req, res) => dispatcher.dispatch(req, res, false, undefined),

@@ -2,6 +2,7 @@ import type { Lane, Level, Overload, Pass, Waiter } from "../resilience/index.ts
 import { createLane, overloaded, waitMaxMs } from "../resilience/index.ts";
 import type { EntranceOf } from "./entrance.ts";
 import type { Exchange } from "./exchange.ts";
+import { extendHead } from "./extras.ts";
 import { retryAfterShed, shedAnswer } from "./shed-answer.ts";
 import type { Step } from "./step.ts";
 import { proceed } from "./step.ts";
@@ -93,7 +94,7 @@ function refuse(exchange: Exchange): void {
   exchange.reason = overloaded.reason;
   const head = edge.refusalHead.slice();
   head[1] = String(body.length);
-  exchange.extend(head);
+  extendHead(exchange, head);
   head.push("retry-after", retryAfterShed(edge.overload));
   res.statusMessage = phrase;
   exchange.answer(status, head, body, body.length);

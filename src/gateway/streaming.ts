@@ -5,6 +5,7 @@ import { stringifyProblem, toProblem } from "../wire/index.ts";
 import { readBody } from "./body.ts";
 import { notAcceptable, overloaded } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
+import { extendHead } from "./extras.ts";
 import { headTemplate, withoutLength } from "./head.ts";
 import { compileMessage } from "./message.ts";
 import { streamFormatOf } from "./negotiation.ts";
@@ -45,7 +46,7 @@ export function compileStreaming(
     const format = formats[streamFormatOf(exchange.headers.accept) ?? "ndjson"];
     if (exchange.method === "HEAD") {
       const head = format.head.slice();
-      exchange.extend(head);
+      extendHead(exchange, head);
       exchange.answer(200, head, undefined, 0);
       return;
     }
@@ -169,7 +170,7 @@ class StreamSender {
     }
     this.#stopTimer?.();
     const head = this.#format.head.slice();
-    this.#exchange.extend(head);
+    extendHead(this.#exchange, head);
     this.#exchange.keepOrClose();
     res.writeHead(200, head);
     res.flushHeaders();

@@ -6,6 +6,7 @@ import type { ContentSender } from "./content.ts";
 import { createContentSender } from "./content.ts";
 import { notAcceptable } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
+import { extendHead, hasExtras } from "./extras.ts";
 import { headTemplate, withoutLength } from "./head.ts";
 import { compileMessage } from "./message.ts";
 import { acceptsJson } from "./negotiation.ts";
@@ -65,12 +66,12 @@ function compileReply(operation: Operation, settings: EndpointSettings): (exchan
     // 204 has no length; any other status says that it has nothing.
     const plain = status === 204 ? head : ["content-length", "0", ...head];
     return (exchange) => {
-      if (!exchange.hasExtras) {
+      if (!hasExtras(exchange)) {
         exchange.answer(status, plain, undefined, 0);
         return;
       }
       const own = plain.slice();
-      exchange.extend(own);
+      extendHead(exchange, own);
       exchange.answer(status, own, undefined, 0);
     };
   }
