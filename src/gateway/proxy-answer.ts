@@ -37,7 +37,8 @@ export function sendAnswer(exchange: Exchange, answer: ForwardAnswer, answering:
   // What the client still sends is not wanted any more; only the end of the connection says where it ends.
   if (!exchange.req.complete) exchange.res.shouldKeepAlive = false;
   if (!body) {
-    exchange.answer(status, head, undefined, 0);
+    const { whole } = answer;
+    exchange.answer(status, head, whole?.toString("latin1"), whole?.length ?? 0, "latin1");
     return;
   }
   exchange.keepOrClose();

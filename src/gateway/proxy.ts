@@ -45,7 +45,7 @@ export interface ProxyParts {
 const keptBytesMax = 64 * 1024;
 
 export function compileProxy(parts: ProxyParts, admit: Step): (exchange: Exchange) => void {
-  const { resolved, toRequest } = compileRequest(parts.route);
+  const { resolved, toRequest } = compileRequest(parts.route, parts.cache === undefined);
   const { route } = resolved;
   const where = `gateway: routes: ${resolved.name}: headers.response`;
   const transform = compileTransform(where, route.headers?.response);
@@ -91,7 +91,10 @@ export function compileProxy(parts: ProxyParts, admit: Step): (exchange: Exchang
   return (exchange) => admit(exchange, proceed);
 }
 
-function compileRequest(resolved: ResolvedRoute): {
+function compileRequest(
+  resolved: ResolvedRoute,
+  takesWhole: boolean,
+): {
   readonly resolved: ResolvedRoute;
   readonly toRequest: RequestMaker;
 } {
@@ -120,6 +123,7 @@ function compileRequest(resolved: ResolvedRoute): {
       trace: exchange.span,
       isIdempotent: route.idempotent,
       hashKey: hashKeyOf?.(exchange),
+      takesWhole,
     };
   };
   return { resolved, toRequest };

@@ -1,9 +1,13 @@
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import type { buildConnector, Dispatcher, Pool } from "undici";
+import type { Clock } from "../base/index.ts";
+import { systemClock } from "../base/index.ts";
+import { Connections, sharedRead } from "./connections.ts";
+import { DispatchedExchange } from "./dispatched-exchange.ts";
 import type { Egress } from "./egress.ts";
 import { createEgressGuard } from "./egress.ts";
 import type { ExchangeEvents, HttpExchange } from "./exchange.ts";
-import { DispatchedExchange } from "./exchange.ts";
+import type { WholeRequest } from "./request-bytes.ts";
 import type { HttpTls } from "./tls.ts";
 import { tlsOptionsOf } from "./tls.ts";
 import { undici } from "./undici.ts";
@@ -72,17 +76,24 @@ export interface HttpPoolOptions {
   readonly tls?: HttpTls | undefined;
   /** The IP address to connect to, instead of those that the name resolves to. */
   readonly address?: string | undefined;
+  /** For what is idle, silent or old; looked at twice a second. Default: the system's. */
+  readonly clock?: Clock | undefined;
 }
 
 /** `origin`: "https://host" or "http://host:8080". Throws StartError HTTP_EGRESS_WRONG and HTTP_TLS_UNUSABLE. */
 export function createHttpPool(origin: string, options: HttpPoolOptions = {}): HttpPool {
-  return new UndiciPool(origin, options);
+  return new OriginPool(origin, options);
 }
 
 /** `servername` is taken by undici, and missing in its types. */
 type DispatchOptions = Dispatcher.DispatchOptions & { readonly servername?: string };
 
-class UndiciPool implements HttpPool {
+/**
+ * Requests that are there as a whole go over connections of our own, which do for each a third of the work; bodies that
+ * come as streams, and changes of the protocol, are undici's.
+ */
+class OriginPool implements HttpPool {
+  readonly #connections: Connections;
   readonly #pool: Pool;
   /** What the certificate must say, whatever `Host` a request names. */
   readonly #serverName: string | undefined;
@@ -91,10 +102,17 @@ class UndiciPool implements HttpPool {
     const limits = { ...defaultLimits, ...options.limits };
     const url = new URL(origin);
     this.#serverName = url.protocol === "https:" ? (options.tls?.serverName ?? serverNameOf(url.hostname)) : undefined;
+    this.#connections = new Connections({
+      url,
+      serverName: this.#serverName,
+      limits,
+      connect: connectorOf(options, limits.connectMs, url.protocol === "http:"),
+      clock: options.clock ?? systemClock,
+    });
     this.#pool = new (undici().Pool)(url.origin, {
       connections: limits.connections,
       pipelining: 1,
-      connect: connectorOf(options, limits.connectMs),
+      connect: connectorOf(options, limits.connectMs, false),
       keepAliveTimeout: limits.idleMs,
       clientTtl: limits.connectionMs,
       maxHeaderSize: limits.headerBytes,
@@ -102,10 +120,11 @@ class UndiciPool implements HttpPool {
   }
 
   get connectionCount(): number {
-    return this.#pool.stats.connected;
+    return this.#connections.count + this.#pool.stats.connected;
   }
 
   send(request: HttpRequest, events: ExchangeEvents): HttpExchange {
+    if (isWhole(request)) return this.#connections.send(request, events);
     const exchange = new DispatchedExchange(events);
     const options: DispatchOptions = {
       method: request.method,
@@ -122,13 +141,21 @@ class UndiciPool implements HttpPool {
   }
 
   async drain(): Promise<void> {
+    const drained = this.#connections.drain();
     // Rejects when it is closed meanwhile, which ends it as well.
     if (!this.#pool.closed && !this.#pool.destroyed) await this.#pool.close().catch(() => {});
+    await drained;
   }
 
   async close(): Promise<void> {
+    const closed = this.#connections.close();
     if (!this.#pool.destroyed) await this.#pool.destroy();
+    await closed;
   }
+}
+
+function isWhole(request: HttpRequest): request is WholeRequest {
+  return request.upgrade === undefined && !(request.body instanceof Readable);
 }
 
 /** TLS knows names only: an IP address has no server name, and is checked against the certificate's addresses. */
@@ -136,12 +163,17 @@ function serverNameOf(host: string): string {
   return /^[\d.]+$|:/.test(host) ? "" : host;
 }
 
-function connectorOf({ egress, tls, address }: HttpPoolOptions, connectMs: number): ReturnType<typeof buildConnector> {
+function connectorOf(
+  { egress, tls, address }: HttpPoolOptions,
+  connectMs: number,
+  sharesReads: boolean,
+): ReturnType<typeof buildConnector> {
   const guard = egress && createEgressGuard(egress);
   const connect = undici().buildConnector({
     timeout: connectMs,
     ...(tls && tlsOptionsOf(tls)),
     ...(guard && { lookup: guard.lookup }),
+    ...(sharesReads && { onread: sharedRead }),
   });
   if (!guard && address === undefined) return connect;
   return (target, callback) => {

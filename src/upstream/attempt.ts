@@ -55,6 +55,8 @@ export class Attempt implements ExchangeEvents, DeadlineEntry, BodySource {
   #exchange: HttpExchange | undefined = undefined;
   #feed: BodyFeed | undefined = undefined;
   #body: AnswerBody | undefined = undefined;
+  /** What came in one piece, until somebody takes it. */
+  #whole: Buffer | undefined = undefined;
   #collected: { readonly chunks: Buffer[]; readonly then: (body: Buffer) => void } | undefined = undefined;
   #bytes = 0;
   #startedAt = 0;
@@ -82,6 +84,13 @@ export class Attempt implements ExchangeEvents, DeadlineEntry, BodySource {
     deadlines.add(this, untilMs);
     if (request.body instanceof BodyFeed) this.#feed = request.body;
     this.#exchange = this.member.value.pool.send({ ...request, headTimeoutMs: 0, bodyTimeoutMs: stalledMs }, this);
+  }
+
+  /** All of an answer that came in one piece, which then is over; undefined where it did not. */
+  takeWhole(): Buffer | undefined {
+    const whole = this.#whole;
+    this.#whole = undefined;
+    return whole;
   }
 
   /** The answer's body from here on; undefined when there is none to come. */
@@ -114,6 +123,16 @@ export class Attempt implements ExchangeEvents, DeadlineEntry, BodySource {
     this.#parts.metrics.observeHead((this.#parts.clock.now() - this.#startedAt) / 1000);
     this.#count(`${Math.floor(status / 100)}xx` as AttemptOutcome);
     this.#owner.onAnswer(this, status, headers);
+  }
+
+  onWhole(status: number, headers: IncomingHttpHeaders, body: Buffer): void {
+    this.#whole = body;
+    this.onHead(status, headers);
+    const left = this.#whole;
+    this.#whole = undefined;
+    if (this.#phase !== answered) return;
+    if (left && left.length > 0) this.onChunk(left);
+    if (this.#phase === answered) this.onEnd();
   }
 
   onChunk(chunk: Buffer): void {

@@ -106,7 +106,8 @@ export class Forwarding implements AttemptOwner {
       return;
     }
     const hasBody = this.#request.method !== "HEAD" && status !== 204 && status !== 304 && length !== 0;
-    this.#answer(attempt, status, headers, attempt.open(hasBody));
+    const whole = this.#request.takesWhole ? attempt.takeWhole() : undefined;
+    this.#answer(attempt, status, headers, whole ? undefined : attempt.open(hasBody), hasBody ? whole : undefined);
   }
 
   /** Of a request that may not be repeated: if the target did nothing, it has not been done yet. */
@@ -118,9 +119,15 @@ export class Forwarding implements AttemptOwner {
     this.#onOver();
   }
 
-  #answer(attempt: Attempt, status: number, headers: IncomingHttpHeaders, body: Readable | undefined): void {
+  #answer(
+    attempt: Attempt,
+    status: number,
+    headers: IncomingHttpHeaders,
+    body: Readable | undefined,
+    whole?: Buffer,
+  ): void {
     const attempts = this.#tried.length;
-    this.#resolve({ status, headers: answerHeaders(headers), body, target: attempt.target, attempts });
+    this.#resolve({ status, headers: answerHeaders(headers), body, whole, target: attempt.target, attempts });
   }
 
   onFailure(attempt: Attempt, reason: PlinthError): void {

@@ -74,6 +74,8 @@ export interface ForwardRequest {
   readonly trace?: Trace | undefined;
   /** Doing it twice is as good as once. Default: by the method (RFC 9110, 9.2.2). */
   readonly isIdempotent?: boolean | undefined;
+  /** A short answer may come as `whole`. */
+  readonly takesWhole?: boolean | undefined;
   /** For `balance: "hash"`: requests with one key go to one target. Without one they are spread. */
   readonly hashKey?: string | undefined;
 }
@@ -87,6 +89,8 @@ export interface ForwardAnswer {
    * with an error when the target breaks off.
    */
   readonly body: Readable | undefined;
+  /** Instead of `body`, where the request takes it: all of it, for it came in one piece. */
+  readonly whole?: Buffer | undefined;
   /** The target as it was declared: "http://orders:8080". */
   readonly target: string;
   /** 1, or more when it was tried again or hedged. */
