@@ -8,11 +8,15 @@ export interface Bench {
   readonly rounds: number;
   readonly seconds: number;
   run(options: BenchOptions): Promise<Measured>;
+  /** What of it `npm run bench:check` measures; nothing without it. `run` then has to heed `only`. */
+  readonly check?: { readonly rounds: number; readonly seconds: number; readonly only: readonly string[] };
 }
 
 export interface BenchOptions {
   readonly rounds: number;
   readonly seconds: number;
+  /** The candidates that are wanted, beside the reference. Default: all. */
+  readonly only?: readonly string[] | undefined;
   say(text: string): void;
 }
 

@@ -11,6 +11,7 @@ export interface Usage {
 }
 
 export function announce(facts: unknown, answers: Answers = {}): void {
+  const profiled = profile();
   process.on("message", ({ question, input }: { question: string; input: number }) => {
     const all: Answers = { usage, ...answers };
     const answer = async () => {
@@ -23,7 +24,7 @@ export function announce(facts: unknown, answers: Answers = {}): void {
     );
   });
   // Whoever measures is gone: nobody would end this process.
-  process.on("disconnect", () => process.exit(0));
+  process.on("disconnect", () => void profiled.then((stop) => stop()).finally(() => process.exit(0)));
   if (process.connected) process.send?.({ answer: facts });
   else process.exit(0);
 }
@@ -31,4 +32,12 @@ export function announce(facts: unknown, answers: Answers = {}): void {
 function usage(): Usage {
   const { user, system } = process.cpuUsage();
   return { cpuUs: user + system, rssBytes: process.memoryUsage().rss };
+}
+
+/** Where the bench was told to (`--profile`); Bun has no profiler of this kind. Answers what ends it. */
+async function profile(): Promise<() => Promise<void>> {
+  const { PLINTH_BENCH_PROFILE: folder, PLINTH_BENCH_NAME: name = "program" } = process.env;
+  if (folder === undefined || process.versions.bun !== undefined) return async () => {};
+  const { startProfile } = await import("./profiler.ts");
+  return startProfile(`${folder}/${name}-${process.pid}`);
 }

@@ -22,7 +22,12 @@ export interface Wanted {
 
 /** The table with its goals: `judge(table, [{ candidate: "plinth", atLeast: 0.95 }, { candidate: "plinth", by: "p99Ms", atMost: 15 }])`. */
 export function judge(table: Table, wanted: readonly Wanted[]): Table {
-  return { ...table, goals: [...(table.goals ?? []), ...wanted.map((each) => goalOf(table, each))] };
+  const measured = new Set(table.rows.map((row) => row.candidate));
+  // Who looks at a few candidates only has no goals of the others.
+  const known = wanted.filter(({ candidate, to = [] }) =>
+    [candidate, ...[to].flat()].every((each) => measured.has(each)),
+  );
+  return { ...table, goals: [...(table.goals ?? []), ...known.map((each) => goalOf(table, each))] };
 }
 
 function goalOf(table: Table, { candidate, to = table.reference, by = "perSecond", atLeast, atMost }: Wanted): Goal {

@@ -48,7 +48,12 @@ export async function startProgram<Facts>(name: string, options: ProgramOptions)
   const child = spawn(file, args, {
     stdio: ["ignore", output ?? "ignore", "inherit", "ipc"],
     cwd: options.directory,
-    env: { ...process.env, NODE_ENV: "production", ...options.environment },
+    env: {
+      ...process.env,
+      NODE_ENV: "production",
+      PLINTH_BENCH_NAME: name.replaceAll("/", "-"),
+      ...options.environment,
+    },
   });
   if (output !== undefined) closeSync(output);
   const facts = await answerOf<Facts>(child, name, readyMsMax);

@@ -22,6 +22,8 @@ export interface Row {
   readonly candidate: string;
   /** To the reference in the same round. */
   readonly ratio: Spread;
+  /** What the same processor time does, to the reference in the same round. Says more on a machine that is not quiet. */
+  readonly cpuRatio?: Spread;
   readonly perSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
@@ -70,20 +72,26 @@ function toRow(candidate: string, samples: readonly Sample[], reference: readonl
   const of = (field: "perSecond" | "p50Ms" | "p99Ms" | "cpuUs" | "rssMiB") =>
     samples.map((sample) => sample[field] ?? Number.NaN);
   const ratios = samples.map(({ perSecond }, round) => perSecond / (reference[round]?.perSecond ?? Number.NaN));
+  const cpuRatios = samples.map(({ cpuUs }, round) => (reference[round]?.cpuUs ?? Number.NaN) / (cpuUs ?? Number.NaN));
   const cpuUs = median(of("cpuUs"));
   const rssMiB = median(of("rssMiB"));
   return {
     candidate,
-    ratio: {
-      median: rounded(median(ratios), 3),
-      min: rounded(Math.min(...ratios), 3),
-      max: rounded(Math.max(...ratios), 3),
-    },
+    ratio: spreadOf(ratios),
+    ...(!cpuRatios.some(Number.isNaN) && { cpuRatio: spreadOf(cpuRatios) }),
     perSecond: Math.round(median(of("perSecond"))),
     p50Ms: rounded(median(of("p50Ms")), 3),
     p99Ms: rounded(median(of("p99Ms")), 3),
     ...(!Number.isNaN(cpuUs) && { cpuUs: rounded(cpuUs, 1) }),
     ...(!Number.isNaN(rssMiB) && { rssMiB: Math.round(rssMiB) }),
+  };
+}
+
+function spreadOf(ratios: readonly number[]): Spread {
+  return {
+    median: rounded(median(ratios), 3),
+    min: rounded(Math.min(...ratios), 3),
+    max: rounded(Math.max(...ratios), 3),
   };
 }
 

@@ -46,6 +46,7 @@ export const edgeOn: Bench = {
   title: "The HTTP edge, production features on",
   rounds: 4,
   seconds: 2,
+  check: { rounds: 5, seconds: 1, only: ["plinth, log sampled", "plinth"] },
   async run(options) {
     const load = findLoad();
     const tables = await measureEdge(specs, signer, options, load);

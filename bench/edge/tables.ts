@@ -14,11 +14,12 @@ const attemptsMax = 3;
 
 /** The candidates under both requests, the first of them as the reference. `signer`: Plinth, whose tokens all take. */
 export async function measureEdge(
-  specs: readonly EdgeSpec[],
+  all: readonly EdgeSpec[],
   signer: EdgeSpec,
-  { rounds, seconds, say }: BenchOptions,
+  { rounds, seconds, only, say }: BenchOptions,
   load: Load,
 ): Promise<readonly Table[]> {
+  const specs = all.filter(({ name }, i) => i === 0 || only === undefined || only.includes(name));
   const running: EdgeCandidate[] = [];
   const start = async (spec: EdgeSpec) => {
     const candidate = await startCandidate(spec, serverCore);
