@@ -33,7 +33,7 @@ import { userCacheFolder } from "./seed.ts";
  * has its result returned; the next one of that call is refused.
  *
  * **One process.** A lock in the directory refuses a second one (`DATA_DIRECTORY_IN_USE`). Limits: 200 callers in the
- * queue; data as large as fits beside 300 MB of memory for the engine itself.
+ * queue; data as large as fits beside 200 MB of memory for the engine itself.
  */
 export interface PgliteOptions extends EngineOptions {
   /** Where the data lives; made when absent. Without it the database is in memory. */
