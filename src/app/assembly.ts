@@ -126,7 +126,7 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
   const kept = stores.database ? databaseComponents(process, events?.broker) : [];
   const after = kept.map((component) => component.name);
   const inner = [
-    telemetryComponent(signals),
+    telemetryComponent(signals, overload),
     ...storeComponents(stores),
     ...kept,
     peersComponent(peers),

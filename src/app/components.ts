@@ -4,6 +4,7 @@ import type { Broker } from "../events/index.ts";
 import { deadLetters } from "../events/index.ts";
 import type { Gateway } from "../gateway/index.ts";
 import type { Component } from "../lifecycle/index.ts";
+import type { Overload } from "../resilience/index.ts";
 import type { RpcServer } from "../rpc/index.ts";
 import type { ServiceDefinition } from "../service/index.ts";
 import type { Metrics } from "../telemetry/index.ts";
@@ -28,8 +29,15 @@ export interface Ports {
   management?: number;
 }
 
-export function telemetryComponent(signals: Signals): Component {
-  return { name: "telemetry", stop: () => signals.close() };
+/** It stops last: what is measured is measured until then. */
+export function telemetryComponent(signals: Signals, overload?: Overload): Component {
+  return {
+    name: "telemetry",
+    stop() {
+      overload?.close();
+      return signals.close();
+    },
+  };
 }
 
 export function storeComponents(stores: Stores): Component[] {

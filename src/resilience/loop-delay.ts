@@ -1,7 +1,10 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 
 /** How late the event loop was on average since it was last asked, in milliseconds. */
-export type LoopDelay = () => number;
+export interface LoopDelay {
+  (): number;
+  stop?(): void;
+}
 
 const resolutionMs = 10;
 
@@ -9,10 +12,11 @@ const resolutionMs = 10;
 export function createLoopDelay(): LoopDelay {
   const histogram = monitorEventLoopDelay({ resolution: resolutionMs });
   histogram.enable();
-  return () => {
+  const read = (): number => {
     // Nanoseconds between two looks, the planned pause among them. NaN when there was none.
     const meanMs = histogram.mean / 1e6 - resolutionMs;
     histogram.reset();
     return Number.isNaN(meanMs) ? 0 : Math.max(meanMs, 0);
   };
+  return Object.assign(read, { stop: () => void histogram.disable() });
 }

@@ -251,6 +251,15 @@ describe("a process with too much to do", () => {
     assert.ok(overload.tryEnter(createLane(), critical, 0));
     await new Promise((resolve) => setImmediate(resolve));
     assert.ok(overload.stats.loopDelayMs >= 0);
+    overload.close();
+  });
+
+  it("asks nothing of the loop any more once it is closed", () => {
+    let stops = 0;
+    const loopDelay = Object.assign(() => 0, { stop: () => void stops++ });
+    stage({ loopDelay }).overload.close();
+    stage({ loopDelay: () => 0 }).overload.close();
+    assert.equal(stops, 1);
   });
 });
 

@@ -46,6 +46,8 @@ export interface Overload {
   /** How many seconds a refused client is told to stay away: 1 to 3, so that they do not come back together. */
   retryAfterSeconds(): number;
   readonly stats: OverloadStats;
+  /** Ends what it measures; nothing is to come any more. */
+  close(): void;
 }
 
 export type ShedReason = "limit" | "turn" | "loop" | "wait";
@@ -204,6 +206,10 @@ class ProcessOverload implements Overload {
 
   retryAfterSeconds(): number {
     return 1 + Math.floor(this.#random.next() * 3);
+  }
+
+  close(): void {
+    this.#loopDelay.stop?.();
   }
 
   get stats(): OverloadStats {
