@@ -11,10 +11,12 @@ import type { EdgeOf } from "./edge.ts";
 import type { EntranceOf } from "./entrance.ts";
 import { awaitClient } from "./entrance.ts";
 import { clientGone } from "./errors.ts";
+import { extraLines, headFor } from "./extras.ts";
 import { isRequestId } from "./head.ts";
 import { parseIdempotencyKey } from "./idempotency-key.ts";
-import { hasPosition, takePosition, tellPosition } from "./position.ts";
+import { takePosition } from "./position.ts";
 import type { Texts } from "./query.ts";
+import type { QuickHead } from "./quick-answer.ts";
 import { RequestScope } from "./request-scope.ts";
 import { retryAfterShed } from "./shed-answer.ts";
 import { spanAttributes } from "./span-attributes.ts";
@@ -38,6 +40,8 @@ export interface Endpoint {
   observe(status: number, seconds: number): void;
   serve(exchange: Exchange): void;
 }
+
+type Body = string | Buffer | undefined;
 
 const open = 0;
 const reading = 1;
@@ -86,6 +90,8 @@ export class Exchange implements Guest, AccessEntry {
   attempts = 1;
   /** The type that JSON is answered as, where the client asked for it by a name of its own. */
   mediaType: string | undefined = undefined;
+  /** Names and values of headers for whatever this is answered with. */
+  addedHeaders: string[] | undefined = undefined;
   /** The connection of a client that asks for a WebSocket. */
   tunnel: Tunnel | undefined = undefined;
   /** Tells a failure in another way than a problem answer; false when it did not. For answers that have begun. */
@@ -98,7 +104,6 @@ export class Exchange implements Guest, AccessEntry {
   #phase = open;
   #isStreaming = false;
   #isHandedOver = false;
-  #headers: string[] | undefined = undefined;
   #onEnd: ((exchange: Exchange) => void) | undefined = undefined;
   /** What followed on the connection is no HTTP: there is no body left to wait for. */
   #isBroken = false;
@@ -168,43 +173,41 @@ export class Exchange implements Guest, AccessEntry {
   }
 
   /** Sends the whole answer. `head` tells its length. A text goes with the head in one write, a buffer does not. */
-  answer(
-    status: number,
-    head: readonly string[],
-    body: string | Buffer | undefined,
-    bodyBytes: number,
-    encoding: "utf8" | "latin1" = "utf8",
-  ): void {
+  answer(status: number, head: readonly string[], body: Body, bodyBytes: number, encoding?: "latin1"): void {
     if (this.#phase === over) return;
     this.keepOrClose();
     this.res.writeHead(status, head as string[]);
-    this.res.end(body, encoding);
+    this.res.end(body, encoding ?? "utf8");
+    this.#answered(status, bodyBytes);
+  }
+
+  /** Sends text under a head that was made at start: in one write where that can be, otherwise as `answer` does. */
+  answerText(head: QuickHead, body: string, bodyBytes: number, encoding?: "latin1"): void {
+    if (this.#phase === over) return;
+    const { res } = this;
+    const { quick } = this.edge;
+    // One byte for each character: what both ASCII and Latin-1 understand.
+    const isPlain = bodyBytes === body.length && bodyBytes > 0 && !this.expectsContinue && this.method !== "HEAD";
+    const extras = isPlain ? extraLines(this) : undefined;
+    this.keepOrClose();
+    if (extras !== undefined && quick.takes(res)) quick.send(res, head, extras, body);
+    else {
+      quick.writeHead(res, head, extras, headFor(this, head.flat, bodyBytes));
+      res.end(body, encoding ?? "utf8");
+    }
+    this.#answered(head.status, bodyBytes);
+  }
+
+  #answered(status: number, bodyBytes: number): void {
     this.responseBytes = bodyBytes;
     if (bodyBytes > watchedBytesMin) this.watchClient();
     this.finish(status);
   }
 
-  /** Names and values that depend on who asks: CORS, the request's id, the position. */
-  extend(head: string[]): void {
-    const { headers } = this;
-    if (headers.origin !== undefined && this.edge.cors) head.push(...this.edge.cors.pairsFor(headers.origin));
-    if (this.#headers) head.push(...this.#headers);
-    const requestId = headers["x-request-id"];
-    if (requestId !== undefined && isRequestId(requestId)) head.push("x-request-id", requestId as string);
-    tellPosition(this.scope, head);
-    if (this.scope?.isRepeat) head.push("idempotency-replayed", "true");
-  }
-
   /** A header of whatever this is answered with, such as what is left of a limit. */
   addHeader(name: string, value: string): void {
-    this.#headers ??= [];
-    this.#headers.push(name, value);
-  }
-
-  /** Puts the headers that were added onto an answer that somebody else writes. */
-  tellHeaders(): void {
-    const added = this.#headers ?? [];
-    for (let i = 0; i < added.length; i += 2) this.res.appendHeader(added[i] as string, added[i + 1] as string);
+    this.addedHeaders ??= [];
+    this.addedHeaders.push(name, value);
   }
 
   /** Runs `listener` when this is over, with `status` and `durationMs` known. Several run in the order in which they came. */
@@ -216,13 +219,6 @@ export class Exchange implements Guest, AccessEntry {
           listener(exchange);
         }
       : listener;
-  }
-
-  /** Whether `extend` would add anything. */
-  get hasExtras(): boolean {
-    if (this.#headers) return true;
-    if (hasPosition(this.scope) || this.headers["x-request-id"] !== undefined || this.scope?.isRepeat) return true;
-    return this.headers.origin !== undefined && this.edge.cors !== undefined;
   }
 
   /** Answers with a problem, whatever was thrown. Our own bugs are logged here, once. */
@@ -260,10 +256,8 @@ export class Exchange implements Guest, AccessEntry {
     if (status === 401) this.edge.onUnauthenticated?.(this);
     const text = stringifyProblem(toProblem(failure, { traceId: this.span?.traceId }));
     this.res.statusMessage = httpPhrase(status);
-    const head = this.edge.refusalHead.slice();
     const bodyBytes = Buffer.byteLength(text);
-    head[1] = String(bodyBytes);
-    this.extend(head);
+    const head = headFor(this, this.edge.refusalHead, bodyBytes);
     const retryAfter = retryAfterOf(failure);
     if (retryAfter !== undefined) head.push("retry-after", retryAfter);
     else if (failure.reason === overloaded.reason) head.push("retry-after", retryAfterShed(this.edge.overload));
