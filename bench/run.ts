@@ -2,8 +2,8 @@
  * `npm run bench -- [NAME…] [--rounds N] [--seconds N] [--only CANDIDATE]… [--smoke | --profile]`: measures, prints, and
  * keeps what counts in `bench/results/NAME.json` and `docs/benchmarks.md`. `--smoke` runs one short round, unless told of
  * more, to show that all works; `--profile` does the same and tells where each Node program spent its time and memory;
- * `--only` measures some candidates beside the reference. None of these keeps anything. Nothing else should run on the
- * machine meanwhile.
+ * `--only` measures some candidates beside the reference. None of these keeps anything. `--render` measures nothing and
+ * writes the document anew from what is kept. Nothing else should run on the machine meanwhile.
  *
  * `npm run bench:check [NAME…]` measures a little and compares the ratios with those in `bench/results`.
  */
@@ -43,12 +43,14 @@ async function main(): Promise<void> {
       only: { type: "string", multiple: true },
       profile: { type: "boolean", default: false },
       check: { type: "boolean", default: false },
+      render: { type: "boolean", default: false },
     },
   });
   const unknown = positionals.find((name) => !Object.hasOwn(benches, name));
   if (unknown !== undefined) throw new Error(`there is no bench "${unknown}"; there are ${Object.keys(benches)}`);
   const names = positionals.length > 0 ? positionals : Object.keys(benches);
   if (values.check) return check(names);
+  if (values.render) return writeDocument();
 
   const isShort = values.smoke || values.profile;
   buildPrograms();
@@ -91,6 +93,10 @@ function keep(name: string, result: Result): void {
   mkdirSync(`${root}bench/results`, { recursive: true });
   writeFileSync(resultFile(name), `${JSON.stringify(result, null, 2)}\n`);
   spawnSync(`${root}node_modules/.bin/biome`, ["format", "--write", resultFile(name)], { cwd: root });
+  writeDocument();
+}
+
+function writeDocument(): void {
   const kept = Object.keys(benches).filter((each) => existsSync(resultFile(each)));
   const results = kept.map(readResult);
   writeFileSync(documentFile, renderDocument(readFileSync(documentFile, "utf8"), results));
