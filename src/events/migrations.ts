@@ -188,6 +188,11 @@ const idempotencyClaims = `
 alter table plinth_idempotency add column token text, add column lease_until timestamptz;
 `;
 
+const outboxIndexes = `
+-- Nobody looks by key any more: a relay has buckets of keys. Each event paid for it.
+drop index plinth_outbox_unpublished_key;
+`;
+
 /** The name under which `eventMigrations` are recorded. */
 export const eventMigrationSet = "events";
 
@@ -202,6 +207,7 @@ export const eventMigrations: readonly Migration[] = [
   { name: "0008-relays", sql: relays },
   { name: "0009-audit", sql: audit },
   { name: "0010-idempotency-claims", sql: idempotencyClaims },
+  { name: "0011-outbox-indexes", sql: outboxIndexes },
 ];
 
 const broker = `
