@@ -9,6 +9,7 @@ import type { CrashPoint } from "./crash-points.ts";
 import { noCrashPoint } from "./crash-points.ts";
 import { distanceMs } from "./crowd.ts";
 import type { Broker, Deliver, Subscribed, Subscriber } from "./driver.ts";
+import { createEnsuring } from "./ensuring.ts";
 import type { EventLog } from "./event-log.ts";
 import { silentLog } from "./event-log.ts";
 import type { Gathering } from "./gathering.ts";
@@ -57,6 +58,7 @@ export function createDatabaseBroker(options: DatabaseBrokerOptions): Broker {
   const leaseMs = toMs(options.lease ?? "15s");
   const retentionMs = toMs(options.retention ?? "7d");
   const tables = createBrokerTables(database, { epochCheck: options.epochCheck ?? true });
+  const known = createEnsuring(tables.ensure, clock);
   const replay = createBrokerReplay(database, { retentionMs });
   const audit = createAuditLog(database);
   const acknowledging = createGathering(
@@ -132,7 +134,7 @@ export function createDatabaseBroker(options: DatabaseBrokerOptions): Broker {
       sweeper.start();
       stopRenewing = clock.every(leaseMs / 3, renew);
     },
-    ensure: (specs) => tables.ensure(specs),
+    ensure: known.ensure,
     async publish(messages) {
       await tables.publish(messages);
       poller.wake();
@@ -149,7 +151,7 @@ export function createDatabaseBroker(options: DatabaseBrokerOptions): Broker {
     },
     async subscribe(subscriber, deliver) {
       checkSubscriber(subscriber);
-      await tables.ensure([subscriber]);
+      await known.ensure([subscriber]);
       const member = createMember(subscriber, deliver, shared);
       members.add(member);
       poller.wake();
@@ -167,7 +169,10 @@ export function createDatabaseBroker(options: DatabaseBrokerOptions): Broker {
       return progress;
     },
     planReplay: (request) => replay.plan(request),
-    retire: (subscription, types) => replay.retire(subscription, types),
+    retire(subscription, types) {
+      known.forget(subscription);
+      return replay.retire(subscription, types);
+    },
     async close() {
       await withinGrace(clock, Promise.all([...members].map((member) => member.stop())));
       members.clear();
