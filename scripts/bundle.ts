@@ -35,6 +35,7 @@ const bundled: ReadonlySet<string> = new Set([
   "jose",
   "kysely",
   "lru-cache",
+  "oidc-provider",
   "pino",
   "structured-headers",
   "typebox",
