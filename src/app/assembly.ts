@@ -125,18 +125,15 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
   const ports: Ports = {};
   const kept = stores.database ? databaseComponents(process, events?.broker) : [];
   const after = kept.map((component) => component.name);
-  const inner = [
+  const still = [
     telemetryComponent(signals, overload),
     ...storeComponents(stores),
     ...kept,
     peersComponent(peers),
     ...[identityComponent(trust, { stores, settings, needs: after })].filter((each) => each !== undefined),
     ...(edge ? edge.componentsOf({ after, listen: options.listen }) : []),
-    ...(events
-      ? eventComponents({ definition, services: services.filter(hasEvents), ...events, wiring, stores, metrics, after })
-      : []),
-    ...(schedulers.size > 0 ? [scheduleComponent(schedulers, [...after, "peers"])] : []),
   ];
+  const inner = [...still, ...seekersOf(process, { events, wiring, schedulers, after: still.map(({ name }) => name) })];
   const needs = inner.map((component) => component.name);
   const components = [
     ...inner,
@@ -154,6 +151,25 @@ export async function assemble(checked: CheckedApp, options: AssemblyOptions): P
   const management = createManagement(process, lifecycle);
   const background = createBackground({ broker: events?.broker, relays: events?.eventing.relays, schedulers });
   return { lifecycle, management, signals, wiring, gateway, ports, background };
+}
+
+interface SeekerParts {
+  readonly events: { readonly broker: Broker; readonly eventing: Eventing } | undefined;
+  readonly wiring: Wiring;
+  readonly schedulers: ReadonlyMap<string, Scheduler>;
+  readonly after: readonly string[];
+}
+
+/** What looks for work by itself. It begins last, since it would keep the others from starting. */
+function seekersOf(
+  { definition, services, stores, signals: { metrics } }: ProcessParts,
+  { events, wiring, schedulers, after }: SeekerParts,
+): readonly Component[] {
+  const own = services.filter(hasEvents);
+  return [
+    ...(events ? eventComponents({ definition, services: own, ...events, wiring, stores, metrics, after }) : []),
+    ...(schedulers.size > 0 ? [scheduleComponent(schedulers, after)] : []),
+  ];
 }
 
 /** Probes and metrics, on a port of their own. */
