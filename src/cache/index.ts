@@ -23,6 +23,7 @@ export type {
 } from "./driver.ts";
 export { holdMs, leaseMs, tombstoneMs } from "./driver.ts";
 export type { LoadSource } from "./flight.ts";
+export { toJsonText } from "./json-text.ts";
 export type { MemoryCacheOptions } from "./memory.ts";
 export { createMemoryCache } from "./memory.ts";
 export type { NearStats, NearTier, NearTierOptions } from "./near.ts";

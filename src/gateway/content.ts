@@ -9,7 +9,8 @@ import { quickHead } from "./quick-answer.ts";
 
 /** Sends a body of one content type, in the way that the request asks for. */
 export interface ContentSender {
-  send(exchange: Exchange, body: string): void;
+  /** `etags`: those of this very body that are known already, by coding, and where new ones go. */
+  send(exchange: Exchange, body: string, etags?: Map<string, string>): void;
 }
 
 export interface ContentOptions {
@@ -42,6 +43,7 @@ export function createContentSender(options: ContentOptions): ContentSender {
     body: string | Buffer,
     bytes: number,
     coding: Coding,
+    etags?: Map<string, string>,
   ): void => {
     const own = head.slice();
     own[1] = String(bytes);
@@ -49,7 +51,8 @@ export function createContentSender(options: ContentOptions): ContentSender {
     extendHead(exchange, own);
     if (coding !== "identity") own.push("content-encoding", coding);
     if (cacheControl !== undefined) {
-      const etag = etagOf(body, coding);
+      const etag = etags?.get(coding) ?? etagOf(body, coding);
+      etags?.set(coding, etag);
       own.push("etag", etag);
       const asked = exchange.headers["if-none-match"];
       if (asked !== undefined && matchesEtag(asked, etag)) {
@@ -61,25 +64,25 @@ export function createContentSender(options: ContentOptions): ContentSender {
   };
 
   return {
-    send(exchange, body) {
+    send(exchange, body, etags) {
       const bytes = Buffer.byteLength(body);
       if (bytes < minBytes) {
         if (cacheControl === undefined && exchange.mediaType === undefined) exchange.answerText(quick, body, bytes);
-        else sendKept(exchange, small, body, bytes, "identity");
+        else sendKept(exchange, small, body, bytes, "identity", etags);
         return;
       }
       const asked = exchange.headers["accept-encoding"];
       const coding = asked === undefined ? "identity" : contentCodingOf(asked as string);
       if (coding === "identity" || compression === undefined) {
-        sendKept(exchange, large, body, bytes, "identity");
+        sendKept(exchange, large, body, bytes, "identity", etags);
         return;
       }
       const coded = compression.compress(coding, Buffer.from(body));
       if (coded instanceof Promise) {
         coded
-          .then((made) => sendKept(exchange, large, made, made.length, coding))
+          .then((made) => sendKept(exchange, large, made, made.length, coding, etags))
           .catch((thrown) => exchange.fail(thrown));
-      } else sendKept(exchange, large, coded, coded.length, coding);
+      } else sendKept(exchange, large, coded, coded.length, coding, etags);
     },
   };
 }

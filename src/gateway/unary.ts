@@ -1,5 +1,6 @@
 import type { Call } from "../base/index.ts";
 import type { CachePlan, Operation, Route } from "../service/index.ts";
+import { notesOf } from "../service/index.ts";
 import { readBody } from "./body.ts";
 import type { Compression } from "./compression.ts";
 import type { ContentSender } from "./content.ts";
@@ -84,7 +85,14 @@ function compileReply(operation: Operation, settings: EndpointSettings): (exchan
     compression: settings.compression,
     cacheControl: cache && `${cache.private || operation.access !== "public" ? "private" : "public"}, ${age}`,
   });
-  return (exchange, answer) => sender.send(exchange, response.stringify(answer));
+  if (!cache) return (exchange, answer) => sender.send(exchange, response.stringify(answer));
+  return (exchange, answer) => {
+    // The same answer as before is the same text, and has the same tag.
+    const notes = notesOf(answer);
+    const body = notes?.body ?? response.stringify(answer);
+    if (notes) notes.body = body;
+    sender.send(exchange, body, notes?.etags);
+  };
 }
 
 /** How long an answer may be kept, and how long an old one may be given, as others understand it (RFC 5861). */

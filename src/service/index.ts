@@ -25,6 +25,8 @@ export { external } from "./external.ts";
 export type { Publish, ResolvedNeed } from "./handler-context.ts";
 export { reservedContextNames } from "./handler-context.ts";
 export type { Keeper } from "./idempotency.ts";
+export type { AnswerNotes } from "./kept-answer.ts";
+export { notesOf } from "./kept-answer.ts";
 export type { KeyPlan } from "./key-plan.ts";
 export type { Idempotent, Keyed } from "./keyed.ts";
 export type {

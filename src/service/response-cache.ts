@@ -2,6 +2,8 @@ import { hash } from "node:crypto";
 import type { CallContext, CallScope, PlinthError, Principal } from "../base/index.ts";
 import { anonymous, error, isError } from "../base/index.ts";
 import type { Cache, LoadSource } from "../cache/index.ts";
+import { toJsonText } from "../cache/index.ts";
+import { addNotes, KeptAnswers } from "./kept-answer.ts";
 import type { Operation } from "./operation.ts";
 
 /**
@@ -10,7 +12,8 @@ import type { Operation } from "./operation.ts";
  *
  * Entries are told apart by method and its version, request and who asks, claims included. A public method has one answer
  * for all, made as if nobody were signed in, unless its `cache:` says `private`. A declared `not_found` is kept as well, for a short time; no other error is. Of those who want the same
- * answer at the same time, one handler works.
+ * answer at the same time, one handler works. An answer that is still the same is the same object for all who get it, frozen
+ * (`kept-answer.ts`): a caller in this process gets a copy from its link, and the gateway writes it once.
  */
 export type Handle = (request: unknown, context: CallContext) => unknown;
 
@@ -28,6 +31,7 @@ export function cacheResponses(operation: Operation, handle: Handle, cache: Cach
   if (!plan || !response) return handle;
   const isShared = operation.access === "public" && !plan.private;
   const keyOf = compileKey(operation, isShared);
+  const kept = new KeptAnswers<Kept>();
   const toKept = async (request: unknown, call: CallContext, { primary }: LoadSource): Promise<Kept> => {
     // What all will get is made for nobody in particular, and a fresh answer is not made of what a replica still has.
     const context = isShared ? call.child({ principal: anonymous }) : call;
@@ -43,19 +47,29 @@ export function cacheResponses(operation: Operation, handle: Handle, cache: Cach
     }
   };
   return async (request, context) => {
-    const kept = await cache
+    const key = keyOf(request, context);
+    const text = await cache
       .bind(context)
-      .getOrLoad<Kept>(keyOf(request, context), (source) => toKept(request, context, source), {
+      .getOrLoadText(key, async (source) => toJsonText(await toKept(request, context, source)), {
         ttl: plan.ttlMs,
-        isNone: (found) => found.e !== undefined,
+        isNone,
         tags: plan.tagsOf?.(request) ?? [],
         ...(plan.staleMs !== undefined && { stale: plan.staleMs }),
         ...(plan.staleIfErrorMs !== undefined && { staleIfError: plan.staleIfErrorMs }),
       });
-    if (!kept.e) return kept.a;
-    const { message, ...options } = kept.e;
+    const { a: answer, e: failure } = kept.read(key, text);
+    if (!failure) {
+      if (typeof answer === "object" && answer !== null) addNotes(answer);
+      return answer;
+    }
+    const { message, ...options } = failure;
     throw error("not_found", message, { ...options, executed: "yes" });
   };
+}
+
+/** `Kept` as text: a declared `not_found`. */
+function isNone(text: string): boolean {
+  return text.startsWith('{"e":');
 }
 
 function compileKey(
