@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- [NAME…] [--rounds N] [--seconds N] [--only CANDIDATE]… [--smoke | --profile]`: measures, prints, and
+ * `npm run bench -- [NAME…] [--rounds N] [--seconds N | --minutes N] [--only CANDIDATE]… [--smoke | --profile]`: measures, prints, and
  * keeps what counts in `bench/results/NAME.json` and `docs/benchmarks.md`. `--smoke` runs one short round, unless told of
  * more, to show that all works; `--profile` does the same and tells where each Node program spent its time and memory;
  * `--only` measures some candidates beside the reference. None of these keeps anything. `--render` measures nothing and
@@ -18,10 +18,13 @@ import { compareResults, type Move, renderMove } from "./check.ts";
 import { edge } from "./edge/bench.ts";
 import { edgeOn } from "./edge/on.ts";
 import { edgeRuntimes } from "./edge/runtimes.ts";
-import { events } from "./events/bench.ts";
+import { growth } from "./growth/bench.ts";
 import { describeMachine } from "./machine.ts";
 import { renderProfiles, turnOnProfiles } from "./profile.ts";
 import { type Result, renderDocument, renderResult } from "./report.ts";
+import { soak } from "./soak/bench.ts";
+import { start } from "./start/bench.ts";
+import { state } from "./state/bench.ts";
 
 /** In the order of the document. */
 const benches: Readonly<Record<string, Bench>> = {
@@ -29,7 +32,10 @@ const benches: Readonly<Record<string, Bench>> = {
   "edge-on": edgeOn,
   "edge-runtimes": edgeRuntimes,
   call,
-  events,
+  state,
+  growth,
+  soak,
+  start,
 };
 const documentFile = `${root}docs/benchmarks.md`;
 
@@ -39,6 +45,7 @@ async function main(): Promise<void> {
     options: {
       rounds: { type: "string" },
       seconds: { type: "string" },
+      minutes: { type: "string" },
       smoke: { type: "boolean", default: false },
       only: { type: "string", multiple: true },
       profile: { type: "boolean", default: false },
@@ -58,7 +65,10 @@ async function main(): Promise<void> {
   for (const name of names) {
     const bench = benches[name] as Bench;
     const rounds = numberOf("rounds", values.rounds, isShort ? 1 : bench.rounds);
-    const seconds = numberOf("seconds", values.seconds, isShort ? 1 : bench.seconds);
+    const seconds =
+      values.minutes !== undefined
+        ? numberOf("minutes", values.minutes, 1) * 60
+        : numberOf("seconds", values.seconds, isShort ? 1 : bench.seconds);
     const result = await runBench(bench, { rounds, seconds, only: values.only, say });
     if (!isShort && !values.only) keep(name, result);
   }
@@ -111,7 +121,8 @@ function resultFile(name: string): string {
 }
 
 function numberOf(name: string, text: string | undefined, fallback: number): number {
-  const value = text === undefined ? fallback : Number(text);
+  if (text === undefined) return fallback;
+  const value = Number(text);
   if (!Number.isInteger(value) || value < 1 || value > 100) throw new Error(`--${name}: write a number from 1 to 100`);
   return value;
 }
