@@ -1,0 +1,45 @@
+import { setImmediate } from "node:timers/promises";
+import pg from "pg";
+import { createRuntime } from "plinth";
+import { announce } from "../child.ts";
+import { definition, tables } from "./definition.ts";
+
+/** The shop of the soak, on the database of the first argument. Looks at its own memory when it is asked. */
+const [url = ""] = process.argv.slice(2);
+const environment = { ...process.env, DATABASE_URL: url, PLINTH_LOG: "silent", PLINTH_MIGRATE: "true" };
+const runtime = await createRuntime(definition, { environment, settings: { port: 0, managementPort: 0 } });
+const { gateway } = await runtime.start();
+const admin = new pg.Client(url);
+await admin.connect();
+for (const [table, columns] of Object.entries(tables)) await admin.query(`create table ${table} ${columns}`);
+
+/** What is left when everything was collected that can be. */
+export interface MemorySample {
+  readonly heapMiB: number;
+  /** Buffers and the like, outside of the heap. */
+  readonly externalMiB: number;
+  readonly rssMiB: number;
+  /** Sockets, timers, requests that run: whatever keeps a process alive. */
+  readonly handles: number;
+}
+
+announce(
+  { url: gateway },
+  {
+    async sample(): Promise<MemorySample> {
+      for (let i = 0; i < 2; i++) {
+        globalThis.gc?.();
+        await setImmediate();
+      }
+      const { heapUsed, external, rss } = process.memoryUsage();
+      const handles = process.getActiveResourcesInfo().length;
+      return { heapMiB: heapUsed / 2 ** 20, externalMiB: external / 2 ** 20, rssMiB: rss / 2 ** 20, handles };
+    },
+    async counts() {
+      const { rows } = await admin.query(
+        "select (select count(*)::int from shop.orders) as orders, (select count(*)::int from books.entries) as entries",
+      );
+      return rows[0];
+    },
+  },
+);
