@@ -22,6 +22,7 @@ import { growth } from "./growth/bench.ts";
 import { describeMachine } from "./machine.ts";
 import { renderProfiles, turnOnProfiles } from "./profile.ts";
 import { type Result, renderDocument, renderResult } from "./report.ts";
+import { shop } from "./shop/bench.ts";
 import { soak } from "./soak/bench.ts";
 import { start } from "./start/bench.ts";
 import { state } from "./state/bench.ts";
@@ -32,6 +33,7 @@ const benches: Readonly<Record<string, Bench>> = {
   "edge-on": edgeOn,
   "edge-runtimes": edgeRuntimes,
   call,
+  shop,
   state,
   growth,
   soak,

@@ -54,7 +54,8 @@ function rowOf(name: string, route: RouteReport): string[] {
   return [name, String(route.sent), String(failuresOf(route)), ...times];
 }
 
-function reasonsOf({ statuses, timeouts, broken }: RouteReport): string {
+/** What became of all: `200: 90, too late: 10`. */
+export function reasonsOf({ statuses, timeouts, broken }: RouteReport): string {
   return [
     ...Object.entries(statuses).map(([status, count]) => `${status}: ${count}`),
     ...(timeouts > 0 ? [`too late: ${timeouts}`] : []),

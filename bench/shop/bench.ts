@@ -80,7 +80,7 @@ async function measureThrees({ rounds, seconds, say }: BenchOptions): Promise<Ta
       name: `three services at ${rate}/s`,
       candidates: Object.keys(threes),
       rounds,
-      slice: async (name) => toSample(await attempt(name, rate)),
+      slice: async (name) => toSample(await told(name, say, (each) => attempt(name, each))(rate)),
     });
     const trials = new Map<string, Trial>();
     for (const name of Object.keys(threes)) {

@@ -1,5 +1,5 @@
 import type { LoadReport } from "../load/open-loop-shots.ts";
-import { failuresOf } from "../load/open-loop-text.ts";
+import { failuresOf, reasonsOf } from "../load/open-loop-text.ts";
 
 /** What one rate gave. */
 export interface Trial {
@@ -20,7 +20,7 @@ const p99MsMax = 200;
 export function problemOf(report: LoadReport): string | undefined {
   const { declined } = report.routes;
   const errors = failuresOf(report.all) - (declined?.statuses[400] ?? 0);
-  if (errors > 0) return `${errors} errors`;
+  if (errors > 0) return `${errors} errors (${reasonsOf(report.all)})`;
   if (report.all.p99Ms >= p99MsMax) return `p99 ${report.all.p99Ms.toFixed(0)} ms`;
   return undefined;
 }
