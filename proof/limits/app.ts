@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { app, contract, method, service, t } from "plinth";
-import { bucket, outage, places, sliding, timeoutVariable, whenDownVariable } from "./quotas.ts";
+import { bucket, outage, places, sliding, whenDownVariable } from "./quotas.ts";
 
 const Span = t.Object({ beganAt: t.Number(), endedAt: t.Number() });
 const short = { quota: sliding.quota, window: `${sliding.windowSeconds}s`, by: "address", name: "short" } as const;
@@ -50,7 +50,6 @@ const meterService = service(meter, {
 });
 
 const whenDown = process.env[whenDownVariable];
-const timeoutMs = process.env[timeoutVariable];
 
 export default app({
   name: "meter",
@@ -60,7 +59,6 @@ export default app({
     trustedProxies: ["127.0.0.1"],
     limitStore: {
       ...((whenDown === "allow" || whenDown === "refuse" || whenDown === "local") && { whenDown }),
-      ...(timeoutMs !== undefined && { timeout: Number(timeoutMs) }),
     },
   },
 });

@@ -2,8 +2,6 @@
 export const processes = 3;
 /** What the app is told to do while the store is down. */
 export const whenDownVariable = "PROOF_WHEN_DOWN";
-/** How long it waits for the store, where that is not the default. */
-export const timeoutVariable = "PROOF_STORE_TIMEOUT_MS";
 
 export const sliding = { quota: 60, windowSeconds: 2, longQuota: 150 };
 export const bucket = { perSecond: 50, burst: 25 };
