@@ -38,7 +38,7 @@ export function withRoutes(count: number): Grown {
 /** So many services with a method each, and one that calls them. */
 export function withServices(count: number): Grown {
   const contracts = Array.from({ length: count }, (_, i) =>
-    contract(`service-${i}`, {
+    contract(`service${i}`, {
       methods: {
         get: method({
           http: `GET /service-${i}/:id`,
