@@ -317,6 +317,8 @@ test("metrics, access log and spans tell the route, never the path", async () =>
   const log = destination.text;
   assert.match(log, /"method":"GET","route":"\/a\/:id","path":"\/a\/77","status":200/);
   assert.match(log, /"reason":"VALIDATION_FAILED"/);
+  const ids = destination.records.map((line) => [line.requestId === line.trace_id, typeof line.requestId]);
+  assert.deepEqual(new Set(ids.map(String)), new Set(["true,string"]), "each line has an id, the trace's");
   assert.doesNotMatch(log, /secret/);
 });
 
