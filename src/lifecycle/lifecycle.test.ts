@@ -157,6 +157,20 @@ test("a wrong setting found at start keeps its own words, and is exit code 2", a
   );
 });
 
+test("says what of a start took long, the slowest first", async () => {
+  const made = setup([
+    { name: "db", start: () => made.clock.sleep(800) },
+    { name: "catalog", needs: ["db"], start: () => made.clock.sleep(49) },
+    { name: "gateway", needs: ["catalog"], start: () => made.clock.sleep(1_500) },
+  ]);
+  await runAll(made.clock, made.lifecycle.start());
+  const ready = made.records().find(({ msg }) => msg === "ready");
+  assert.deepEqual(Object.entries(ready?.slowestMs ?? {}), [
+    ["gateway", 1500],
+    ["db", 800],
+  ]);
+});
+
 test("of two that fail, one is thrown and the other is logged", async () => {
   const broken = (name: string): Component => ({
     name,

@@ -12,6 +12,8 @@ export class Part implements ComponentStatus {
   readonly component: Component;
   state: ComponentStatus["state"] = "waiting";
   error: unknown = undefined;
+  /** How long its start took. */
+  startMs = 0;
 
   constructor(component: Component) {
     this.component = component;

@@ -46,6 +46,7 @@ async function startOne(part: Part, signal: AbortSignal, { clock, log, timeoutMs
   const { component } = part;
   const limitMs = component.startTimeoutMs ?? timeoutMs;
   part.state = "starting";
+  const startedAt = clock.now();
   let over = false;
   const start = (async () => component.start?.(signal))();
   // One that comes up when nobody waits any more is stopped again.
@@ -63,6 +64,7 @@ async function startOne(part: Part, signal: AbortSignal, { clock, log, timeoutMs
       aborted(signal, settled.signal),
     ]);
     part.state = "up";
+    part.startMs = clock.now() - startedAt;
   } catch (thrown) {
     over = true;
     if (thrown instanceof StartError) throw thrown;
