@@ -35,7 +35,7 @@ export interface ProgramOptions {
   readonly directory?: string;
 }
 
-const readyMsMax = 15_000;
+const readyMsMax = 60_000;
 const answerMsMax = 60_000;
 
 export async function startProgram<Facts>(name: string, options: ProgramOptions): Promise<Program<Facts>> {

@@ -26,6 +26,7 @@ export const edge: Bench = {
       tables: tables.map((table) =>
         judge(table, [
           { candidate: "plinth", atLeast: table.name === "GET" ? 0.95 : 1 },
+          { candidate: "plinth", by: "perCpu", atLeast: table.name === "GET" ? 0.95 : 1 },
           { candidate: "plinth", to: peers, atLeast: 1 },
         ]),
       ),

@@ -21,8 +21,15 @@ export interface EdgeSpec {
   /** Modules that it loads first. */
   readonly preloads?: readonly string[];
   /** With production features: which share of traces it records, and whether each request is a line of its log. */
-  readonly features?: { readonly traced: number; readonly logged: "each" | "sampled" };
+  readonly features?: EdgeFeatures;
   readonly environment?: Readonly<Record<string, string>>;
+}
+
+export interface EdgeFeatures {
+  readonly traced: number;
+  readonly logged: "each" | "sampled";
+  /** At least so many in the trace of one request. Default 1. */
+  readonly spans?: number;
 }
 
 export interface EdgeCandidate extends Program<EdgeFacts> {

@@ -12,7 +12,8 @@ const peer = (name: string, program: string, traced: number): EdgeSpec => ({
   program: `edge/${program}-on`,
   isPeer: true,
   preloads: ["peers/edge/tracing"],
-  features: { traced, logged: "each" },
+  // Of NestJS, which is made of modules, the instrumentation sees no more than node:http.
+  features: { traced, logged: "each", spans: program === "nest" ? 1 : 4 },
 });
 
 const plinth = (name: string, traced: number, logged: "each" | "sampled"): EdgeSpec => ({
@@ -68,11 +69,13 @@ function wantedOf({ sampled, each, fastify, express, nest }: (typeof asked)[keyo
   return [
     { candidate: lean, atLeast: sampled },
     { candidate: full, atLeast: each },
+    { candidate: lean, by: "perCpu", atLeast: sampled },
+    { candidate: full, by: "perCpu", atLeast: each },
     { candidate: lean, to: "fastify", atLeast: fastify },
+    { candidate: traced, to: "fastify, all traced", atLeast: fastify },
     { candidate: lean, to: "express", atLeast: express },
     { candidate: lean, to: "nest", atLeast: nest },
     { candidate: full, to: "fastify, tokens cached", atLeast: 1 },
-    { candidate: traced, to: "fastify, all traced", atLeast: 1 },
     { candidate: lean, by: "p99Ms", atMost: 15 },
     { candidate: full, by: "p99Ms", atMost: 15 },
   ];

@@ -68,14 +68,14 @@ export async function proveLimit(spec: EdgeSpec, core: number, { token, weakToke
 export async function proveSamples(candidate: EdgeCandidate): Promise<void> {
   const { name, spec, output } = candidate;
   if (!spec.features) return;
-  const { traced, logged } = spec.features;
+  const { traced, logged, spans = 1 } = spec.features;
   await sleep(500);
   const answers = await candidate.ask<number>("answered");
   const lines = readFileSync(output, "utf8").match(/"(?:msg|message)":"request(?: completed)?"/g)?.length ?? 0;
   if (logged === "each") assertShare(`${name}: lines`, lines / answers, 0.99, 1.01);
   else assertShare(`${name}: lines`, lines / answers, 0.005, 0.05);
-  // A request may be a span, or one at each layer.
-  assertShare(`${name}: spans`, (await candidate.ask<number>("spans")) / answers, traced * 0.5, traced * 40);
+  // A request may be a span, or one at each layer. Of a small sample, some are missing by chance.
+  assertShare(`${name}: spans`, (await candidate.ask<number>("spans")) / answers, traced * 0.5 * spans, traced * 40);
 }
 
 function assertShare(what: string, share: number, min: number, max: number): void {

@@ -1,6 +1,7 @@
 import { createPublicKey } from "node:crypto";
+import { createRequire } from "node:module";
 import cors from "cors";
-import express, { type NextFunction, type Request, type Response } from "express";
+import type { NextFunction, Request, Response } from "express";
 import promBundle from "express-prom-bundle";
 import { rateLimit } from "express-rate-limit";
 import helmet from "helmet";
@@ -15,6 +16,8 @@ import { type Claims, hasScope, origin, publicKey, quota } from "./settings.ts";
 import { spans } from "./spans.ts";
 
 /** Express with the middleware that its users take for production. */
+// OpenTelemetry instruments what is required; of modules that are imported it sees node:http alone.
+const express = createRequire(import.meta.url)("express") as typeof import("express");
 const key = createPublicKey(publicKey);
 const app = express();
 

@@ -1,8 +1,9 @@
+import { createRequire } from "node:module";
 import fastifyCors from "@fastify/cors";
 import fastifyHelmet from "@fastify/helmet";
 import fastifyJwt from "@fastify/jwt";
 import fastifyRateLimit from "@fastify/rate-limit";
-import { type FastifyReply, type FastifyRequest, fastify, LogController } from "fastify";
+import { type FastifyReply, type FastifyRequest, LogController } from "fastify";
 import { announce } from "../../child.ts";
 import { Order, OrderBody, orderOf, Status, shopPattern, status } from "../../edge/order.ts";
 import { answered } from "./answered.ts";
@@ -11,6 +12,9 @@ import { type Claims, hasScope, origin, publicKey, quota } from "./settings.ts";
 import { spans } from "./spans.ts";
 
 /** Fastify with the plugins that its users take for production. EDGE_TOKEN_CACHE: remembers verified tokens, which is not the default. */
+// OpenTelemetry instruments what is required; of modules that are imported it sees node:http alone.
+const { fastify } = createRequire(import.meta.url)("fastify") as typeof import("fastify");
+
 class OneLine extends LogController {
   override incomingRequest() {}
 }
