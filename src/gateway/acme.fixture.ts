@@ -18,6 +18,8 @@ export interface AcmeServer {
   failure: { readonly status: number; readonly type: string } | undefined;
   /** How long its certificates live, in days. */
   days: number;
+  /** True: it never comes to an end with a challenge. */
+  isSlow: boolean;
   stop(): void;
 }
 
@@ -79,7 +81,7 @@ export async function startAcmeServer(known: TestAuthority, proofAt: () => strin
       if (payload !== "") {
         const got = await fetch(`${proofAt()}/.well-known/acme-challenge/token-1`).then((each) => each.text());
         proofs.push(got);
-        challengeStatus = got === `token-1.${thumbprint}` ? "valid" : "invalid";
+        challengeStatus = got === `token-1.${thumbprint}` ? (server.isSlow ? "pending" : "valid") : "invalid";
         if (challengeStatus === "valid") orderStatus = "ready";
       }
       answer(res, 200, challenge());
@@ -118,6 +120,7 @@ export async function startAcmeServer(known: TestAuthority, proofAt: () => strin
     proofs,
     failure: undefined,
     days: 90,
+    isSlow: false,
     stop() {
       http.closeAllConnections();
       http.close();

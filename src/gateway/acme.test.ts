@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { connect } from "node:tls";
 import { createManualClock, createSeededRandom, StartError, systemClock } from "../base/index.ts";
-import { createMetrics } from "../telemetry/index.ts";
+import { createLogger, createMetrics } from "../telemetry/index.ts";
+import { createMemoryDestination } from "../telemetry/testing.ts";
 import type { AcmeServer } from "./acme.fixture.ts";
 import { startAcmeServer } from "./acme.fixture.ts";
 import type { Acme, AcmeOptions } from "./acme.ts";
@@ -207,4 +208,52 @@ test("what cannot be is refused at start", async () => {
   await refused({ hosts: ["localhost"], termsAgreed: true }, /no full name of a host/);
   await refused({ hosts: ["shop.test"] }, /read the authority's terms/);
   await refused({ hosts: ["shop.test"], termsAgreed: true, directory: "here" }, /address of the authority's directory/);
+});
+
+test("an order that is under way ends with the process, and counts as no failure", async (t) => {
+  if (!authority) return t.skip("no openssl");
+  const folder = newFolder();
+  const { acme } = await client(folder);
+  server.isSlow = true;
+  t.after(() => {
+    server.isSlow = false;
+  });
+  const proofs = server.proofs.length;
+  const order = acme.renew();
+  while (server.proofs.length === proofs) await systemClock.sleep(5);
+  acme.stop();
+  assert.equal(await order, false, "the clock of this test stands still: nothing else could have ended it");
+  assert.equal((await (await openAcmeFolder(folder, () => 0)).attempts()).failures, 0);
+  assert.equal(await acme.challenge("token-1"), undefined);
+});
+
+test("an authority that cannot be reached is said to be so", async (t) => {
+  const destination = createMemoryDestination();
+  const log = createLogger({ destination });
+  const parts = { folder: newFolder(), clock: createManualClock(Date.now()), random: createSeededRandom(1), log };
+  const options = { hosts: ["shop.test"], termsAgreed: true, directory: "http://127.0.0.1:9/directory" } as const;
+  const acme = await createAcme(options, { ...parts, metrics: undefined });
+  t.after(() => acme.stop());
+  assert.equal(await acme.renew(), false);
+  assert.match(destination.text, /the authority at http:\/\/127\.0\.0\.1:9\/directory did not answer/);
+});
+
+test("an authority that does not come to an end in 5 minutes has failed", async (t) => {
+  if (!authority) return t.skip("no openssl");
+  const folder = newFolder();
+  const { acme, clock } = await client(folder);
+  server.isSlow = true;
+  t.after(() => {
+    server.isSlow = false;
+  });
+  let isOver = false;
+  const order = acme.renew().finally(() => {
+    isOver = true;
+  });
+  while (!isOver) {
+    await clock.advance(10_000);
+    await systemClock.sleep(5);
+  }
+  assert.equal(await order, false);
+  assert.equal((await (await openAcmeFolder(folder, () => 0)).attempts()).failures, 1);
 });

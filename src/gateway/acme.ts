@@ -1,8 +1,9 @@
-import { generateKeyPairSync, X509Certificate } from "node:crypto";
+import { X509Certificate } from "node:crypto";
 import type { Clock, Random } from "../base/index.ts";
 import type { Logger, Metrics } from "../telemetry/index.ts";
-import type { AcmeFolder } from "./acme-folder.ts";
 import { openAcmeFolder } from "./acme-folder.ts";
+import type { AcmeClient } from "./acme-order.ts";
+import { orderCertificate } from "./acme-order.ts";
 import { wrongGateway } from "./errors.ts";
 
 /**
@@ -38,6 +39,7 @@ export interface Acme {
   renew(): Promise<boolean>;
   /** Looks from now on whether it is time; `onRenewed` runs after each new certificate. */
   start(onRenewed: () => Promise<unknown>): void;
+  /** An order that is under way is given up: the next process begins anew. */
   stop(): void;
 }
 
@@ -49,7 +51,6 @@ export interface AcmeParts {
   readonly metrics: Metrics | undefined;
 }
 
-const letsEncrypt = "https://acme-v02.api.letsencrypt.org/directory";
 const lookEveryMs = 60_000;
 const orderMsMax = 5 * 60_000;
 const firstPauseMs = 5 * 60_000;
@@ -67,6 +68,7 @@ export async function createAcme(options: AcmeOptions, parts: AcmeParts): Promis
   const share = 2 / 3 + random.next() * 0.03;
   let stopLooking = (): void => {};
   let isAtIt = false;
+  let leaving = new AbortController();
 
   const isTime = async (): Promise<boolean> => {
     const { notBefore } = await folder.attempts();
@@ -74,15 +76,21 @@ export async function createAcme(options: AcmeOptions, parts: AcmeParts): Promis
   };
   const order = async (): Promise<boolean> => {
     if (!(await isTime())) return false;
+    const tooLate = new AbortController();
+    const cancel = clock.after(orderMsMax, () => tooLate.abort(new Error(`it took over ${orderMsMax / 1000} s`)));
+    const signal = AbortSignal.any([leaving.signal, tooLate.signal]);
     try {
-      const pem = await within(clock, orderMsMax, () => orderCertificate(client, options, folder));
+      const pem = await orderCertificate(client, options, { folder, clock, signal });
       await folder.putCertificate(pem);
       // A clock that is far off would find each new certificate old already.
       await folder.putAttempts({ failures: 0, notBefore: clock.wallNow() + successPauseMs });
       orders?.with({ result: "issued" }).add();
       log.info({ hosts: options.hosts }, "a certificate was issued");
       return true;
-    } catch (cause) {
+    } catch (thrown) {
+      // The process leaves: that says nothing of the authority, and the next one begins anew.
+      if (leaving.signal.aborted) return false;
+      const cause = tooLate.signal.aborted ? tooLate.signal.reason : thrown;
       const failures = (await folder.attempts()).failures + 1;
       const pauseMs = Math.min(lastPauseMs, firstPauseMs * 2 ** Math.min(failures - 1, 20)) * (1 + random.next() * 0.1);
       await folder.putAttempts({ failures, notBefore: clock.wallNow() + pauseMs });
@@ -92,6 +100,8 @@ export async function createAcme(options: AcmeOptions, parts: AcmeParts): Promis
         "no certificate was issued; what there is goes on",
       );
       return false;
+    } finally {
+      cancel();
     }
   };
   const renew = async (): Promise<boolean> => {
@@ -113,15 +123,17 @@ export async function createAcme(options: AcmeOptions, parts: AcmeParts): Promis
           .then((isNew) => (isNew ? onRenewed() : undefined))
           .catch((cause) => log.error({ err: cause }, "certificates could not be looked after"));
       };
+      leaving = new AbortController();
       look();
       stopLooking();
       stopLooking = clock.every(lookEveryMs, look);
     },
-    stop: () => stopLooking(),
+    stop() {
+      stopLooking();
+      leaving.abort();
+    },
   };
 }
-
-type AcmeClient = typeof import("acme-client");
 
 async function loadClient(): Promise<AcmeClient> {
   try {
@@ -146,54 +158,6 @@ function isDue(pem: string | undefined, hosts: readonly string[], now: number, s
   } catch {
     return true;
   }
-}
-
-async function orderCertificate(
-  { Client, crypto }: AcmeClient,
-  { hosts, email, directory = letsEncrypt }: AcmeOptions,
-  folder: AcmeFolder,
-): Promise<string> {
-  const client = new Client({
-    directoryUrl: directory,
-    accountKey: await folder.accountKey(makeKey),
-    backoffAttempts: 20,
-    backoffMin: 1000,
-    backoffMax: 10_000,
-  });
-  const key = makeKey();
-  const [, csr] = await crypto.createCsr({ commonName: hosts[0] as string, altNames: [...hosts] }, key);
-  const chain = await client.auto({
-    csr,
-    ...(email !== undefined && { email }),
-    termsOfServiceAgreed: true,
-    // From inside, the way to our own name is often another one than from outside.
-    skipChallengeVerification: true,
-    challengePriority: ["http-01"],
-    async challengeCreateFn(_authorization, challenge, proof) {
-      if (challenge.type !== "http-01") throw new Error("the authority offers no http-01 challenge");
-      await folder.putChallenge(checkToken(challenge.token), proof);
-    },
-    challengeRemoveFn: (_authorization, challenge) => folder.removeChallenge(checkToken(challenge.token)),
-  });
-  return `${chain.trim()}\n${key}`;
-}
-
-/** It becomes the name of a file. */
-function checkToken(token: string): string {
-  if (/^[\w-]{1,128}$/.test(token)) return token;
-  throw new Error("the authority's token is none");
-}
-
-function makeKey(): string {
-  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  return privateKey.export({ type: "pkcs8", format: "pem" }) as string;
-}
-
-function within<T>(clock: Clock, ms: number, work: () => Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const cancel = clock.after(ms, () => reject(new Error(`the authority did not finish within ${ms / 1000} s`)));
-    work().then(resolve, reject).finally(cancel);
-  });
 }
 
 const hostPattern = /^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]$/;
