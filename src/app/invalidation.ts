@@ -21,13 +21,14 @@ export function needsInvalidation({ needs }: ServiceDefinition): boolean {
 /** The subscription's name, without the service. No service can declare it: a name of its own has no `:`. */
 export const invalidationName = "plinth:invalidate";
 
-const payload = compile(t.Object({ tags: t.Array(t.String()) }));
+/** Compiled where somebody needs it. */
+const Payload = t.Object({ tags: t.Array(t.String()) });
 
 export function invalidationType(service: string): EventType<{ readonly tags: readonly string[] }> {
   return {
     name: `${service}.plinth:Invalidated`,
     service,
-    payload,
+    payload: compile(Payload),
     // One row is locked for each key until the commit: by tag, those wait for each other who write the same thing anyway.
     keyOf: ({ tags }) => (tags[0] ?? "").slice(0, 64),
   };

@@ -28,7 +28,7 @@ const ranges: readonly (readonly [AddressKind, readonly string[]])[] = [
   ],
 ];
 
-const lists = ranges.map(([kind, blocks]) => [kind, listOf(blocks)] as const);
+let lists: readonly (readonly [AddressKind, BlockList])[] | undefined;
 
 function listOf(blocks: readonly string[]): BlockList {
   const list = new BlockList();
@@ -47,6 +47,7 @@ export function addressKindOf(text: string): AddressKind | undefined {
   const inner = version === 6 ? ipv4Within(address) : undefined;
   if (inner !== undefined) return addressKindOf(inner);
   const family = version === 6 ? "ipv6" : "ipv4";
+  lists ??= ranges.map(([kind, blocks]) => [kind, listOf(blocks)] as const);
   return lists.find(([, list]) => list.check(address, family))?.[0] ?? "public";
 }
 
