@@ -1,5 +1,5 @@
 import { pid } from "node:process";
-import type { Clock, Random } from "../base/index.ts";
+import type { Clock, Random, Trace } from "../base/index.ts";
 import { StartError } from "../base/index.ts";
 import type { Environment } from "../config/index.ts";
 import type { Broker, Scheduler } from "../events/index.ts";
@@ -334,16 +334,24 @@ function createRpc(parts: ProcessParts, wiring: Wiring): RpcServer {
     overload: parts.overload,
     clock,
     random,
-    startTrace: (_method, traceparent, tracestate) => ({
-      trace: signals.tracer.parse(traceparent, tracestate),
-      end: endNothing,
-    }),
+    startTrace: (_method, sent, tracestate) =>
+      new ReceivedTrace(
+        typeof sent === "object" ? signals.tracer.receive(sent, tracestate) : signals.tracer.parse(sent, tracestate),
+      ),
     log: (level, message, fields) => signals.log[level](fields, message),
   });
 }
 
-/** The span of a call is its handler's. */
-function endNothing(): void {}
+class ReceivedTrace {
+  readonly trace: Trace | undefined;
+
+  constructor(trace: Trace | undefined) {
+    this.trace = trace;
+  }
+
+  /** The span of a call is its handler's. */
+  end(): void {}
+}
 
 function hasNeed(service: ServiceDefinition, kind: Need["kind"]): boolean {
   return Object.values(service.needs).some((need) => need.kind === kind);

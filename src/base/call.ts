@@ -40,6 +40,17 @@ export interface Trace {
   readonly tracestate: string | undefined;
   /** The `traceparent` header that names this span as the parent. */
   traceparent(): string;
+  /**
+   * The same without text: writes the ids into six 32-bit words, the trace's first, and answers the flags. Missing where
+   * there is only text.
+   */
+  writeIds?(into: Int32Array): number;
+}
+
+/** What `Trace.writeIds` wrote. */
+export interface TraceIds {
+  readonly words: Int32Array;
+  flags: number;
 }
 
 /** The facts of one call, which travel with it: explicitly, as an argument, in the process and over the wire. */

@@ -1,6 +1,16 @@
 /** The ground: what every other room stands on. Imports nothing but Node. Time, randomness and timers live here alone. */
 export { assert, throwLater, unreachable } from "./assert.ts";
-export type { Call, CallContext, Policy, Principal, ScopeChanges, ScopeFields, StreamCall, Trace } from "./call.ts";
+export type {
+  Call,
+  CallContext,
+  Policy,
+  Principal,
+  ScopeChanges,
+  ScopeFields,
+  StreamCall,
+  Trace,
+  TraceIds,
+} from "./call.ts";
 export { anonymous, CallScope, deadlineExceeded, servicePrincipal } from "./call.ts";
 export type { Clock, ManualClock } from "./clock.ts";
 export { createManualClock, systemClock } from "./clock.ts";

@@ -46,6 +46,8 @@ export interface ChannelOptions {
   readonly hasPositions: boolean;
   /** Does it know how much a call matters? */
   readonly hasCriticality: boolean;
+  /** Does it take the ids of a trace as numbers? */
+  readonly hasTraces: boolean;
 }
 
 /**
@@ -77,6 +79,7 @@ export class Channel {
       window: undefined,
       position: undefined,
       criticality: undefined,
+      hasTraces: options.hasTraces,
     };
   }
 

@@ -202,6 +202,8 @@ class TcpRpcClient implements RpcClient {
   /** The less busy of two ready connections picked at random, of those that have the method and room for a call. */
   #pick(method: number): Channel | undefined {
     const ready = this.#ready;
+    const only = ready.length === 1 ? usable(ready[0], method) : undefined;
+    if (only) return only;
     const first = Math.floor(this.#random.next() * ready.length);
     const step = 1 + Math.floor(this.#random.next() * (ready.length - 1));
     const one = usable(ready[first], method);

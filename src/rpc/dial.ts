@@ -185,6 +185,7 @@ class Dialled {
       hasStreams: challenge.features.includes("streams"),
       hasPositions: challenge.features.includes("positions"),
       hasCriticality: challenge.features.includes("criticality"),
+      hasTraces: challenge.features.includes("traces"),
     });
     this.#events.onReady(this.#channel, challenge.name);
   }

@@ -1,4 +1,4 @@
-import type { CallContext } from "../base/index.ts";
+import type { CallContext, TraceIds } from "../base/index.ts";
 import type { Reader, Writer } from "../wire/index.ts";
 import type { RemoteMethod } from "./method.ts";
 
@@ -25,13 +25,15 @@ import type { RemoteMethod } from "./method.ts";
  * fingerprint for that request or response, otherwise in the self-describing one; the call's flags say which. So two
  * versions of an app can talk during a rolling deployment.
  *
+ * What came after the first build of this version is a feature, which a side uses only when both name it.
+ *
  * After the handshake the frames are not signed: on a network that others can write to, use TLS.
  */
 export const protocolName = "plinth-rpc";
 export const protocolVersions: readonly number[] = [1];
 
 /** What this build can do beyond unary calls. A side uses only what both name. */
-export const protocolFeatures: readonly string[] = ["streams", "positions", "repeats", "criticality"];
+export const protocolFeatures: readonly string[] = ["streams", "positions", "repeats", "criticality", "traces"];
 
 export const frameKind = {
   hello: 1,
@@ -67,6 +69,8 @@ const flag = {
   position: 256,
   /** Not "critical", which is the default. Only to a server with the feature "criticality". */
   criticality: 512,
+  /** The trace's ids are numbers, not text. Only to a server with the feature "traces". */
+  traceIds: 1024,
 } as const;
 
 /** The longest remaining time that is sent: about 49 days. A longer one is sent as none. */
@@ -77,26 +81,59 @@ export interface StreamWindow {
   readonly bytes: number;
 }
 
-export interface CallHeader {
-  readonly id: number;
-  readonly method: number;
-  readonly isRequestCompiled: boolean;
-  readonly isResponseCompiled: boolean;
-  /** Undefined: no deadline. */
-  readonly remainingMs: number | undefined;
+/** One for each connection, read into again and again. */
+export class CallHeader {
+  id = 0;
+  method = 0;
+  isRequestCompiled = false;
+  isResponseCompiled = false;
+  /** Infinite: no deadline. */
+  remainingMs: number = Number.POSITIVE_INFINITY;
   /** 0 is the anonymous principal. */
-  readonly principalSlot: number;
-  readonly traceparent: string | undefined;
-  readonly tracestate: string | undefined;
-  readonly idempotencyKey: string | undefined;
+  principalSlot = 0;
+  /** The trace as text or as numbers; undefined when there is none. */
+  trace: string | TraceIds | undefined = undefined;
+  tracestate: string | undefined = undefined;
+  idempotencyKey: string | undefined = undefined;
   /** Undefined: the name that the client gave in the handshake. */
-  readonly caller: string | undefined;
-  readonly attempt: number;
-  readonly window: StreamWindow | undefined;
+  caller: string | undefined = undefined;
+  attempt = 1;
+  window: StreamWindow | undefined = undefined;
   /** How far the caller has come in the databases (`Position`): not checked. */
-  readonly position: string | undefined;
+  position: string | undefined = undefined;
   /** As it was told: not checked. Undefined: critical. */
-  readonly criticality: number | undefined;
+  criticality: number | undefined = undefined;
+  readonly #traceIds: TraceIds = { words: new Int32Array(6), flags: 0 };
+
+  read(reader: Reader): void {
+    this.id = reader.uvarint();
+    this.method = reader.uvarint();
+    const flags = reader.uvarint();
+    this.isRequestCompiled = (flags & flag.compiledRequest) !== 0;
+    this.isResponseCompiled = (flags & flag.compiledResponse) !== 0;
+    this.principalSlot = reader.uvarint();
+    this.remainingMs = (flags & flag.deadline) === 0 ? Number.POSITIVE_INFINITY : reader.uvarint();
+    if ((flags & flag.traced) === 0) {
+      this.trace = undefined;
+      this.tracestate = undefined;
+    } else {
+      this.trace = (flags & flag.traceIds) === 0 ? reader.string() : this.#readTraceIds(reader);
+      this.tracestate = reader.string() || undefined;
+    }
+    this.idempotencyKey = (flags & flag.keyed) === 0 ? undefined : reader.string();
+    this.caller = (flags & flag.caller) === 0 ? undefined : reader.string();
+    this.attempt = (flags & flag.retried) === 0 ? 1 : reader.uvarint();
+    this.window = (flags & flag.stream) === 0 ? undefined : { items: reader.uvarint(), bytes: reader.uvarint() };
+    this.position = (flags & flag.position) === 0 ? undefined : reader.string();
+    this.criticality = (flags & flag.criticality) === 0 ? undefined : reader.uvarint();
+  }
+
+  #readTraceIds(reader: Reader): TraceIds {
+    const ids = this.#traceIds;
+    reader.words(ids.words);
+    ids.flags = reader.byte();
+    return ids;
+  }
 }
 
 /** What of a call's header does not come from its context. */
@@ -110,10 +147,14 @@ export interface CallPlace {
   position: string | undefined;
   /** Undefined: not told. */
   criticality: number | undefined;
+  readonly hasTraces: boolean;
 }
+
+const traceWords = new Int32Array(6);
 
 export function writeCallHeader(writer: Writer, place: CallPlace, context: CallContext): void {
   const { trace, idempotencyKey, caller, attempt } = context;
+  const hasTraceIds = place.hasTraces && trace?.writeIds !== undefined;
   const hasDeadline = place.remainingMs <= remainingMsMax;
   writer.uvarint(place.id);
   writer.uvarint(place.target.index);
@@ -122,6 +163,7 @@ export function writeCallHeader(writer: Writer, place: CallPlace, context: CallC
       (place.target.isResponseCompiled ? flag.compiledResponse : 0) |
       (hasDeadline ? flag.deadline : 0) |
       (trace ? flag.traced : 0) |
+      (hasTraceIds ? flag.traceIds : 0) |
       (idempotencyKey === undefined ? 0 : flag.keyed) |
       (caller === place.clientName ? 0 : flag.caller) |
       (attempt > 1 ? flag.retried : 0) |
@@ -132,7 +174,11 @@ export function writeCallHeader(writer: Writer, place: CallPlace, context: CallC
   writer.uvarint(place.principalSlot);
   if (hasDeadline) writer.uvarint(Math.ceil(place.remainingMs));
   if (trace) {
-    writer.string(trace.traceparent());
+    if (hasTraceIds) {
+      const flags = trace.writeIds?.(traceWords) ?? 0;
+      writer.words(traceWords);
+      writer.byte(flags);
+    } else writer.string(trace.traceparent());
     writer.string(trace.tracestate ?? "");
   }
   if (idempotencyKey !== undefined) writer.string(idempotencyKey);
@@ -144,31 +190,4 @@ export function writeCallHeader(writer: Writer, place: CallPlace, context: CallC
   }
   if (place.position !== undefined) writer.string(place.position);
   if (place.criticality !== undefined) writer.uvarint(place.criticality);
-}
-
-export function readCallHeader(reader: Reader): CallHeader {
-  const id = reader.uvarint();
-  const method = reader.uvarint();
-  const flags = reader.uvarint();
-  const principalSlot = reader.uvarint();
-  const remainingMs = (flags & flag.deadline) === 0 ? undefined : reader.uvarint();
-  const isTraced = (flags & flag.traced) !== 0;
-  const traceparent = isTraced ? reader.string() : undefined;
-  const tracestate = (isTraced && reader.string()) || undefined;
-  return {
-    id,
-    method,
-    isRequestCompiled: (flags & flag.compiledRequest) !== 0,
-    isResponseCompiled: (flags & flag.compiledResponse) !== 0,
-    remainingMs,
-    principalSlot,
-    traceparent,
-    tracestate,
-    idempotencyKey: (flags & flag.keyed) === 0 ? undefined : reader.string(),
-    caller: (flags & flag.caller) === 0 ? undefined : reader.string(),
-    attempt: (flags & flag.retried) === 0 ? 1 : reader.uvarint(),
-    window: (flags & flag.stream) === 0 ? undefined : { items: reader.uvarint(), bytes: reader.uvarint() },
-    position: (flags & flag.position) === 0 ? undefined : reader.string(),
-    criticality: (flags & flag.criticality) === 0 ? undefined : reader.uvarint(),
-  };
 }

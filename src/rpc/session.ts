@@ -1,16 +1,16 @@
-import type { Clock, Deadlines, PlinthError, Trace } from "../base/index.ts";
+import type { Clock, Deadlines, PlinthError, Trace, TraceIds } from "../base/index.ts";
 import { CallScope, deadlineExceeded, toPlinthError } from "../base/index.ts";
 import type { Lane, Overload, Pass } from "../resilience/index.ts";
-import { overloaded, toLevel, waitMaxMs } from "../resilience/index.ts";
-import type { Reader } from "../wire/index.ts";
+import { levelOf, overloaded, toLevel, waitMaxMs } from "../resilience/index.ts";
+import type { Codec, Reader } from "../wire/index.ts";
 import { toWireError, writeValue } from "../wire/index.ts";
 import { CallTable } from "./call-table.ts";
 import type { Connection } from "./connection.ts";
 import { callerGone, methodUnknown, protocolBroken, responseUnsendable, serverBusy } from "./errors.ts";
 import type { CompiledMethod, RpcServerMethod } from "./method.ts";
 import { ReceivedPrincipals } from "./principal-table.ts";
-import type { CallHeader } from "./protocol.ts";
-import { frameKind, readCallHeader } from "./protocol.ts";
+import type { StreamWindow } from "./protocol.ts";
+import { CallHeader, frameKind } from "./protocol.ts";
 import type { StreamTarget } from "./server-stream.ts";
 import { ServerStream } from "./server-stream.ts";
 
@@ -20,9 +20,10 @@ export interface CallTrace {
   end(status: "ok" | "error"): void;
 }
 
+/** `sent`: the caller's `traceparent`, or the ids that it says, which are valid during the call only. */
 export type StartTrace = (
   methodId: string,
-  traceparent: string | undefined,
+  sent: string | TraceIds | undefined,
   tracestate: string | undefined,
 ) => CallTrace;
 
@@ -46,12 +47,40 @@ export interface Floor {
   refusedCount: number;
 }
 
-export interface RunningCall extends StreamTarget {
+const critical = levelOf();
+
+/** A call of a client, from its arrival to its answer. */
+class RunningCall implements StreamTarget {
+  readonly id: number;
+  readonly scope: CallScope;
   readonly trace: CallTrace | undefined;
-  stream: ServerStream | undefined;
+  readonly isResponseCompiled: boolean;
+  readonly compiled: CompiledMethod<RpcServerMethod>;
+  /** Of a stream. */
+  readonly window: StreamWindow | undefined;
+  stream: ServerStream | undefined = undefined;
   /** The version of the position that the caller knows. */
   toldPosition: number;
-  pass: Pass | undefined;
+  pass: Pass | undefined = undefined;
+
+  constructor(
+    header: CallHeader,
+    compiled: CompiledMethod<RpcServerMethod>,
+    scope: CallScope,
+    trace: CallTrace | undefined,
+  ) {
+    this.id = header.id;
+    this.scope = scope;
+    this.trace = trace;
+    this.isResponseCompiled = header.isResponseCompiled;
+    this.compiled = compiled;
+    this.window = header.window;
+    this.toldPosition = scope.knownPosition?.version ?? 0;
+  }
+
+  get response(): Codec {
+    return this.compiled.response;
+  }
 }
 
 /**
@@ -67,6 +96,7 @@ export class Session {
   readonly calls: CallTable<RunningCall> = new CallTable();
   readonly #floor: Floor;
   readonly #principals = new ReceivedPrincipals();
+  readonly #header = new CallHeader();
   readonly #hasPositions: boolean;
   readonly #hasRepeats: boolean;
 
@@ -116,7 +146,8 @@ export class Session {
   }
 
   #accept(payload: Reader): void {
-    const header = readCallHeader(payload);
+    const header = this.#header;
+    header.read(payload);
     if (this.calls.get(header.id)) throw protocolBroken(`the call ${header.id} is in flight already`);
     const principal = this.#principals.get(header.principalSlot);
     const compiled = this.#floor.methods[header.method];
@@ -135,49 +166,40 @@ export class Session {
       this.sendError(header.id, toPlinthError(thrown));
       return;
     }
-    const trace = this.#floor.startTrace?.(compiled.method.id, header.traceparent, header.tracestate);
-    const { clock, deadlines } = this.#floor;
+    const trace = this.#floor.startTrace?.(compiled.method.id, header.trace, header.tracestate);
+    const nowMs = this.#floor.clock.now();
     const scope = new CallScope({
       principal,
-      deadline: header.remainingMs === undefined ? Number.POSITIVE_INFINITY : clock.now() + header.remainingMs,
+      deadline: nowMs + header.remainingMs,
       trace: trace?.trace,
       idempotencyKey: header.idempotencyKey,
       caller: header.caller ?? this.clientName,
       attempt: header.attempt,
-      deadlines,
-      ...(header.criticality !== undefined && { criticality: toLevel(header.criticality) }),
+      criticality: header.criticality === undefined ? critical : toLevel(header.criticality),
+      deadlines: this.#floor.deadlines,
     });
     if (header.position !== undefined) scope.position.merge(header.position);
-    const call: RunningCall = {
-      id: header.id,
-      scope,
-      trace,
-      isResponseCompiled: header.isResponseCompiled,
-      response: compiled.response,
-      stream: undefined,
-      toldPosition: scope.knownPosition?.version ?? 0,
-      pass: undefined,
-    };
+    const call = new RunningCall(header, compiled, scope, trace);
     this.calls.add(call);
     this.#floor.inFlight++;
     this.#floor.callCount++;
-    const begin = (): void => {
-      if (compiled.method.kind === "unary") this.#run(call, compiled.method, request);
-      else this.#stream(call, compiled.method, request, header);
-    };
     const { overload, lanes } = this.#floor;
     const lane = lanes[header.method];
-    if (overload && lane) this.#enter(call, overload, lane, begin);
-    else begin();
+    if (overload && lane) this.#enter(call, request, overload, lane, nowMs);
+    else this.#begin(call, request);
+  }
+
+  #begin(call: RunningCall, request: unknown): void {
+    if (call.compiled.method.kind === "unary") this.#run(call, request);
+    else this.#stream(call, request);
   }
 
   /** Begins when there is room for it, or never. What has been decoded is little beside what it asks for. */
-  #enter(call: RunningCall, overload: Overload, lane: Lane, begin: () => void): void {
+  #enter(call: RunningCall, request: unknown, overload: Overload, lane: Lane, nowMs: number): void {
     const { scope } = call;
-    const nowMs = this.#floor.clock.now();
     call.pass = overload.tryEnter(lane, scope.criticality, nowMs);
     if (call.pass) {
-      begin();
+      this.#begin(call, request);
       return;
     }
     overload.wait({
@@ -189,7 +211,7 @@ export class Session {
         if (scope.cancelled) this.#fail(call, scope.cancelled);
         else {
           call.pass = overload.enter(lane, this.#floor.clock.now());
-          begin();
+          this.#begin(call, request);
         }
       },
       refuse: () => {
@@ -209,10 +231,10 @@ export class Session {
     return inFlight >= callCountMax ? serverBusy(callCountMax) : undefined;
   }
 
-  #run(call: RunningCall, method: RpcServerMethod, request: unknown): void {
+  #run(call: RunningCall, request: unknown): void {
     let answer: Promise<unknown>;
     try {
-      answer = method.call?.(request, call.scope) as Promise<unknown>;
+      answer = call.compiled.method.call?.(request, call.scope) as Promise<unknown>;
     } catch (thrown) {
       answer = Promise.reject(thrown);
     }
@@ -222,8 +244,9 @@ export class Session {
     );
   }
 
-  #stream(call: RunningCall, method: RpcServerMethod, request: unknown, header: CallHeader): void {
-    const window = header.window ?? { items: 1, bytes: 1 };
+  #stream(call: RunningCall, request: unknown): void {
+    const { method } = call.compiled;
+    const window = call.window ?? { items: 1, bytes: 1 };
     const tellPosition = () => this.#tellPosition(call);
     call.stream = new ServerStream(this.connection, call, window, this.#floor.pendingBytesMax, tellPosition);
     const open = () => (method.stream as NonNullable<RpcServerMethod["stream"]>)(request, call.scope);

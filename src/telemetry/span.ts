@@ -1,5 +1,5 @@
 import type { Trace } from "../base/index.ts";
-import { flagRandom, flagSampled, hexWord } from "./trace-context.ts";
+import { flagRandom, flagSampled, hexWord, writeIds } from "./trace-context.ts";
 
 export const spanKinds = ["internal", "server", "client", "producer", "consumer"] as const;
 export type SpanKind = (typeof spanKinds)[number];
@@ -92,6 +92,10 @@ export class LocalSpan implements Span {
 
   traceparent(): string {
     return `00-${this.traceId}-${this.spanId}-0${this.flags}`;
+  }
+
+  writeIds(into: Int32Array): number {
+    return writeIds(this, into);
   }
 
   setAttribute(name: string, value: AttributeValue): void {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseTrace, parseTracestate } from "./trace-context.ts";
+import { parseTrace, parseTracestate, toTrace } from "./trace-context.ts";
 
 const traceId = "12345678901234567890123456789012";
 const spanId = "1234567890123456";
@@ -114,4 +114,21 @@ test("long runs of white space cost no time", () => {
   const evil = `foo=${" ".repeat(200_000)}x\u0001`;
   assert.equal(parseTracestate(evil), undefined);
   assert.equal(parseTrace(`a${" \t".repeat(100_000)}b`), undefined);
+});
+
+test("goes through numbers and back, whole", () => {
+  const header = "00-f2345678901234567890123456789012-8000000000000001-03";
+  const words = new Int32Array(6);
+  const flags = parseTrace(header)?.writeIds(words) ?? 0;
+  const trace = toTrace(words, flags, "x=1");
+  assert.equal(trace?.traceparent(), header);
+  assert.equal(trace?.tracestate, "x=1");
+  words.fill(0);
+  assert.equal(trace?.traceparent(), header, "the numbers may be used again");
+});
+
+test("numbers that name no trace or no span begin a new one, and unknown flags are dropped", () => {
+  assert.equal(toTrace(new Int32Array([0, 0, 0, 0, 1, 2]), 1), undefined);
+  assert.equal(toTrace(new Int32Array([1, 2, 3, 4, 0, 0]), 1), undefined);
+  assert.equal(toTrace(new Int32Array([0, 0, 0, -1, 0, 1]), 0xff)?.flags, 3);
 });

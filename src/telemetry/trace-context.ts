@@ -13,25 +13,33 @@ export type HeaderText = string | readonly string[] | undefined;
 export const flagSampled = 1;
 export const flagRandom = 2;
 
-/** The caller's place in its trace, as its headers said. Ids are kept as six 32-bit words, so that a child costs no text. */
+/** The caller's place in its trace, as it said. Ids are kept as 32-bit integers, so that a child costs no text. */
 export class RemoteTrace implements Trace {
-  readonly words: Int32Array;
+  readonly trace0: number;
+  readonly trace1: number;
+  readonly trace2: number;
+  readonly trace3: number;
+  readonly span0: number;
+  readonly span1: number;
   readonly flags: number;
   readonly tracestate: string | undefined;
-  readonly #header: string;
 
-  constructor(header: string, words: Int32Array, flags: number, tracestate: string | undefined) {
-    this.#header = header;
-    this.words = words;
-    this.flags = flags;
+  constructor(words: Int32Array, flags: number, tracestate: string | undefined) {
+    this.trace0 = words[0] as number;
+    this.trace1 = words[1] as number;
+    this.trace2 = words[2] as number;
+    this.trace3 = words[3] as number;
+    this.span0 = words[4] as number;
+    this.span1 = words[5] as number;
+    this.flags = flags & (flagSampled | flagRandom);
     this.tracestate = tracestate;
   }
 
   get traceId(): string {
-    return this.#header.slice(3, 35);
+    return hexWord(this.trace0) + hexWord(this.trace1) + hexWord(this.trace2) + hexWord(this.trace3);
   }
   get spanId(): string {
-    return this.#header.slice(36, 52);
+    return hexWord(this.span0) + hexWord(this.span1);
   }
   get sampled(): boolean {
     return (this.flags & flagSampled) !== 0;
@@ -39,6 +47,29 @@ export class RemoteTrace implements Trace {
   traceparent(): string {
     return `00-${this.traceId}-${this.spanId}-0${this.flags}`;
   }
+  writeIds(into: Int32Array): number {
+    return writeIds(this, into);
+  }
+}
+
+interface Ids {
+  readonly trace0: number;
+  readonly trace1: number;
+  readonly trace2: number;
+  readonly trace3: number;
+  readonly span0: number;
+  readonly span1: number;
+  readonly flags: number;
+}
+
+export function writeIds(of: Ids, into: Int32Array): number {
+  into[0] = of.trace0;
+  into[1] = of.trace1;
+  into[2] = of.trace2;
+  into[3] = of.trace3;
+  into[4] = of.span0;
+  into[5] = of.span1;
+  return of.flags;
 }
 
 /** The trace that the headers name, or undefined: begin a new one. Never throws. */
@@ -56,18 +87,22 @@ export function parseTrace(traceparent: HeaderText, tracestate?: HeaderText): Re
   const flags = hexNumber(header, 53, 2);
   if (flags < 0) return undefined;
 
-  const words = new Int32Array(6);
-  let traceBits = 0;
-  let spanBits = 0;
   for (let i = 0; i < 6; i++) {
     const word = hexNumber(header, i < 4 ? 3 + i * 8 : 36 + (i - 4) * 8, 8);
     if (word < 0) return undefined;
-    words[i] = word;
-    if (i < 4) traceBits |= word;
-    else spanBits |= word;
+    parsed[i] = word;
   }
-  if (traceBits === 0 || spanBits === 0) return undefined;
-  return new RemoteTrace(header, words, flags & (flagSampled | flagRandom), parseTracestate(tracestate));
+  return toTrace(parsed, flags, tracestate);
+}
+
+/** One for all: what is made of it takes the numbers out. */
+const parsed = new Int32Array(6);
+
+/** The trace that these ids name, or undefined: begin a new one. */
+export function toTrace(words: Int32Array, flags: number, tracestate?: HeaderText): RemoteTrace | undefined {
+  const trace = new RemoteTrace(words, flags, parseTracestate(tracestate));
+  const hasTraceId = (trace.trace0 | trace.trace1 | trace.trace2 | trace.trace3) !== 0;
+  return hasTraceId && (trace.span0 | trace.span1) !== 0 ? trace : undefined;
 }
 
 export const tracestateMembersMax = 32;

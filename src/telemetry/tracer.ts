@@ -1,10 +1,10 @@
-import type { Clock, Random, Trace } from "../base/index.ts";
+import type { Clock, Random, Trace, TraceIds } from "../base/index.ts";
 import { StartError, systemClock, systemRandom } from "../base/index.ts";
 import type { Span, SpanData, SpanKind, SpanStatus } from "./span.ts";
 import { LocalSpan, spanKinds } from "./span.ts";
 import { createSpanRing } from "./span-ring.ts";
 import type { HeaderText } from "./trace-context.ts";
-import { flagRandom, flagSampled, parseTrace, RemoteTrace } from "./trace-context.ts";
+import { flagRandom, flagSampled, parseTrace, RemoteTrace, toTrace } from "./trace-context.ts";
 
 /**
  * A light tracer: W3C trace context in and out, sampled spans kept in a ring, handed on in batches.
@@ -21,6 +21,8 @@ export interface Tracer {
   start(name: string, parent?: Trace | undefined, kind?: SpanKind): Span;
   /** The caller's trace from its headers, or undefined: begin a new one. */
   parse(traceparent: HeaderText, tracestate?: HeaderText): RemoteTrace | undefined;
+  /** The same from ids that came as numbers. */
+  receive(ids: TraceIds, tracestate?: HeaderText): RemoteTrace | undefined;
   /** The recent finished spans, oldest first. */
   spans(): SpanData[];
   /** Takes those that nobody has taken yet, at most 512. Only without an exporter. */
@@ -118,6 +120,7 @@ export function createTracer(options: TracerOptions = {}): Tracer {
 
   return {
     parse: parseTrace,
+    receive: ({ words, flags }, tracestate) => toTrace(words, flags, tracestate),
     start(name, parent, kind = "internal") {
       const span = new LocalSpan(name, kindIndex(kind), finish);
       if (!inherit(span, parent)) beginTrace(span, random, threshold);
@@ -155,28 +158,17 @@ function kindIndex(kind: SpanKind): number {
 /** Takes trace id, parent id, flags and tracestate from the parent. False when there is none to take from. */
 function inherit(span: LocalSpan, parent: Trace | undefined): boolean {
   if (parent === undefined) return false;
-  if (parent instanceof LocalSpan) {
-    span.trace0 = parent.trace0;
-    span.trace1 = parent.trace1;
-    span.trace2 = parent.trace2;
-    span.trace3 = parent.trace3;
-    span.parent0 = parent.span0;
-    span.parent1 = parent.span1;
-    span.flags = parent.flags;
-    span.tracestate = parent.tracestate;
-    return true;
-  }
-  const remote = parent instanceof RemoteTrace ? parent : parseTrace(parent.traceparent(), parent.tracestate);
-  if (remote === undefined) return false;
-  const words = remote.words;
-  span.trace0 = words[0] as number;
-  span.trace1 = words[1] as number;
-  span.trace2 = words[2] as number;
-  span.trace3 = words[3] as number;
-  span.parent0 = words[4] as number;
-  span.parent1 = words[5] as number;
-  span.flags = remote.flags;
-  span.tracestate = remote.tracestate;
+  const isOurs = parent instanceof LocalSpan || parent instanceof RemoteTrace;
+  const known = isOurs ? parent : parseTrace(parent.traceparent(), parent.tracestate);
+  if (known === undefined) return false;
+  span.trace0 = known.trace0;
+  span.trace1 = known.trace1;
+  span.trace2 = known.trace2;
+  span.trace3 = known.trace3;
+  span.parent0 = known.span0;
+  span.parent1 = known.span1;
+  span.flags = known.flags;
+  span.tracestate = known.tracestate;
   return true;
 }
 

@@ -476,3 +476,18 @@ test("what was decoded shares no memory with the bytes", () => {
   bytes.fill(0);
   assert.deepEqual(value, new Uint8Array([1, 2, 3]));
 });
+
+test("words of 32 bits come back, and are not read beyond the end", () => {
+  const words = new Int32Array([0, -1, 2 ** 31 - 1, -(2 ** 31)]);
+  const writer = new Writer();
+  writer.words(words);
+  const bytes = writer.take();
+  assert.equal(bytes.readInt32BE(4), -1);
+  const read = new Int32Array(4);
+  new Reader(bytes).words(read);
+  assert.deepEqual(read, words);
+  assert.equal(
+    reasonOf(() => new Reader(bytes).words(new Int32Array(5))),
+    "WIRE_MALFORMED",
+  );
+});

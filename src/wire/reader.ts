@@ -42,6 +42,22 @@ export class Reader {
     return this.bytes[this.at++] as number;
   }
 
+  /** As many 32-bit words, big end first, as `into` has places. */
+  words(into: Int32Array): void {
+    const { bytes } = this;
+    let { at } = this;
+    if (into.length * 4 > this.end - at) throw malformed("it ends early");
+    for (let i = 0; i < into.length; i++) {
+      into[i] =
+        ((bytes[at] as number) << 24) |
+        ((bytes[at + 1] as number) << 16) |
+        ((bytes[at + 2] as number) << 8) |
+        (bytes[at + 3] as number);
+      at += 4;
+    }
+    this.at = at;
+  }
+
   uvarint(): number {
     let byte = this.byte();
     if (byte < 128) return byte;

@@ -74,6 +74,19 @@ export class Writer {
     this.at = this.bytes.writeUInt32LE(value, this.at);
   }
 
+  /** 32-bit words, big end first. */
+  words(words: Int32Array): void {
+    this.ensure(words.length * 4);
+    const { bytes } = this;
+    for (let i = 0; i < words.length; i++) {
+      const word = words[i] as number;
+      bytes[this.at++] = word >>> 24;
+      bytes[this.at++] = word >>> 16;
+      bytes[this.at++] = word >>> 8;
+      bytes[this.at++] = word;
+    }
+  }
+
   /** 0 to 2^32 - 1 in one to five bytes (LEB128). */
   uvarint(value: number): void {
     this.ensure(5);
