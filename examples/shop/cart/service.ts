@@ -78,8 +78,10 @@ export default service(cart, {
         const bought = sql`unnest(${items.map((item) => item.productId)}::text[],
           ${items.map((item) => item.quantity)}::int[]) as bought (product_id, quantity)`;
         const same = sql`items.account_id = ${accountId} and items.product_id = bought.product_id`;
-        await tx.sql`delete from items using ${bought} where ${same} and items.quantity <= bought.quantity`;
-        await tx.sql`update items set quantity = items.quantity - bought.quantity from ${bought} where ${same}`;
+        await Promise.all([
+          tx.sql`delete from items using ${bought} where ${same} and items.quantity <= bought.quantity`,
+          tx.sql`update items set quantity = items.quantity - bought.quantity from ${bought} where ${same}`,
+        ]);
       },
     },
   },

@@ -1,4 +1,4 @@
-import { type Client, type Database, sql } from "plinth";
+import { type Cache, type Client, type Database, sql } from "plinth";
 import type { pricing } from "../pricing/contract.ts";
 import type { Product } from "./contract.ts";
 
@@ -47,6 +47,30 @@ export async function findProducts(shelf: Shelf, ids: readonly string[]): Promis
   if (ids.length === 0) return [];
   const rows = await shelf.db.sql<ProductRow>`select ${columns} from products where id = any(${[...ids]})`;
   return withPrices(rows, shelf);
+}
+
+export type Description = Pick<Product, "id" | "name" | "grams">;
+
+/** How long a product may be called what it was called before. */
+const describedFor = "30s";
+/** Of one question to the cache. */
+const keptMax = 100;
+
+/** What carts show of products. It hardly ever changes, and every look at a cart asks for it: it is kept, one by one. */
+export async function describeProducts(
+  { db, cache }: { readonly db: Database; readonly cache: Cache },
+  ids: readonly string[],
+): Promise<Description[]> {
+  const wanted = [...new Set(ids)];
+  if (wanted.length === 0) return [];
+  const keyOf = (id: string) => `description:${id}`;
+  const kept = wanted.length > keptMax ? [] : await cache.getMany<Description>(wanted.map(keyOf));
+  const missing = wanted.filter((_, at) => kept[at] === undefined);
+  const found = kept.filter((each) => each !== undefined);
+  if (missing.length === 0) return found;
+  const rows = await db.sql<Description>`select id, name, grams from products where id = any(${missing})`;
+  await Promise.all(rows.map((row) => cache.set(keyOf(row.id), row, { ttl: describedFor })));
+  return [...found, ...rows];
 }
 
 /** What pricing says one of each costs today. What has no price is not sold, and so not shown. */

@@ -3,7 +3,7 @@ import { inventory } from "../inventory/contract.ts";
 import { pricing } from "../pricing/contract.ts";
 import { catalog } from "./contract.ts";
 import { fromCursor, toCursor } from "./cursor.ts";
-import { findProducts, listProducts } from "./products.ts";
+import { describeProducts, findProducts, listProducts } from "./products.ts";
 import { pages, productTag } from "./tags.ts";
 
 /**
@@ -33,11 +33,8 @@ export default service(catalog, {
       return { products: await findProducts({ db, pricing }, ids) };
     },
 
-    async describeProducts({ ids }, { db }) {
-      if (ids.length === 0) return { products: [] };
-      const products = await db.sql<{ id: string; name: string; grams: number }>`
-        select id, name, grams from products where id = any(${ids})`;
-      return { products };
+    async describeProducts({ ids }, { db, cache }) {
+      return { products: await describeProducts({ db, cache }, ids) };
     },
 
     async listCategories(_request, { db }) {

@@ -77,11 +77,14 @@ interface Move {
 /** Rows are locked in the order of their ids first: two orders for the same things wait for each other, never crosswise. */
 async function move(tx: Transaction, items: readonly Item[], { change, condition, before }: Move): Promise<Movement[]> {
   const ids = items.map((item) => item.productId);
-  await tx.sql`select product_id from stock where product_id = any(${ids}) order by product_id for update`;
-  const rows = await tx.sql<MovementRow>`
+  // Asked for together, they go together, one after the other.
+  const [, rows] = await Promise.all([
+    tx.sql`select product_id from stock where product_id = any(${ids}) order by product_id for update`,
+    tx.sql<MovementRow>`
     update stock set ${change}, version = version + 1
     from unnest(${ids}::text[], ${items.map((item) => item.quantity)}::bigint[]) as wanted (id, quantity)
     where product_id = wanted.id and ${condition}
-    returning product_id, ${before} as before, available, version`;
+    returning product_id, ${before} as before, available, version`,
+  ]);
   return rows.map(({ product_id, ...rest }) => ({ productId: product_id, ...rest }));
 }

@@ -29,17 +29,19 @@ export default service(payment, {
         if (isExpired(card, new Date())) throw fail("CARD_EXPIRED", "The card is expired.");
         const decline = declineOf(digits);
         if (decline !== undefined) throw fail("CARD_DECLINED", decline);
-        await db.transaction(async (tx) => {
-          const chargeId = newId();
-          const isNew = await tx.sql`
+        const chargeId = newId();
+        const isNew = await db.transaction(async (tx) => {
+          const inserted = await tx.sql`
             insert into charges (key, id, amount, currency, last4)
             values (${key}, ${chargeId}, ${amount}, ${currency}, ${last4}) on conflict (key) do nothing returning id`;
-          if (isNew.length === 0) return;
+          if (inserted.length === 0) return false;
           const captured = { orderId: key, chargeId, amount: { amount, currency } };
           await events.publish(payment.PaymentCaptured, captured, { in: tx });
+          return true;
         });
+        if (isNew) return { chargeId, last4 };
       }
-      // The row of this call, of an earlier one with this key, or of a refund that was faster.
+      // The row of an earlier call with this key, or of a refund that was faster.
       const charge = known ?? (await findCharge(db, key));
       if (!charge || charge.refunded_at !== null) {
         throw fail("CHARGE_KEY_VOID", "This key has been given back and charges no more.");

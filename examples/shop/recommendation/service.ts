@@ -46,15 +46,17 @@ export default service(recommendation, {
       async handle({ items }, { cache, tx }) {
         const ids = items.map((item) => item.productId).slice(0, productsCountedMax);
         // Both statements take their rows in the order of the ids, so that two orders never wait crosswise.
-        await tx.sql`
+        await Promise.all([
+          tx.sql`
           insert into bought (product_id, order_count)
           select id, 1 from unnest(${ids}::text[]) as one (id) order by id
-          on conflict (product_id) do update set order_count = bought.order_count + 1`;
-        await tx.sql`
+          on conflict (product_id) do update set order_count = bought.order_count + 1`,
+          tx.sql`
           insert into bought_together (product_id, other_id, order_count)
           select one.id, other.id, 1 from unnest(${ids}::text[]) as one (id), unnest(${ids}::text[]) as other (id)
           where one.id <> other.id order by one.id, other.id
-          on conflict (product_id, other_id) do update set order_count = bought_together.order_count + 1`;
+          on conflict (product_id, other_id) do update set order_count = bought_together.order_count + 1`,
+        ]);
         await cache.invalidate([popular, ...ids.map(productTag)], { in: tx });
       },
     },
