@@ -128,10 +128,14 @@ export class Shooter {
     this.#goodMs = options.goodMs ?? this.#timeoutMs;
   }
 
-  /** So many connections are opened, and used once, for the first shot that is drawn. */
+  /** So many connections are opened, and used once, for a shot that nothing follows. */
   async connect(count: number): Promise<void> {
     for (let i = 0; i < count; i++) {
-      const { origin, bytes } = this.#options.draw();
+      const { origin, bytes, onAnswer } = this.#options.draw();
+      if (onAnswer) {
+        onAnswer(undefined);
+        continue;
+      }
       const pool = this.#poolOf(origin);
       const connection = pool.open();
       await new Promise<void>((resolve) => connection.send(bytes, () => resolve()));

@@ -26,45 +26,40 @@ export function problemOf(report: LoadReport): string | undefined {
 }
 
 /**
- * The highest rate that holds: begun with what the processor time of a low rate promises, then up or down in steps of a
- * sixth, until one that holds is next to one that does not.
+ * The highest rate that holds. It goes up to what the processor time of the last trial promises, at least by a tenth and at
+ * most twofold, until a rate does not hold, and then looks once or twice between that and the last that did.
  */
 export async function findCapacity(
   lowRate: number,
   cores: number,
   attempt: (rate: number) => Promise<Trial>,
 ): Promise<Trial> {
-  let best = await attempt(lowRate);
-  if (best.problem !== undefined) return findLower(lowRate, attempt, best);
-  let rate = Math.round((0.85 * cores * 1e6) / best.allCpuUs);
-  const first = await attempt(rate);
-  if (first.problem !== undefined) {
-    const lower = await findLower(rate, attempt, first, best.rate);
-    return lower.problem === undefined ? lower : best;
+  let best: Trial | undefined;
+  let rate = lowRate;
+  for (let trials = 0; trials < trialsMax; trials++) {
+    const trial = await attempt(rate);
+    if (trial.problem !== undefined) return searchBetween(best, trial, rate, attempt);
+    best = trial;
+    const promised = (0.9 * cores * 1e6) / trial.allCpuUs;
+    rate = Math.round(Math.min(2 * rate, Math.max(1.1 * rate, promised)));
   }
-  best = first;
-  for (let steps = 0; steps < 4; steps++) {
-    rate = Math.round(rate * 1.17);
-    const next = await attempt(rate);
-    if (next.problem !== undefined) return best;
-    best = next;
-  }
-  return best;
+  return best as Trial;
 }
 
-async function findLower(
-  from: number,
-  attempt: (rate: number) => Promise<Trial>,
+const trialsMax = 8;
+
+async function searchBetween(
+  held: Trial | undefined,
   failed: Trial,
-  held = 0,
+  failedRate: number,
+  attempt: (rate: number) => Promise<Trial>,
 ): Promise<Trial> {
-  let last = failed;
-  let rate = from;
-  for (let steps = 0; steps < 5; steps++) {
-    rate = Math.round(rate / 1.17);
-    if (rate <= held) return last;
-    last = await attempt(rate);
-    if (last.problem === undefined) return last;
+  let [low, high, best] = [held?.rate ?? failedRate / 8, failedRate, held];
+  for (let steps = 0; steps < (held ? 2 : 4) && high / low > 1.08; steps++) {
+    const rate = Math.round(Math.sqrt(low * high));
+    const trial = await attempt(rate);
+    if (trial.problem === undefined) [low, best] = [rate, trial];
+    else high = rate;
   }
-  return last;
+  return best ?? failed;
 }

@@ -23,7 +23,7 @@ function environmentOf(database: ShopDatabase): Record<string, string> {
     PLINTH_DATA: folder,
     PLINTH_TOKEN_KEY: tokenKey,
     PLINTH_URL: "https://shop.example.com",
-    PLINTH_PROVIDER_SECRET: "a secret of thirty-two characters",
+    PLINTH_PROVIDER_SECRET: "a-secret-of-more-than-thirty-two-characters",
     SHOP_MAIL_FOLDER: `${folder}/mail`,
   };
 }
