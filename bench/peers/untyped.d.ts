@@ -1,3 +1,0 @@
-/** Packages that come without types. */
-declare module "koa-bodyparser";
-declare module "cors";
