@@ -43,9 +43,9 @@ export const growth: Bench = {
       }
       for (const grown of apps.values()) await prove(grown);
       const cases: readonly [string, readonly string[], (app: Grown, seconds: number) => Promise<Sample>][] = [
-        ["a request, of up to 100 routes in turn", named("routes", routeCounts), request],
-        ["a request, of up to 100 services in turn", named("services", serviceCounts), request],
-        ["a call in the process, of up to 100 services in turn", named("services", serviceCounts), call],
+        ["a request, of ten routes in turn", named("routes", routeCounts), request],
+        ["a request, of up to ten services in turn", named("services", serviceCounts), request],
+        ["a call in the process, of up to ten services in turn", named("services", serviceCounts), call],
       ];
       const tables: Table[] = [];
       for (const [name, candidates, measure] of cases) {
