@@ -3,7 +3,7 @@ import type { QuotaOptions, TrustedProxiesOptions } from "../gateway/index.ts";
 import type { Component } from "../lifecycle/index.ts";
 import type { LimitDriver, Limiter } from "../limits/index.ts";
 import { createLimiter, createMemoryLimits } from "../limits/index.ts";
-import type { Logger, Metrics } from "../telemetry/index.ts";
+import type { Counter, Logger, Metrics } from "../telemetry/index.ts";
 import type { App } from "./app.ts";
 import { wholeGroup } from "./app.ts";
 import type { CheckedApp } from "./check.ts";
@@ -103,7 +103,15 @@ function measureLimits(metrics: Metrics, limiter: Limiter): (limit: string, outc
     down.with().set(isDown ? 1 : 0);
     leases.with().set(leaseCount);
   });
-  return (limit, outcome) => decisions.with({ limit, outcome }).add();
+  const known = { allowed: new Map<string, Counter>(), refused: new Map<string, Counter>() };
+  return (limit, outcome) => {
+    let counter = known[outcome].get(limit);
+    if (!counter) {
+      counter = decisions.with({ limit, outcome });
+      known[outcome].set(limit, counter);
+    }
+    counter.add();
+  };
 }
 
 /** What a process is told of the proxies before it stands above what the app says. */

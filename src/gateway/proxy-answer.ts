@@ -6,6 +6,8 @@ import { overloaded } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
 import { extendHead } from "./extras.ts";
 import { outwardHeaders } from "./proxy-headers.ts";
+import type { QuickHead } from "./quick-answer.ts";
+import { quickHead } from "./quick-answer.ts";
 import type { HeaderPairs, HeaderTransform } from "./transform.ts";
 
 /** What the answers of one route have in common. */
@@ -33,12 +35,17 @@ export function sendAnswer(exchange: Exchange, answer: ForwardAnswer, answering:
     body.destroy();
     throw overloaded();
   }
-  const head = headOf(exchange, answer.headers, answering);
   // What the client still sends is not wanted any more; only the end of the connection says where it ends.
   if (!exchange.req.complete) exchange.res.shouldKeepAlive = false;
+  const { whole } = answer;
+  const quick = whole && quickHeadOf(status, ownHeadOf(exchange, answer.headers, answering), whole.length);
+  if (quick) {
+    exchange.answerText(quick, whole.toString("latin1"), whole.length, "latin1");
+    return;
+  }
+  const head = headOf(exchange, answer.headers, answering);
   if (!body) {
-    const { whole } = answer;
-    exchange.answer(status, head, whole?.toString("latin1"), whole?.length ?? 0, "latin1");
+    exchange.answer(status, head, whole, whole?.length ?? 0);
     return;
   }
   exchange.keepOrClose();
@@ -50,12 +57,34 @@ export function sendAnswer(exchange: Exchange, answer: ForwardAnswer, answering:
 }
 
 /** The headers as the client gets them. */
-export function headOf(exchange: Exchange, headers: readonly string[], { transform, vary }: Answering): HeaderPairs {
-  const passed = outwardHeaders(headers, exchange.edge.hsts);
-  const head = transform ? transform(passed) : passed;
-  if (vary !== undefined) head.push("vary", vary);
+export function headOf(exchange: Exchange, headers: readonly string[], answering: Answering): HeaderPairs {
+  const head = ownHeadOf(exchange, headers, answering);
   extendHead(exchange, head);
   return head;
+}
+
+/** The same without what every answer of the edge says because of who asks. */
+function ownHeadOf({ edge }: Exchange, headers: readonly string[], { transform, vary }: Answering): HeaderPairs {
+  const passed = outwardHeaders(headers, edge.hsts);
+  const head = transform ? transform(passed) : passed;
+  if (vary !== undefined) head.push("vary", vary);
+  return head;
+}
+
+/** The head of a short answer as text; undefined where it does not tell its length in the one way that there is. */
+function quickHeadOf(status: number, head: HeaderPairs, bodyBytes: number): QuickHead | undefined {
+  const flat = ["content-length", String(bodyBytes)];
+  let lengths = 0;
+  let hasDate = false;
+  for (let i = 0; i < head.length; i += 2) {
+    const [name, value] = [head[i] as string, head[i + 1] as string];
+    if (name === "content-length") lengths += value === flat[1] ? 1 : 2;
+    else {
+      hasDate ||= name === "date";
+      flat.push(name, value);
+    }
+  }
+  return lengths === 1 && bodyBytes > 0 ? { ...quickHead(status, flat), hasDate } : undefined;
 }
 
 /** An answer of lines without an end. */

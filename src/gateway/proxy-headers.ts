@@ -59,7 +59,19 @@ export function inwardHeaders(
 }
 
 /** Who calls, as the gateway verified it. Text is percent-encoded, so that any subject fits into a header. Added last. */
-export function principalHeaders(principal: Principal): HeaderPairs {
+export function principalHeaders(principal: Principal): readonly string[] {
+  let pairs = saidOf.get(principal);
+  if (!pairs) {
+    pairs = pairsOf(principal);
+    saidOf.set(principal, pairs);
+  }
+  return pairs;
+}
+
+/** A verified token is remembered with its principal, and so is what is said of it. */
+const saidOf = new WeakMap<Principal, readonly string[]>();
+
+function pairsOf(principal: Principal): readonly string[] {
   if (principal.kind === "anonymous") return [];
   const pairs = ["x-plinth-kind", principal.kind, "x-plinth-subject", encodeURIComponent(principal.subject)];
   if (principal.scopes.length > 0) pairs.push("x-plinth-scopes", principal.scopes.map(encodeScope).join(" "));

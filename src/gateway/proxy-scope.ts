@@ -9,39 +9,46 @@ import type { Exchange } from "./exchange.ts";
  */
 export class ForwardScope {
   readonly deadline: number;
-  readonly #listeners = new Set<(reason: PlinthError) => void>();
+  /** There is one as a rule: whoever forwards. */
+  #first: ((reason: PlinthError) => void) | undefined = undefined;
+  #others: Set<(reason: PlinthError) => void> | undefined = undefined;
   #reason: PlinthError | undefined = undefined;
 
   constructor(exchange: Exchange, deadlineMs: number) {
     // Whether its Idempotency-Key is one is the outside system's to judge.
     const scope = exchange.begin(deadlineMs, false);
     this.deadline = scope.deadline;
-    let isComplete = false;
     scope.onCancel((reason) => {
       if (exchange.res.headersSent && reason.code === "deadline_exceeded") return;
       this.#cancel(reason);
     });
     exchange.onFailure = (failure) => exchange.res.headersSent && failure.code === "deadline_exceeded";
-    exchange.res.once("finish", () => {
-      isComplete = true;
-    });
     exchange.atEnd(({ res }) => {
-      if (!isComplete && !res.writableEnded) this.#cancel(clientGone());
+      if (!res.writableEnded) this.#cancel(clientGone());
     });
   }
 
   /** Runs `listener` when nobody wants the answer any more, at once if that is so already. The returned function takes it back. */
   onCancel(listener: (reason: PlinthError) => void): () => void {
     if (this.#reason) listener(this.#reason);
-    else this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
+    else if (!this.#first) this.#first = listener;
+    else {
+      this.#others ??= new Set();
+      this.#others.add(listener);
+    }
+    return () => {
+      if (this.#first === listener) this.#first = undefined;
+      else this.#others?.delete(listener);
+    };
   }
 
   #cancel(reason: PlinthError): void {
     if (this.#reason) return;
     this.#reason = reason;
-    for (const listener of [...this.#listeners]) listener(reason);
-    this.#listeners.clear();
+    const listeners = [this.#first, ...(this.#others ?? [])];
+    this.#first = undefined;
+    this.#others = undefined;
+    for (const listener of listeners) listener?.(reason);
   }
 }
 

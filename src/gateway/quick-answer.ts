@@ -20,12 +20,15 @@ export class QuickAnswers {
   readonly #end: string;
   /** Date, connection and the empty line. "" until it is asked for, and again when its second is over. */
   #tail = "";
+  /** What follows a head that has its own date. */
+  readonly #datedEnd: string;
   /** Undefined: no answer has shown it yet. */
   #isProven: boolean | undefined = undefined;
 
   constructor(clock: Clock, keepAliveMs: number) {
     this.#clock = clock;
-    this.#end = `\r\nConnection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(keepAliveMs / 1000)}\r\n\r\n`;
+    this.#datedEnd = `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(keepAliveMs / 1000)}\r\n\r\n`;
+    this.#end = `\r\n${this.#datedEnd}`;
   }
 
   /** Whether `res` can be answered so: nobody wrote to it, and its connection is kept. */
@@ -33,11 +36,11 @@ export class QuickAnswers {
     return this.#isProven === true && isUntouched(res);
   }
 
-  /** `extras` are further lines of the head; `body` is ASCII. */
-  send(res: GatewayResponse, { status, beginning, rest }: QuickHead, extras: string, body: string): void {
+  /** `extras` are further lines of the head; `body` is text of one byte for each character. */
+  send(res: GatewayResponse, { status, beginning, rest, hasDate }: QuickHead, extras: string, body: string): void {
     if (this.#tail === "") this.#renew();
     res.statusCode = status;
-    res._header = beginning + body.length + rest + extras + this.#tail + body;
+    res._header = beginning + body.length + rest + extras + (hasDate ? this.#datedEnd : this.#tail) + body;
     res.end();
   }
 
@@ -50,9 +53,10 @@ export class QuickAnswers {
     const before = fieldsOf(res);
     res.writeHead(head.status, flat);
     const text = res._header ?? "";
-    const date = /\r\nDate: ([^\r]+)\r\n/.exec(text)?.[1] ?? "";
-    const isNow = Math.abs(Date.parse(date) - this.#clock.wallNow()) < dateMsMax;
-    const expected = `${head.beginning}${flat[1]}${head.rest}${extras}Date: ${date}${this.#end}`;
+    const date = head.hasDate ? "" : (/\r\nDate: ([^\r]+)\r\n/.exec(text)?.[1] ?? "");
+    const isNow = head.hasDate === true || Math.abs(Date.parse(date) - this.#clock.wallNow()) < dateMsMax;
+    const end = head.hasDate ? this.#datedEnd : `Date: ${date}${this.#end}`;
+    const expected = `${head.beginning}${flat[1]}${head.rest}${extras}${end}`;
     const changed = [...fieldsOf(res)].filter(([name, value]) => !Object.is(before.get(name), value));
     this.#isProven = isNow && text === expected && changed.every(([name]) => known.has(name));
   }
@@ -74,6 +78,8 @@ export interface QuickHead {
   /** Up to the length, and from there on. */
   readonly beginning: string;
   readonly rest: string;
+  /** It tells the date itself, for the answer is somebody else's. */
+  readonly hasDate?: boolean;
 }
 
 export function quickHead(status: number, flat: HeadTemplate): QuickHead {

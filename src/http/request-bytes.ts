@@ -53,9 +53,9 @@ class Fields {
   length: number | undefined = undefined;
 
   add(name: string, value: string): void {
-    if (!isToken(name) || typeof value !== "string" || /[^\t\x20-\x7e\x80-\xff]/.test(value))
+    const plain = plainName(name);
+    if (plain === undefined || typeof value !== "string" || /[^\t\x20-\x7e\x80-\xff]/.test(value))
       throw new TypeError(`the header ${JSON.stringify(name)} cannot be sent`);
-    const plain = lowerCase(name);
     if (plain === "host") this.host = value;
     else if (plain === "content-length") this.length = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
     else if (ofConnection.has(plain)) throw new TypeError(`the header ${JSON.stringify(name)} is the connection's`);
@@ -67,9 +67,21 @@ function isList(headers: HttpRequest["headers"]): headers is readonly string[] {
   return Array.isArray(headers);
 }
 
-/** Most come so already. */
-function lowerCase(name: string): string {
-  return /[A-Z]/.test(name) ? name.toLowerCase() : name;
+/** Names as they are given, and in lower case: most requests have the same ones. */
+const names = new Map<string, string>();
+const nameCountMax = 500;
+const nameCharsMax = 64;
+
+/** In lower case; undefined when it is none. */
+function plainName(given: string): string | undefined {
+  const known = names.get(given);
+  if (known !== undefined) return known;
+  if (!isToken(given)) return undefined;
+  const name = given.toLowerCase();
+  if (given.length > nameCharsMax) return name;
+  if (names.size >= nameCountMax) names.clear();
+  names.set(given, name);
+  return name;
 }
 
 function isToken(text: string): boolean {

@@ -58,19 +58,25 @@ export interface RequestHeaderOptions {
 }
 
 function addOrigin(sent: string[], { addresses, proto, host }: ForwardClient): void {
-  sent.push("x-forwarded-for", addresses.join(", "), "x-forwarded-proto", proto);
+  sent.push(
+    "x-forwarded-for",
+    addresses.length === 1 ? (addresses[0] as string) : addresses.join(", "),
+    "x-forwarded-proto",
+    proto,
+  );
   if (host !== "") sent.push("x-forwarded-host", host);
   // RFC 7239: one element for each proxy; the first of them saw the client.
-  const hops = addresses.map((address, i) => {
-    const by = `for=${nodeOf(address)}`;
-    if (i > 0) return by;
-    return host === "" ? `${by};proto=${proto}` : `${by};host=${quoted(host)};proto=${proto}`;
-  });
-  sent.push("forwarded", hops.join(", "));
+  let hops = "";
+  for (let i = 0; i < addresses.length; i++) {
+    const by = `for=${nodeOf(addresses[i] as string)}`;
+    if (i > 0) hops += `, ${by}`;
+    else hops = host === "" ? `${by};proto=${proto}` : `${by};host=${quoted(host)};proto=${proto}`;
+  }
+  sent.push("forwarded", hops);
 }
 
 function nodeOf(address: string): string {
-  if (isIPv6(address)) return `"[${address}]"`;
+  if (address.includes(":") && isIPv6(address)) return `"[${address}]"`;
   return quoted(address);
 }
 

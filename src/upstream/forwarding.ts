@@ -43,9 +43,9 @@ export class Forwarding implements AttemptOwner {
   readonly #onOver: () => void;
   readonly #tried: Member<Endpoint>[] = [];
   /** Those that may still answer. */
-  readonly #live = new Set<Attempt>();
+  #live: readonly Attempt[] = none;
   /** Those, and others whose answer is read to its end for nothing, or for the client. */
-  readonly #open = new Set<Attempt>();
+  #open: readonly Attempt[] = none;
   #isSettled = false;
   #winner: Attempt | undefined = undefined;
   #resolve: (answer: ForwardAnswer) => void = () => {};
@@ -91,8 +91,8 @@ export class Forwarding implements AttemptOwner {
       return;
     }
     const isToRetry = this.#parts.settings.retry.statuses.has(status) && this.#mayRepeat(attempt);
-    if (isToRetry && (this.#live.size > 1 || this.#tryAgain("status", attempt))) {
-      this.#live.delete(attempt);
+    if (isToRetry && (this.#live.length > 1 || this.#tryAgain("status", attempt))) {
+      this.#live = without(this.#live, attempt);
       return;
     }
     this.#settle();
@@ -132,17 +132,17 @@ export class Forwarding implements AttemptOwner {
 
   onFailure(attempt: Attempt, reason: PlinthError): void {
     // A hedge, or the one that it is for, may still answer.
-    if (this.#isSettled || this.#live.size > 0) return;
+    if (this.#isSettled || this.#live.length > 0) return;
     const isSafe = (reason.executed === "no" && attempt.leftBodyWhole) || this.#mayRepeat(attempt);
     if (isSafe && this.#tryAgain(causeOf(reason), attempt, reason.executed === "no")) return;
     this.#fail(reason);
   }
 
   onOver(attempt: Attempt): void {
-    this.#live.delete(attempt);
-    this.#open.delete(attempt);
+    this.#live = without(this.#live, attempt);
+    this.#open = without(this.#open, attempt);
     if (this.#winner === attempt) this.#forgetCancel();
-    if (this.#isSettled && this.#open.size === 0) this.#onOver();
+    if (this.#isSettled && this.#open.length === 0) this.#onOver();
   }
 
   #mayRepeat(attempt: Attempt): boolean {
@@ -171,7 +171,7 @@ export class Forwarding implements AttemptOwner {
   }
 
   #hedge(): void {
-    if (this.#isSettled || this.#live.size !== 1) return;
+    if (this.#isSettled || this.#live.length !== 1) return;
     const { balancer, settings, budget, metrics } = this.#parts;
     if (this.#tried.length >= settings.retry.attempts) return;
     const member = balancer.pick({ key: this.#request.hashKey, avoid: this.#tried });
@@ -185,8 +185,9 @@ export class Forwarding implements AttemptOwner {
   #launch(member: Member<Endpoint>, waitMs: number): void {
     const attempt = new Attempt(member, this.#parts, this);
     this.#tried.push(member);
-    this.#live.add(attempt);
-    this.#open.add(attempt);
+    // Lists are replaced, not changed: whoever goes through one may make attempts end. There is one as a rule.
+    this.#live = this.#live.length === 0 ? [attempt] : [...this.#live, attempt];
+    this.#open = this.#open.length === 0 ? [attempt] : [...this.#open, attempt];
     if (waitMs < 1) this.#send(attempt);
     else this.#stopTimer = this.#parts.clock.after(waitMs, () => this.#send(attempt));
   }
@@ -211,14 +212,14 @@ export class Forwarding implements AttemptOwner {
       return;
     }
     this.#settle();
-    const isIdle = this.#open.size === 0;
+    const isIdle = this.#open.length === 0;
     for (const attempt of this.#open) attempt.cancel(reason);
     this.#reject(reason);
     if (isIdle) this.#onOver();
   }
 
   #fail(reason: PlinthError): void {
-    const isIdle = this.#open.size === 0;
+    const isIdle = this.#open.length === 0;
     this.#settle();
     this.#forgetCancel();
     this.#reject(reason);
@@ -231,6 +232,13 @@ export class Forwarding implements AttemptOwner {
     this.#stopHedge();
   }
 }
+
+function without(attempts: readonly Attempt[], gone: Attempt): readonly Attempt[] {
+  if (attempts.length === 1) return attempts[0] === gone ? none : attempts;
+  return attempts.filter((attempt) => attempt !== gone);
+}
+
+const none: readonly Attempt[] = [];
 
 const hedged = error("cancelled", "Another target has answered.");
 

@@ -77,16 +77,41 @@ class HttpUpstream implements Upstream {
     this.#forward = this.#forwardParts();
   }
 
-  async forward(request: ForwardRequest): Promise<ForwardAnswer> {
-    const { limits } = this.#settings;
+  forward(request: ForwardRequest): Promise<ForwardAnswer> {
+    let headers: readonly string[];
+    try {
+      headers = this.#admit(request);
+    } catch (thrown) {
+      return Promise.reject(thrown);
+    }
+    const breaker = this.#breaker;
+    if (breaker && breaker.state !== "closed") return this.#probe(breaker, request, headers);
+    const sent = this.#send(request, headers);
+    if (breaker) {
+      sent.then(
+        ({ status }) => (isSick(status) ? breaker.onFailure(sick) : breaker.onAnswer()),
+        (thrown) => {
+          if (!isError(thrown, "UPSTREAM_UNAVAILABLE")) breaker.onFailure(thrown);
+        },
+      );
+    }
+    return sent;
+  }
+
+  /** The headers as they are sent. */
+  #admit(request: ForwardRequest): readonly string[] {
+    const { limits, keepsHost } = this.#settings;
     if (this.#isDraining) throw this.#refused(upstreamUnavailable(this.name));
     if (this.#inFlight >= limits.requests) throw this.#refused(upstreamBusy(this.name, limits.requests));
-    const options = { keepsHost: this.#settings.keepsHost, keepsLength: isStream(request.body) };
-    const headers = requestHeaders(request, options);
+    const headers = requestHeaders(request, { keepsHost, keepsLength: isStream(request.body) });
     if (!headers) throw this.#refused(upstreamLoop(this.name));
-    if (!this.#breaker) return this.#send(request, headers);
+    return headers;
+  }
+
+  /** While the circuit is open: refused, or the one that finds out whether it may close. */
+  async #probe(breaker: CircuitBreaker, request: ForwardRequest, headers: readonly string[]): Promise<ForwardAnswer> {
     try {
-      return await this.#breaker.run(async () => {
+      return await breaker.run(async () => {
         const answer = await this.#send(request, headers).catch(throwUncounted);
         if (isSick(answer.status)) throw new SickAnswer(answer);
         return answer;
@@ -212,6 +237,9 @@ class HttpUpstream implements Upstream {
 
 /** UPSTREAM_LEAVING: this process is shutting down. */
 const leaving = error("unavailable", "This process is shutting down.", { reason: "UPSTREAM_LEAVING", retry: 1000 });
+
+/** What an answer of 5xx is to the circuit breaker. */
+const sick = error("internal", "The target answered with an error.");
 
 /** An answer of 5xx that the client gets, and that the circuit breaker counts. */
 class SickAnswer extends PlinthError {

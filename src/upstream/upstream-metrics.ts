@@ -55,6 +55,7 @@ export function createUpstreamMetrics(name: string, metrics: Metrics, read: () =
       return counter;
     };
   };
+  const attemptCounters = new Map<string, Map<AttemptOutcome, Counter>>();
   const attempts = counterOf("attempts", "Tries at targets, by what became of them.", "target", "outcome");
   const retries = counterOf("retries", "Further tries and hedges, by what they were for.", "cause");
   const ejections = counterOf(
@@ -72,7 +73,19 @@ export function createUpstreamMetrics(name: string, metrics: Metrics, read: () =
     .with({ upstream });
   const stopCollecting = collectGauges(upstream, metrics, read);
   return {
-    count: (target, outcome) => attempts(target, outcome).add(),
+    count(target, outcome) {
+      let counters = attemptCounters.get(target);
+      if (!counters) {
+        counters = new Map();
+        attemptCounters.set(target, counters);
+      }
+      let counter = counters.get(outcome);
+      if (!counter) {
+        counter = attempts(target, outcome);
+        counters.set(outcome, counter);
+      }
+      counter.add();
+    },
     observeHead: (seconds) => head.observe(seconds),
     countRetry: (cause) => retries(cause).add(),
     countRefusedRetry: () => refusedRetries.add(),
