@@ -19,6 +19,7 @@ import { edge } from "./edge/bench.ts";
 import { edgeOn } from "./edge/on.ts";
 import { edgeRuntimes } from "./edge/runtimes.ts";
 import { growth } from "./growth/bench.ts";
+import { hop } from "./hop/bench.ts";
 import { describeMachine } from "./machine.ts";
 import { renderProfiles, turnOnProfiles } from "./profile.ts";
 import { type Result, renderDocument, renderResult } from "./report.ts";
@@ -33,6 +34,7 @@ const benches: Readonly<Record<string, Bench>> = {
   "edge-on": edgeOn,
   "edge-runtimes": edgeRuntimes,
   call,
+  hop,
   shop,
   state,
   growth,
