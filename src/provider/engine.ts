@@ -18,9 +18,8 @@ export type EngineParts = Omit<ConfigurationParts, "errors"> &
   Omit<InteractionParts, "errors"> & { readonly log: ProviderLog };
 
 export async function createEngine(parts: EngineParts): Promise<Engine> {
-  // Loaded here: an app without a provider never does. The door of the package prints a warning on Node 20.
-  const { Provider } = await import("oidc-provider/lib/provider.js");
-  const errors = await import("oidc-provider/lib/helpers/errors.js");
+  // Loaded here: an app without a provider never does.
+  const { Provider, errors } = await import("oidc-provider");
   const full = { ...parts, errors };
   const provider: Provider = new Provider(parts.issuer, configure(full));
   const { protocol, host, pathname } = new URL(parts.issuer);
