@@ -1,9 +1,14 @@
 import { generateKeyPairSync } from "node:crypto";
 import type { Clock } from "../base/index.ts";
-import type { AcmeOptions } from "./acme.ts";
 import type { AcmeFolder } from "./acme-folder.ts";
 
 export type AcmeClient = typeof import("acme-client");
+
+export interface OrderOptions {
+  readonly hosts: readonly string[];
+  readonly email?: string;
+  readonly directory?: string;
+}
 
 export interface OrderParts {
   readonly folder: AcmeFolder;
@@ -18,7 +23,7 @@ const firstPauseMs = 1000;
 const lastPauseMs = 10_000;
 
 /** One order, from the account to the chain and its key as PEM (RFC 8555, 7.1). Bounded in time by its signal alone. */
-export async function orderCertificate(client: AcmeClient, options: AcmeOptions, parts: OrderParts): Promise<string> {
+export async function orderCertificate(client: AcmeClient, options: OrderOptions, parts: OrderParts): Promise<string> {
   const directory = options.directory ?? letsEncrypt;
   try {
     return await order(client, { ...options, directory }, parts);
@@ -31,7 +36,7 @@ export async function orderCertificate(client: AcmeClient, options: AcmeOptions,
 
 async function order(
   { Client, axios, crypto }: AcmeClient,
-  { hosts, email, directory }: AcmeOptions & { readonly directory: string },
+  { hosts, email, directory }: OrderOptions & { readonly directory: string },
   { folder, clock, signal }: OrderParts,
 ): Promise<string> {
   // The package's own tries would go on when nobody waits for them; an order that failed is tried again later.

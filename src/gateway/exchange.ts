@@ -389,7 +389,6 @@ export class Exchange implements Guest, AccessEntry {
     return this.principal.subject;
   }
 
-  /** The client's own, or the trace's: what its problem documents name. */
   get requestId(): string | undefined {
     const given = this.headers["x-request-id"];
     return given !== undefined && isRequestId(given) ? (given as string) : this.span?.traceId;
