@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { AnswerReader } from "./answer-reader.ts";
+import { AnswerReader } from "../bench/load/answer-reader.ts";
 
 const ok = "HTTP/1.1 200 OK\r\n";
 
