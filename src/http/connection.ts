@@ -4,7 +4,7 @@ import { deadlineExceeded } from "../base/index.ts";
 import type { AnswerHead } from "./answer-head.ts";
 import { BrokenAnswer, chunked, parseAnswerHead, untilClose } from "./answer-head.ts";
 import { ChunkedBody } from "./chunked-body.ts";
-import type { WholeExchange } from "./connections.ts";
+import type { WholeExchange } from "./whole-exchange.ts";
 
 /** Who has the connection. */
 export interface ConnectionOwner {

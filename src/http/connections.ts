@@ -5,9 +5,10 @@ import { Connection, type ConnectionOwner, lookEveryMs } from "./connection.ts";
 import { failureOf } from "./dispatched-exchange.ts";
 import { httpClosed, requestUnsendable } from "./errors.ts";
 import type { ExchangeEvents, HttpExchange } from "./exchange.ts";
-import type { HttpPoolLimits } from "./http-pool.ts";
-import type { RequestBytes, WholeRequest } from "./request-bytes.ts";
+import type { HttpPoolLimits, WholeRequest } from "./http-request.ts";
+import type { RequestBytes } from "./request-bytes.ts";
 import { toRequestBytes } from "./request-bytes.ts";
+import { WholeExchange } from "./whole-exchange.ts";
 
 export interface ConnectionsOptions {
   readonly url: URL;
@@ -16,49 +17,6 @@ export interface ConnectionsOptions {
   /** Its plain sockets read into the buffer that all share (`sharedRead`). */
   readonly connect: buildConnector.connector;
   readonly clock: Clock;
-}
-
-/** A request that is written at once, and its answer. */
-export class WholeExchange implements HttpExchange {
-  readonly events: ExchangeEvents;
-  readonly bytes: RequestBytes;
-  readonly isForHead: boolean;
-  readonly headTimeoutMs: number;
-  readonly bodyTimeoutMs: number;
-  connection: Connection | undefined = undefined;
-  isOver = false;
-
-  constructor({ method, headTimeoutMs, bodyTimeoutMs }: WholeRequest, bytes: RequestBytes, events: ExchangeEvents) {
-    this.events = events;
-    this.bytes = bytes;
-    this.isForHead = method === "HEAD";
-    this.headTimeoutMs = headTimeoutMs;
-    this.bodyTimeoutMs = bodyTimeoutMs;
-  }
-
-  get wasSent(): boolean {
-    return this.connection !== undefined;
-  }
-
-  cancel(): void {
-    if (this.isOver) return;
-    this.isOver = true;
-    this.connection?.destroy();
-  }
-
-  pause(): void {
-    if (!this.isOver) this.connection?.pause();
-  }
-
-  resume(): void {
-    if (!this.isOver) this.connection?.resume();
-  }
-
-  fail(reason: PlinthError): void {
-    if (this.isOver) return;
-    this.isOver = true;
-    this.events.onFailure(reason);
-  }
 }
 
 /**

@@ -7,10 +7,12 @@ import { DispatchedExchange } from "./dispatched-exchange.ts";
 import type { Egress } from "./egress.ts";
 import { createEgressGuard } from "./egress.ts";
 import type { ExchangeEvents, HttpExchange } from "./exchange.ts";
-import type { WholeRequest } from "./request-bytes.ts";
+import type { HttpPoolLimits, HttpRequest, WholeRequest } from "./http-request.ts";
 import type { HttpTls } from "./tls.ts";
 import { tlsOptionsOf } from "./tls.ts";
 import { undici } from "./undici.ts";
+
+export type { HttpPoolLimits, HttpRequest } from "./http-request.ts";
 
 /**
  * Connections to one origin, kept alive and used again, one request on each at a time.
@@ -31,34 +33,6 @@ export interface HttpPool {
   drain(): Promise<void>;
   /** Ends all connections; exchanges in flight fail with HTTP_CLOSED. */
   close(): Promise<void>;
-}
-
-export interface HttpRequest {
-  readonly method: string;
-  /** With the query. */
-  readonly path: string;
-  /** Names and values in turn, or by name. Without those that belong to the connection. */
-  readonly headers: readonly string[] | Readonly<Record<string, string>>;
-  readonly body?: string | Buffer | Readable | undefined;
-  /** Until the answer's head, from when the request was sent. Within about a second. 0: not limited here. */
-  readonly headTimeoutMs: number;
-  /** Between two pieces of the answer's body, while it is not held back. 0: not limited here. */
-  readonly bodyTimeoutMs: number;
-  /** The protocol to change to, such as "websocket". */
-  readonly upgrade?: string | undefined;
-}
-
-export interface HttpPoolLimits {
-  /** 64. */
-  readonly connections: number;
-  /** 1 s. */
-  readonly connectMs: number;
-  /** How long a connection is kept without work; the other side's `Keep-Alive` goes before. 4 s. */
-  readonly idleMs: number;
-  /** After so long a connection is replaced, so that a service that moved is noticed. 5 min. */
-  readonly connectionMs: number;
-  /** Of an answer's head. 16 KiB. */
-  readonly headerBytes: number;
 }
 
 const defaultLimits: HttpPoolLimits = {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { WholeRequest } from "./request-bytes.ts";
+import type { WholeRequest } from "./http-request.ts";
 import { toRequestBytes } from "./request-bytes.ts";
 
 const toBytes = (fields: Partial<WholeRequest>) =>

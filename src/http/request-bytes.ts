@@ -1,14 +1,10 @@
-import type { Readable } from "node:stream";
-import type { HttpRequest } from "./http-pool.ts";
+import type { HttpRequest, WholeRequest } from "./http-request.ts";
 
 /** A request as it is written: text of one byte for each character, and a body that is too large to stand in it. */
 export interface RequestBytes {
   readonly text: string;
   readonly body: Buffer | undefined;
 }
-
-/** A request whose body is all there, so that it is written at once. */
-export type WholeRequest = HttpRequest & { readonly body?: Exclude<HttpRequest["body"], Readable> };
 
 /** Up to here head and body are one write. */
 const joinedBytesMax = 16 * 1024;
