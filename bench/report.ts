@@ -24,10 +24,10 @@ export function renderDocument(document: string, results: readonly Result[]): st
 
 export function renderResult(result: Result): string {
   const { title, machine, rounds, seconds, conditions, tables, sheets = [], notes, goals } = result;
-  const { cores, system, node, date } = machine;
+  const { cores, system, node, date, load } = machine;
   return [
     `\n### ${title}\n`,
-    `${date}, Node ${node}, ${system}, ${cores} cores. ${rounds} rounds of ${seconds} s each; ${listed(conditions)}.`,
+    `${date}, Node ${node}, ${system}, ${cores} cores${load === undefined ? "" : `, load average ${load}`}. ${rounds} rounds of ${seconds} s each; ${listed(conditions)}.`,
     ...tables.map(renderTable),
     ...sheets.map(renderSheet),
     ...renderRemarks(notes, goals),
