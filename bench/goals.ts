@@ -37,7 +37,15 @@ function goalOf(table: Table, { candidate, to = table.reference, by = "perSecond
     ...(atMost === undefined ? [] : [`at most ${atMost}`]),
   ];
   const others = typeof to === "string" ? [to] : to;
-  const { value, what, unit } = measureOf(own, () => bestOf(others.map((each) => rowOf(table, each))), by);
+  const { value, what, unit } = measureOf(
+    own,
+    () =>
+      bestOf(
+        others.map((each) => rowOf(table, each)),
+        by,
+      ),
+    by,
+  );
   return {
     what: `${table.name}, ${what}`,
     wanted: `${limits.join(", ")}${unit}`,
@@ -60,8 +68,9 @@ function measureOf(own: Row, other: () => Row, by: NonNullable<Wanted["by"]>) {
       };
 }
 
-function bestOf(rows: readonly Row[]): Row {
-  return rows.reduce((best, row) => (row.ratio.median > best.ratio.median ? row : best));
+function bestOf(rows: readonly Row[], by: NonNullable<Wanted["by"]>): Row {
+  const worth = ({ ratio, cpuUs = Number.POSITIVE_INFINITY }: Row) => (by === "perCpu" ? -cpuUs : ratio.median);
+  return rows.reduce((best, row) => (worth(row) > worth(best) ? row : best));
 }
 
 function rowOf({ name, rows }: Table, candidate: string): Row {

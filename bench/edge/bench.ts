@@ -28,6 +28,7 @@ export const edge: Bench = {
           { candidate: "plinth", atLeast: table.name === "GET" ? 0.95 : 1 },
           { candidate: "plinth", by: "perCpu", atLeast: table.name === "GET" ? 0.95 : 1 },
           { candidate: "plinth", to: peers, atLeast: 1 },
+          { candidate: "plinth", to: peers, by: "perCpu", atLeast: 1 },
         ]),
       ),
       conditions: {

@@ -37,6 +37,7 @@ export const edgeRuntimes: Bench = {
       tables: tables.map((table) =>
         judge(table, [
           { candidate: "plinth", to: onBun, atLeast: 1 },
+          { candidate: "plinth", to: onBun, by: "perCpu", atLeast: 1 },
           { candidate: "plinth, newest Node", to: onBun, atLeast: 1 },
         ]),
       ),
