@@ -65,7 +65,11 @@ async function main(): Promise<void> {
 
   const isShort = values.smoke || values.profile;
   buildPrograms();
-  if (values.profile) turnOnProfiles();
+  // Also of a run that fails: why it was slow may be why.
+  if (values.profile) {
+    turnOnProfiles();
+    process.once("exit", () => say(renderProfiles().join("\n")));
+  }
   for (const name of names) {
     const bench = benches[name] as Bench;
     const rounds = numberOf("rounds", values.rounds, isShort ? 1 : bench.rounds);
@@ -76,7 +80,6 @@ async function main(): Promise<void> {
     const result = await runBench(bench, { rounds, seconds, only: values.only, say });
     if (!isShort && !values.only) keep(name, result);
   }
-  if (values.profile) for (const text of renderProfiles()) say(text);
 }
 
 async function runBench(bench: Bench, options: BenchOptions): Promise<Result> {
