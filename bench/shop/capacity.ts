@@ -46,7 +46,7 @@ export async function findCapacity(
   return best as Trial;
 }
 
-const trialsMax = 8;
+const trialsMax = 12;
 
 async function searchBetween(
   held: Trial | undefined,
