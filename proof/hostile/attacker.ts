@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect as connectSecurely } from "node:tls";
-import { frame, getHeaders, http2Preface, settingsFrame } from "../../src/gateway/http2-frames.fixture.ts";
+import { frame, getHeaders, http2Preface, settingsFrame } from "../../src/gateway/http2/frames.fixture.ts";
 import type { Order, Report } from "./attack.ts";
 import { smuggled } from "./shapes.ts";
 

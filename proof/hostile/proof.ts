@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { testAuthority } from "../../src/gateway/tls.fixture.ts";
+import { testAuthority } from "../../src/gateway/tls/tls.fixture.ts";
 import type { Member } from "../member.ts";
 import { createMember, freePorts } from "../member.ts";
 import type { Claim, Proof, Shown } from "../proof.ts";

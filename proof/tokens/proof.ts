@@ -1,9 +1,9 @@
-import { claimCases } from "../../src/gateway/token-cases-claims.fixture.ts";
-import { formCases } from "../../src/gateway/token-cases-form.fixture.ts";
-import { holderCases } from "../../src/gateway/token-cases-holder.fixture.ts";
-import { keyCases } from "../../src/gateway/token-cases-keys.fixture.ts";
-import type { TokenCase, TokenWorld } from "../../src/gateway/token-matrix.fixture.ts";
-import { bearer, boundTo, judge, ownToken, send, startTokenWorld } from "../../src/gateway/token-matrix.fixture.ts";
+import { claimCases } from "../../src/gateway/tokens/cases-claims.fixture.ts";
+import { formCases } from "../../src/gateway/tokens/cases-form.fixture.ts";
+import { holderCases } from "../../src/gateway/tokens/cases-holder.fixture.ts";
+import { keyCases } from "../../src/gateway/tokens/cases-keys.fixture.ts";
+import type { TokenCase, TokenWorld } from "../../src/gateway/tokens/matrix.fixture.ts";
+import { bearer, boundTo, judge, ownToken, send, startTokenWorld } from "../../src/gateway/tokens/matrix.fixture.ts";
 import type { Proof, Shown } from "../proof.ts";
 import { none } from "../proof.ts";
 

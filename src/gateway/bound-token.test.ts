@@ -11,10 +11,10 @@ import { t } from "../schema/index.ts";
 import { method } from "../service/index.ts";
 import type { GatewayOptions } from "./gateway.ts";
 import { ask, request, silent, testGateway } from "./testing.ts";
-import type { TestAuthority } from "./tls.fixture.ts";
-import { testAuthority } from "./tls.fixture.ts";
-import { createGatewayTls } from "./tls.ts";
-import { compact, publicJwk, sha256, signer, thumbprint } from "./token-forge.fixture.ts";
+import type { TestAuthority } from "./tls/tls.fixture.ts";
+import { testAuthority } from "./tls/tls.fixture.ts";
+import { createGatewayTls } from "./tls/tls.ts";
+import { compact, publicJwk, sha256, signer, thumbprint } from "./tokens/forge.fixture.ts";
 
 const login = signer("P-256", "login", "ES256");
 const client = signer("P-256", "client", "ES256");

@@ -4,8 +4,8 @@ import { test } from "node:test";
 import { systemClock } from "../base/index.ts";
 import { apiKeys, createTokenIssuer, createTokenKeys, generateTokenSecret } from "../identity/index.ts";
 import { memoryApiKeys, testIdentity } from "../identity/testing.ts";
-import { outsideSystem, plainUpstream, tellAll } from "./proxy.fixture.ts";
-import type { OutsideRoute } from "./proxy-route.ts";
+import { outsideSystem, plainUpstream, tellAll } from "./proxy/proxy.fixture.ts";
+import type { OutsideRoute } from "./proxy/route.ts";
 import { ask, request, testGateway } from "./testing.ts";
 
 async function fronting(context: TestContext, route: Partial<OutsideRoute>) {

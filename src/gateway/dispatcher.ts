@@ -15,10 +15,10 @@ import type { Edge } from "./exchange.ts";
 import { Exchange } from "./exchange.ts";
 import type { Fallbacks } from "./fallback.ts";
 import { isUnder } from "./mount.ts";
+import { authorityOf, originForm, pathOf } from "./proxy/target.ts";
+import type { Tunnel } from "./proxy/websocket-tunnel.ts";
 import { EmptyTexts } from "./query.ts";
 import type { RouteTable } from "./route-table.ts";
-import { authorityOf, originForm, pathOf } from "./target.ts";
-import type { Tunnel } from "./websocket-tunnel.ts";
 
 /** Takes requests from the server: finds their endpoints and sets them going. Never throws. */
 export interface Dispatcher {

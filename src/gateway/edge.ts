@@ -2,13 +2,13 @@ import type { Clock, Deadlines } from "../base/index.ts";
 import type { Challenge } from "../identity/index.ts";
 import type { Overload } from "../resilience/index.ts";
 import type { AccessLog, Logger, Tracer } from "../telemetry/index.ts";
-import type { ClientOf } from "./client-address.ts";
+import type { ClientOf } from "./client/address.ts";
 import type { Connections } from "./connection.ts";
 import type { Cors } from "./cors.ts";
 import type { HeadTemplate } from "./head.ts";
 import type { ResolvedLimits } from "./limits.ts";
 import type { QuickAnswers } from "./quick-answer.ts";
-import type { Maintenance } from "./reload-maintenance.ts";
+import type { Maintenance } from "./reload/maintenance.ts";
 import type { StalledClients } from "./stalled-client.ts";
 
 /** What all requests of one gateway share. */

@@ -5,7 +5,7 @@ import type { Level, Pass } from "../resilience/index.ts";
 import { overloaded } from "../resilience/index.ts";
 import type { AccessEntry, Span } from "../telemetry/index.ts";
 import { HttpError, httpPhrase, httpStatusOf, retryAfterOf, stringifyProblem, toProblem } from "../wire/index.ts";
-import type { ClientFacts } from "./client-address.ts";
+import type { ClientFacts } from "./client/address.ts";
 import type { Connection, Guest } from "./connection.ts";
 import type { EdgeOf } from "./edge.ts";
 import type { EntranceOf } from "./entrance.ts";
@@ -15,14 +15,14 @@ import { extraLines, headFor } from "./extras.ts";
 import { isRequestId } from "./head.ts";
 import { parseIdempotencyKey } from "./idempotency-key.ts";
 import { takePosition } from "./position.ts";
+import { pathOf } from "./proxy/target.ts";
+import type { Tunnel } from "./proxy/websocket-tunnel.ts";
 import type { Texts } from "./query.ts";
 import type { QuickHead } from "./quick-answer.ts";
 import { RequestScope } from "./request-scope.ts";
 import { retryAfterShed } from "./shed-answer.ts";
 import { spanAttributes } from "./span-attributes.ts";
-import { pathOf } from "./target.ts";
 import { isUnreadBodyLarge, refuseAndLinger } from "./unread-body.ts";
-import type { Tunnel } from "./websocket-tunnel.ts";
 
 /** What all requests of one gateway share. */
 export type Edge = EdgeOf<Exchange>;

@@ -6,7 +6,9 @@ import { createChallenge } from "../identity/index.ts";
 import type { Overload } from "../resilience/index.ts";
 import type { AccessLog, Logger, Metrics, Tracer } from "../telemetry/index.ts";
 import { problemContentType } from "../wire/index.ts";
-import { compileClientOf } from "./client-address.ts";
+import { compileClientOf } from "./client/address.ts";
+import type { TrustedProxiesOptions } from "./client/trusted-proxies.ts";
+import { compileTrustedProxies } from "./client/trusted-proxies.ts";
 import type { CompressionOptions } from "./compression.ts";
 import { compileCompression } from "./compression.ts";
 import { Connections } from "./connection.ts";
@@ -29,24 +31,22 @@ import type { GatewayLimits } from "./limits.ts";
 import { resolveLimits } from "./limits.ts";
 import type { Mount } from "./mount.ts";
 import type { Page } from "./page.ts";
-import { compileOutsideAdmission } from "./proxy-admission.ts";
-import type { Outside, OutsideOptions } from "./proxy-table.ts";
-import { addOutside } from "./proxy-table.ts";
+import { compileOutsideAdmission } from "./proxy/admission.ts";
+import type { SplitOptions } from "./proxy/split.ts";
+import { createSplits } from "./proxy/split.ts";
+import type { Outside, OutsideOptions } from "./proxy/table.ts";
+import { addOutside } from "./proxy/table.ts";
 import { QuickAnswers } from "./quick-answer.ts";
-import type { CompiledQuotas, QuotaOptions } from "./rate-limit-edge.ts";
-import { compileQuotas } from "./rate-limit-edge.ts";
-import type { Maintenance } from "./reload-maintenance.ts";
-import { createMaintenance } from "./reload-maintenance.ts";
+import type { CompiledQuotas, QuotaOptions } from "./rate-limit/edge.ts";
+import { compileQuotas } from "./rate-limit/edge.ts";
+import type { Maintenance } from "./reload/maintenance.ts";
+import { createMaintenance } from "./reload/maintenance.ts";
 import { createRouteTable } from "./route-table.ts";
 import type { GatewayServer } from "./server.ts";
 import { createGatewayServer } from "./server.ts";
 import { createEdgeMetrics } from "./signals.ts";
-import type { SplitOptions } from "./split.ts";
-import { createSplits } from "./split.ts";
 import { StalledClients } from "./stalled-client.ts";
-import type { GatewayTls } from "./tls.ts";
-import type { TrustedProxiesOptions } from "./trusted-proxies.ts";
-import { compileTrustedProxies } from "./trusted-proxies.ts";
+import type { GatewayTls } from "./tls/tls.ts";
 import type { VersionOptions } from "./version.ts";
 
 /**
@@ -63,7 +63,7 @@ import type { VersionOptions } from "./version.ts";
  *   refused and its connection closed. The parser is never the lenient one.
  * - The caller's context ends with the request: its deadline passes (504), or the client goes away (logged as 499).
  *
- * Limits are in `limits.ts`, each with what is answered there; TLS is in `tls.ts`, HTTP/2 in `http2.ts`.
+ * Limits are in `limits.ts`, each with what is answered there; TLS is in `tls/tls.ts`, HTTP/2 in `http2/http2.ts`.
  */
 export interface GatewayOptions {
   readonly routes: readonly GatewayRoute[];

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duration, PlinthError, Principal } from "../base/index.ts";
 import { parseDuration } from "../base/index.ts";
 import type { Access } from "../service/index.ts";
-import { clientHeaders, tellsOfClient } from "./client-address-headers.ts";
+import { clientHeaders, tellsOfClient } from "./client/address-headers.ts";
 import { awaitClient, leavePlace } from "./entrance.ts";
 import { wrongGateway } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { Call } from "../base/index.ts";
 import type { Operation, RawRequest, RawResponse } from "../service/index.ts";
 import { readBody } from "./body.ts";
-import { clientHeaders, tellsOfClient } from "./client-address-headers.ts";
+import { clientHeaders, tellsOfClient } from "./client/address-headers.ts";
 import type { Exchange } from "./exchange.ts";
 import { extendHead } from "./extras.ts";
 import { isHeaderName, isHeaderValue, isReservedHeader } from "./head.ts";

@@ -8,12 +8,12 @@ import type { Dispatcher } from "./dispatcher.ts";
 import { isWebSocket } from "./dispatcher.ts";
 import { expectationFailed, methodNotImplemented, shuttingDown, wrongGateway } from "./errors.ts";
 import type { Edge } from "./exchange.ts";
-import type { Http2Sessions } from "./http2.ts";
-import { createHttp2Sessions } from "./http2.ts";
+import type { Http2Sessions } from "./http2/http2.ts";
+import { createHttp2Sessions } from "./http2/http2.ts";
 import { answerBrokenConnection, answerRaw } from "./parse-error.ts";
 import { GatewayResponse } from "./quick-answer.ts";
-import type { GatewayTls } from "./tls.ts";
-import { createTlsServer } from "./tls-server.ts";
+import { createTlsServer } from "./tls/server.ts";
+import type { GatewayTls } from "./tls/tls.ts";
 
 export interface GatewayServer {
   readonly protocol: "http" | "https";

@@ -7,7 +7,7 @@ import type { ResolvedLimits } from "./limits.ts";
  * Clients that take nothing of their answer for `limits.stalledClient` lose the connection. Only what they take counts: a
  * socket's own timer begins anew with each byte that it hears, and would be held off by a byte now and then.
  *
- * Looked at every `limits.timeoutCheck`, while somebody is watched. HTTP/2 has streams to watch instead (http2.ts).
+ * Looked at every `limits.timeoutCheck`, while somebody is watched. HTTP/2 has streams to watch instead (http2/http2.ts).
  */
 export class StalledClients {
   readonly #clock: Clock;
