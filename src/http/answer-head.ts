@@ -30,6 +30,7 @@ export function parseAnswerHead(text: string, isForHead: boolean): AnswerHead {
   const status = statusOf(statusLine);
   const headers = lineEnd === -1 ? {} : parseFields(text, lineEnd + 2);
   const isOld = statusLine.charCodeAt(7) === 0x30;
+  if (isOld && status < 200) throw new BrokenAnswer("HTTP/1.0 knows nothing that comes before an answer");
   const keepsAlive = !isOld && !closes(headers.connection);
   const hasNone = isForHead || status < 200 || status === 204 || status === 304;
   const body = bodyOf(headers, isOld);

@@ -23,7 +23,7 @@ function read(text: string, pieceBytes: number): { body: string; isDone: boolean
 describe("a chunked body", () => {
   for (const pieceBytes of [1, 2, 3, 7, 1000]) {
     test(`is the same however it is cut: ${pieceBytes} bytes at a time`, () => {
-      const text = "5\r\nhello\r\n1;name=value\r\n \r\n00A \r\n0123456789\r\n0\r\nx-trailer: a\r\n\r\nnext";
+      const text = `5\r\nhello\r\n1;name=value\r\n \r\n00A;q="a b"\r\n0123456789\r\n0\r\nx-trailer: a\r\n\r\nnext`;
       assert.deepEqual(read(text, pieceBytes), { body: "hello 0123456789", isDone: true, rest: "next" });
     });
   }
@@ -43,7 +43,13 @@ describe("a chunked body", () => {
     "5\r\nhello!\r\n",
     "5\r\nhello\n",
     "0\r\n\n",
+    "0\r\nno field\r\n\r\n",
+    "0\r\na : b\r\n\r\n",
+    "0\r\na: \x00\r\n\r\n",
     "5;a\x00\r\nhello\r\n",
+    "5 \r\nhello\r\n",
+    "5 ;a\r\nhello\r\n",
+    "5;\r\nhello\r\n",
     `5;${"a".repeat(2000)}`,
     `0\r\n${"x-a: b\r\n".repeat(3000)}`,
     `0\r\nx-a: ${"b".repeat(20_000)}`,

@@ -5,6 +5,12 @@ const lineCharsMax = 1024;
 /** Of what may follow the last chunk; it is read and thrown away. */
 const trailerCharsMax = 16 * 1024;
 
+/** A size, and extensions that nobody wants. No blanks: readers differ on what they mean. */
+const sizeLine =
+  /^([0-9A-Fa-f]{1,12})(?:;[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:=(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+|"[\t\x20\x21\x23-\x5b\x5d-\x7e]*"))?)*$/;
+
+const trailerLine = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*$/;
+
 const [size, data, dataEnd, trailer, done] = [0, 1, 2, 3, 4] as const;
 
 /** Takes a chunked body apart (RFC 9112, 7.1), however it is cut into pieces on its way. Strict about line ends. */
@@ -59,11 +65,12 @@ export class ChunkedBody {
       this.#trailerChars += line.length;
       if (this.#trailerChars > trailerCharsMax) throw new BrokenAnswer("its trailers are too long");
       if (line === "") this.#state = done;
+      else if (!trailerLine.test(line)) throw new BrokenAnswer("a trailer is no header");
     }
   }
 
   #begin(line: string): void {
-    const hex = /^([0-9A-Fa-f]{1,12})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/.exec(line)?.[1];
+    const hex = sizeLine.exec(line)?.[1];
     if (hex === undefined) throw new BrokenAnswer("the size of a chunk is none");
     this.#leftBytes = Number.parseInt(hex, 16);
     this.#state = this.#leftBytes === 0 ? trailer : data;
