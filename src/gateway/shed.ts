@@ -1,5 +1,5 @@
 import type { Lane, Level, Overload, Pass, Waiter } from "../resilience/index.ts";
-import { createLane, overloaded, waitMaxMs } from "../resilience/index.ts";
+import { createLane, overloaded, waitMaxMsOf } from "../resilience/index.ts";
 import type { EntranceOf } from "./entrance.ts";
 import type { Exchange } from "./exchange.ts";
 import { extendHead } from "./extras.ts";
@@ -20,7 +20,7 @@ export function compileShedding(overload: Overload | undefined, level: Level, de
     };
   }
   const lane = createLane();
-  const waitMs = Math.min(waitMaxMs, deadlineMs / 2);
+  const waitMs = waitMaxMsOf(level, deadlineMs);
   const enter = (exchange: Exchange, next: (exchange: Exchange) => void, nowMs: number): void => {
     exchange.pass = overload.tryEnter(lane, level, nowMs);
     if (exchange.pass !== undefined) next(exchange);

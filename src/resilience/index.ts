@@ -18,7 +18,7 @@ export { guarded } from "./guarded.ts";
 export type { HedgeOptions } from "./hedge.ts";
 export { hedge } from "./hedge.ts";
 export type { Overload, OverloadOptions, OverloadStats, Pass, ShedReason } from "./overload.ts";
-export { createOverload, inFlightMaxDefault, waitMaxMs } from "./overload.ts";
+export { createOverload, inFlightMaxDefault, waitMaxMsOf } from "./overload.ts";
 export type { Waiter } from "./overload-queue.ts";
 export type { StreamPolicy } from "./policy.ts";
 export { compose, composeStreams } from "./policy.ts";

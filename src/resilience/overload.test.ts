@@ -4,7 +4,7 @@ import { createManualClock } from "../base/index.ts";
 import { createLane } from "./adaptive-limit.ts";
 import { criticalities, isCriticality, levelOf, toLevel } from "./criticality.ts";
 import type { OverloadOptions, Pass } from "./overload.ts";
-import { createOverload } from "./overload.ts";
+import { createOverload, waitMaxMsOf } from "./overload.ts";
 import type { Waiter } from "./overload-queue.ts";
 
 const [sheddable, sheddablePlus, critical, criticalPlus] = [0, 1, 2, 3] as const;
@@ -144,6 +144,13 @@ describe("a process with too much to do", () => {
     assert.deepEqual(log, ["a"]);
     await endTurn();
     assert.deepEqual(log, ["a", "b"]);
+  });
+
+  it("lets what matters wait for longer than what is asked for again, and nobody for more than half of their time", () => {
+    const waits = (leftMs: number) => criticalities.map((name) => waitMaxMsOf(levelOf(name), leftMs));
+    assert.deepEqual(waits(10_000), [100, 100, 500, 500]);
+    assert.deepEqual(waits(300), [100, 100, 150, 150]);
+    assert.deepEqual(waits(50), [25, 25, 25, 25]);
   });
 
   it("refuses who has waited for 100 ms, or half of its time, and forgets who has gone", async () => {

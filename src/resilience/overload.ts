@@ -27,7 +27,7 @@ import { OverloadQueue } from "./overload-queue.ts";
  *   Turns are to be short: each takes in one new connection, whatever the backlog (libuv 1.45 and later).
  * - **the loop**: late by 50 ms on average over a second, nothing sheddable is taken; by 200 ms nothing sheddable_plus.
  *
- * Who is not let in waits, no longer than 100 ms and half of its time; sheddable requests no longer than 20 ms when others
+ * Who is not let in waits, critical for no longer than 500 ms, others 100 ms, and half of its time; sheddable requests no longer than 20 ms when others
  * have been waiting for 100 ms without a pause (CoDel's rule), and then no more than 16 of them. As many wait as may be in flight, at most 1,000. See
  * `overload-queue.ts` for who is next. A refusal says that nothing was done and that nobody inside is to try again.
  *
@@ -87,7 +87,15 @@ const lateMs = 15;
 const lateLooks = 2;
 const roomMin = 8;
 const queueMax = 1_000;
-export const waitMaxMs = 100;
+/** What matters outlasts a burst, and is still in time for whoever asked; the rest is asked for again. */
+const waitMaxMsEach: readonly number[] = [100, 100, 500, 500];
+
+/** How long somebody of that level may wait, who has `leftMs` for all. */
+export function waitMaxMsOf(level: Level, leftMs: number): number {
+  return Math.min(waitMaxMsEach[level] as number, leftMs / 2);
+}
+
+const sheddableWaitMs = 100;
 const congestedAfterMs = 100;
 const congestedWaitMs = 20;
 const congestedQueueMax = 16;
@@ -301,7 +309,7 @@ class ProcessOverload implements Overload {
     const isLate = nowMs - this.#expiredAt > expireEveryMs + lateMs;
     this.#expiredAt = nowMs;
     const limits = {
-      sheddableMs: this.#isCongested(nowMs) ? congestedWaitMs : waitMaxMs,
+      sheddableMs: this.#isCongested(nowMs) ? congestedWaitMs : sheddableWaitMs,
       criticalMs: isLate ? Number.POSITIVE_INFINITY : 0,
     };
     for (const waiter of this.#queue.expire(nowMs, limits)) {

@@ -1,7 +1,7 @@
 import type { Clock, Deadlines, PlinthError, Trace, TraceIds } from "../base/index.ts";
 import { CallScope, deadlineExceeded, toPlinthError } from "../base/index.ts";
 import type { Lane, Overload, Pass } from "../resilience/index.ts";
-import { levelOf, overloaded, toLevel, waitMaxMs } from "../resilience/index.ts";
+import { levelOf, overloaded, toLevel, waitMaxMsOf } from "../resilience/index.ts";
 import type { Codec, Reader } from "../wire/index.ts";
 import { toWireError, writeValue } from "../wire/index.ts";
 import { CallTable } from "./call-table.ts";
@@ -205,7 +205,7 @@ export class Session {
     overload.wait({
       level: scope.criticality,
       since: nowMs,
-      waitMaxMs: Math.min(waitMaxMs, (scope.deadline - nowMs) / 2),
+      waitMaxMs: waitMaxMsOf(scope.criticality, scope.deadline - nowMs),
       isOver: false,
       run: () => {
         if (scope.cancelled) this.#fail(call, scope.cancelled);
