@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { anonymous, CallScope, error, isError, systemClock } from "../base/index.ts";
+import { anonymous, CallScope, error, isError, newId, systemClock } from "../base/index.ts";
 import type { QueryRecord } from "./database-options.ts";
+import { sql } from "./sql.ts";
 import type { DatabaseClaim } from "./suite-claim.ts";
 
 const scopeFor = (ms: number): CallScope =>
@@ -44,14 +45,15 @@ export const limitCases: readonly DatabaseClaim[] = [
     async prove({ db }) {
       const scope = scopeFor(150);
       const startedAt = systemClock.now();
+      // A name of its own: others on the same server may be at the same test.
+      const nap = `nap_${newId().replaceAll("-", "")}`;
       await assert.rejects(
-        db.bind(scope).sql`select pg_sleep(20)`,
+        db.bind(scope).sql`select pg_sleep(20) as ${sql.id(nap)}`,
         (thrown) => isError(thrown, "deadline_exceeded") && thrown.executed === "no",
       );
       assert.ok(systemClock.now() - startedAt < 2_000);
-      const [row] = await db.sql<{
-        n: number;
-      }>`select count(*) as n from pg_stat_activity where query like 'select pg_sleep(20)%' and state = 'active'`;
+      const [row] = await db.sql<{ n: number }>`
+        select count(*) as n from pg_stat_activity where query like ${`select pg_sleep(20) as "${nap}"%`} and state = 'active'`;
       assert.equal(row?.n, 0, "it does not run on at the server");
       const cancelled = scopeFor(60_000);
       const running = db.bind(cancelled).transaction(async (tx) => void (await tx.sql`select pg_sleep(20)`));
