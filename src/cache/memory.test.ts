@@ -10,6 +10,7 @@ import { cacheSuite } from "./suite.ts";
 const clock = createManualClock();
 for (const { name, run } of cacheSuite({
   makeDriver: () => createMemoryCache({ clock }),
+  tellsInOrder: true,
   wait: (ms) => clock.advance(ms),
 })) {
   test(`memory ${name}`, run);

@@ -6,6 +6,8 @@ export interface CacheSuiteOptions {
   makeDriver(): CacheDriver | Promise<CacheDriver>;
   /** Lets time pass, for the driver and the suite. */
   wait(ms: number): Promise<void>;
+  /** It is one part, which tells of removals in their order. Default false: parts do not wait for each other. */
+  readonly tellsInOrder?: boolean;
 }
 
 /** A claim about a driver, and its proof on a bench of its own. */

@@ -254,10 +254,11 @@ const watching: readonly Claim[] = [
         await driver.clear(namespace);
         await other.delete(namespace, ["own"]);
         const ours = () => new Set(told.filter((removed) => removed.namespace === namespace).map(toText));
-        const removed = ["all", "keys a", "keys b \r\n\0é", "tags red"];
+        const removed = ["keys a", "keys b \r\n\0é", "tags red", "all"];
         // An engine of several parts may tell of a removal once for each, and its parts neither at the same time nor in order.
         await until(options, () => ours().size >= removed.length);
-        assert.deepEqual([...ours()].sort(), removed);
+        assert.deepEqual(ours(), new Set(removed));
+        if (options.tellsInOrder) assert.deepEqual([...ours()], removed);
         unwatch();
       } finally {
         await other.close();

@@ -11,7 +11,7 @@ const url = process.env.PLINTH_TEST_REDIS_URL;
 const skip = url ? false : "PLINTH_TEST_REDIS_URL is not set";
 const makeDriver = () => redis.ports.cache(new URL(url as string));
 
-for (const { name, run } of cacheSuite({ makeDriver, wait: (ms) => systemClock.sleep(ms) })) {
+for (const { name, run } of cacheSuite({ makeDriver, tellsInOrder: true, wait: (ms) => systemClock.sleep(ms) })) {
   test(`redis ${name}`, { skip }, run);
 }
 

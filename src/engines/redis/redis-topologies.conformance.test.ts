@@ -21,7 +21,11 @@ for (const spread of [1, 4]) {
   }
 }
 
-for (const { name, run } of cacheSuite({ makeDriver: () => redis.ports.cache(sentinel?.url as URL), wait })) {
+for (const { name, run } of cacheSuite({
+  makeDriver: () => redis.ports.cache(sentinel?.url as URL),
+  wait,
+  tellsInOrder: true,
+})) {
   test(`redis sentinel ${name}`, { skip }, run);
 }
 
