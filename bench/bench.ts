@@ -8,8 +8,14 @@ export interface Bench {
   readonly rounds: number;
   readonly seconds: number;
   run(options: BenchOptions): Promise<Measured>;
-  /** What of it `npm run bench:check` measures; nothing without it. `run` then has to heed `only`. */
-  readonly check?: { readonly rounds: number; readonly seconds: number; readonly only: readonly string[] };
+  /** What of it `npm run bench:check` measures; nothing without it. */
+  readonly check?: Check;
+}
+
+/** A short run of the rows that tell most. */
+export interface Check extends Omit<BenchOptions, "say"> {
+  /** What is not there that it needs. */
+  lacks?(): string | undefined;
 }
 
 export interface BenchOptions {
@@ -17,7 +23,18 @@ export interface BenchOptions {
   readonly seconds: number;
   /** The candidates that are wanted, beside the reference. Default: all. */
   readonly only?: readonly string[] | undefined;
+  /** The tables that are wanted, by name. Default: all. */
+  readonly tables?: readonly string[] | undefined;
   say(text: string): void;
+}
+
+/** Of a table's candidates, those that are wanted; the first is the reference. */
+export function wantedOf(candidates: readonly string[], { only }: Pick<BenchOptions, "only">): readonly string[] {
+  return candidates.filter((each, i) => i === 0 || only === undefined || only.includes(each));
+}
+
+export function isWanted(table: string, { tables }: Pick<BenchOptions, "tables">): boolean {
+  return tables === undefined || tables.includes(table);
 }
 
 /** Numbers that are no comparison in rounds: a column each, and a row for each case. */
@@ -30,6 +47,8 @@ export interface Measured {
   readonly tables: readonly Table[];
   /** Rendered after the tables. */
   readonly sheets?: readonly Sheet[];
+  /** What a sheet shows, as ratios: not rendered, for `npm run bench:check` alone. */
+  readonly ratios?: readonly Table[];
   /** How it was measured, by name. */
   readonly conditions: Readonly<Record<string, string | number | boolean>>;
   /** What a reader has to know; a sentence each. */

@@ -1,46 +1,51 @@
+import type { Bench, BenchOptions } from "./bench.ts";
+import { compareResults, differencesOf, type Move, renderMove } from "./moves.ts";
 import type { Result } from "./report.ts";
-import type { Row, Spread, Table } from "./rounds.ts";
 
-/** What is not as it was when the numbers were committed. */
-export interface Move {
-  /** `"edge, GET, plinth, per second"` */
-  readonly what: string;
-  readonly before: Spread;
-  readonly now: number;
-  /** Below the lowest round, or above the highest, of the run that was committed. */
-  readonly kind: "fell" | "rose" | "within";
+/** What `npm run bench:check` stands on. */
+export interface Checking {
+  readonly benches: Readonly<Record<string, Bench>>;
+  /** What is committed of it. */
+  read(name: string): Result | undefined;
+  measure(bench: Bench, options: BenchOptions): Promise<Result>;
+  say(text: string): void;
+  /** ms since the command began, with all that was built before. */
+  elapsedMs(): number;
 }
 
-/** Compares the ratios of a short run with those that were committed, row by row. */
-export function compareResults(name: string, before: Result, now: Pick<Result, "tables">): readonly Move[] {
-  return now.tables.flatMap((table) => {
-    const old = before.tables.find((each) => each.name === table.name);
-    return old ? compareTables(`${name}, ${table.name}`, old, table) : [];
-  });
+/** None begins later: a check that takes three minutes is one that nobody runs. The longest of them takes half a minute. */
+const beginMsMax = 150_000;
+
+/** A short run of some rows, beside what is committed. Answers the exit code: 1 when something fell, or nothing was compared. */
+export async function checkBenches(names: readonly string[], checking: Checking): Promise<0 | 1> {
+  const { benches, read, measure, say, elapsedMs } = checking;
+  const moves: Move[] = [];
+  const remarks: string[] = [];
+  for (const name of names) {
+    const bench = benches[name] as Bench;
+    const before = read(name);
+    const reason = reasonToSkip(bench, before) ?? (elapsedMs() > beginMsMax ? "the time is up" : undefined);
+    if (reason !== undefined || !before || !bench.check) {
+      remarks.push(`${name} was left out: ${reason}`);
+      continue;
+    }
+    const result = await measure(bench, { ...bench.check, say });
+    const own = compareResults(name, before, result);
+    if (own.length === 0) remarks.push(`${name}: what is committed has none of these rows; record it anew`);
+    moves.push(...own);
+    remarks.push(...differencesOf(before.machine, result.machine).map((each) => `${name}: ${each}`));
+  }
+  say([...moves.map(renderMove), "", ...remarks, verdictOf(moves)].join("\n"));
+  return moves.length === 0 || moves.some(({ kind }) => kind === "fell") ? 1 : 0;
 }
 
-function compareTables(name: string, before: Table, now: Table): readonly Move[] {
-  return now.rows.flatMap((row) => {
-    const old = before.rows.find((each) => each.candidate === row.candidate);
-    return old && row.candidate !== now.reference && before.reference === now.reference
-      ? compareRows(`${name}, ${row.candidate}`, old, row)
-      : [];
-  });
+function reasonToSkip({ check }: Bench, before: Result | undefined): string | undefined {
+  if (!check) return "it takes no part";
+  return before ? check.lacks?.() : "nothing of it is committed";
 }
 
-function compareRows(name: string, before: Row, now: Row): readonly Move[] {
-  const moves = [moveOf(`${name}, per second`, before.ratio, now.ratio.median)];
-  if (before.cpuRatio && now.cpuRatio)
-    moves.push(moveOf(`${name}, by processor time`, before.cpuRatio, now.cpuRatio.median));
-  return moves;
-}
-
-function moveOf(what: string, before: Spread, now: number): Move {
-  return { what, before, now, kind: now < before.min ? "fell" : now > before.max ? "rose" : "within" };
-}
-
-export function renderMove({ what, before, now, kind }: Move): string {
-  const by = (100 * (now / before.median - 1)).toFixed(0);
-  const { median, min, max } = before;
-  return `${kind.padEnd(6)} ${what}: ${now.toFixed(2)}, was ${median.toFixed(2)} (${min.toFixed(2)} to ${max.toFixed(2)}), ${now < before.median ? "" : "+"}${by} %`;
+function verdictOf(moves: readonly Move[]): string {
+  const count = (wanted: Move["kind"]) => moves.filter(({ kind }) => kind === wanted).length;
+  const all = `${moves.length} ratios compared with bench/results: ${count("fell")} fell, ${count("rose")} rose`;
+  return `${all}; of ${count("blind")} nothing can be said, for their rounds lie too far apart`;
 }

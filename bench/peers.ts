@@ -38,8 +38,14 @@ export function runtimeVersion(runtime: Runtime): string {
 
 /** Of peers, for the conditions of a result: `{ fastify: "5.12.8" }`. */
 export function peerVersions(...names: readonly string[]): Readonly<Record<string, string>> {
-  installPeers();
-  return Object.fromEntries(names.map((name) => [name, installedVersions()?.[`node_modules/${name}`]?.version ?? "?"]));
+  // What is installed is what the lock file says, and who measures no peer has none.
+  const locked = packagesOf("package-lock.json");
+  return Object.fromEntries(names.map((name) => [name, locked?.[`node_modules/${name}`]?.version ?? "?"]));
+}
+
+/** What `npm run bench:check` says, which installs nothing. */
+export function peersLack(): string | undefined {
+  return isAsLocked() ? undefined : "the peers are not installed (`npm ci` in bench/peers)";
 }
 
 let isInstalled = false;
@@ -61,17 +67,13 @@ interface Locked {
 }
 
 function isAsLocked(): boolean {
-  const installed = installedVersions();
+  const installed = packagesOf("node_modules/.package-lock.json");
   const wanted = Object.entries(packagesOf("package-lock.json") ?? {});
   // What is optional may be for another platform.
   return wanted.every(
     ([path, { version, optional }]) =>
       path === "" || installed?.[path]?.version === version || (optional === true && installed?.[path] === undefined),
   );
-}
-
-function installedVersions(): Readonly<Record<string, Locked>> | undefined {
-  return packagesOf("node_modules/.package-lock.json");
 }
 
 function packagesOf(file: string): Readonly<Record<string, Locked>> | undefined {

@@ -1,7 +1,10 @@
 import type { Measured, Sheet } from "./bench.ts";
 import type { Goal } from "./goals.ts";
 import type { Machine } from "./machine.ts";
+import type { ProfileSummary } from "./profile-summary.ts";
 import type { Row, Table } from "./rounds.ts";
+import { renderShortfalls } from "./shortfalls.ts";
+import { whys } from "./whys.ts";
 
 /** A run that counts, as it is kept in `results/`. */
 export interface Result extends Measured {
@@ -11,15 +14,26 @@ export interface Result extends Measured {
   readonly seconds: number;
 }
 
+/** All that is committed of a bench. */
+export interface Kept {
+  readonly name: string;
+  readonly result: Result;
+  readonly profile: ProfileSummary | undefined;
+}
+
 const begin = "<!-- written by npm run bench -->";
 const end = "<!-- end -->";
 
-/** The document with its generated part made anew from `results`. */
-export function renderDocument(document: string, results: readonly Result[]): string {
+/** The document with its generated part made anew. */
+export function renderDocument(document: string, all: readonly Kept[]): string {
   const from = document.indexOf(begin);
   const to = document.indexOf(end);
   if (from === -1 || to < from) throw new Error(`docs/benchmarks.md: the lines "${begin}" and "${end}" are missing`);
-  return `${document.slice(0, from + begin.length)}\n${results.map(renderResult).join("\n")}\n${document.slice(to)}`;
+  return `${document.slice(0, from + begin.length)}\n${all.flatMap(renderKept).join("\n")}\n${document.slice(to)}`;
+}
+
+function renderKept({ name, result, profile }: Kept): string[] {
+  return [renderResult(result), ...renderShortfalls(result, whys[name] ?? {}, profile)];
 }
 
 export function renderResult(result: Result): string {

@@ -49,18 +49,20 @@ export interface RoundOptions {
   readonly candidates: readonly string[];
   readonly rounds: number;
   slice(candidate: string): Promise<Sample>;
+  /** Between slices, for what the one before left to do. Default 50. */
+  readonly pauseMs?: number;
 }
 
 /**
  * Measures in rounds, A B C A B C: what makes the machine slower for a while makes it slower for all, and the ratio of two
  * candidates in the same round keeps its meaning.
  */
-export async function measureInRounds({ name, candidates, rounds, slice }: RoundOptions): Promise<Table> {
+export async function measureInRounds({ name, candidates, rounds, slice, pauseMs = 50 }: RoundOptions): Promise<Table> {
   const samples = new Map<string, Sample[]>(candidates.map((candidate) => [candidate, []]));
   for (let round = 0; round < rounds; round++) {
     for (const candidate of candidates) {
       samples.get(candidate)?.push(await slice(candidate));
-      await sleep(50);
+      await sleep(pauseMs);
     }
   }
   const [reference = ""] = candidates;

@@ -1,28 +1,29 @@
 /**
- * `npm run bench -- [NAME…] [--rounds N] [--seconds N | --minutes N] [--only CANDIDATE]… [--smoke | --profile]`: measures, prints, and
- * keeps what counts in `bench/results/NAME.json` and `docs/benchmarks.md`. `--smoke` runs one short round, unless told of
- * more, to show that all works; `--profile` does the same and tells where each Node program spent its time and memory;
- * `--only` measures some candidates beside the reference. None of these keeps anything. `--render` measures nothing and
- * writes the document anew from what is kept. Nothing else should run on the machine meanwhile.
+ * `npm run bench -- [NAME…] [--rounds N] [--seconds N | --minutes N] [--only CANDIDATE]… [--table TABLE]… [--smoke | --profile [--keep]]`:
+ * measures, prints, and keeps what counts in `bench/results/NAME.json` and `docs/benchmarks.md`. `--smoke` runs one short
+ * round, unless told of more, to show that all works; `--profile` does the same and tells where each Node program spent its
+ * time and memory; `--only` measures some candidates beside the reference, `--table` some tables. None of these keeps
+ * anything, but for `--profile --keep`: its summary goes to `bench/results/profiles/NAME.json`, and the document shows it
+ * where goals are not reached. `--render` measures nothing and writes the document anew from what is kept. Nothing else
+ * should run on the machine meanwhile.
  *
  * `npm run bench:check [NAME…]` measures a little and compares the ratios with those in `bench/results`.
  */
-import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { root } from "../scripts/source/tree.ts";
 import type { Bench, BenchOptions } from "./bench.ts";
 import { buildPrograms } from "./build.ts";
 import { call } from "./call/bench.ts";
-import { compareResults, type Move, renderMove } from "./check.ts";
+import { checkBenches } from "./check.ts";
 import { edge } from "./edge/bench.ts";
 import { edgeOn } from "./edge/on.ts";
 import { edgeRuntimes } from "./edge/runtimes.ts";
 import { growth } from "./growth/bench.ts";
 import { hop } from "./hop/bench.ts";
 import { describeMachine } from "./machine.ts";
-import { renderProfiles, turnOnProfiles } from "./profile.ts";
-import { type Result, renderDocument, renderResult } from "./report.ts";
+import { readProfiles, turnOnProfiles } from "./profile.ts";
+import { summarize } from "./profile-summary.ts";
+import { type Result, renderResult } from "./report.ts";
+import { keepProfile, keepResult, readResult, writeDocument } from "./results.ts";
 import { shop } from "./shop/bench.ts";
 import { soak } from "./soak/bench.ts";
 import { start } from "./start/bench.ts";
@@ -41,7 +42,6 @@ const benches: Readonly<Record<string, Bench>> = {
   soak,
   start,
 };
-const documentFile = `${root}docs/benchmarks.md`;
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
@@ -52,7 +52,9 @@ async function main(): Promise<void> {
       minutes: { type: "string" },
       smoke: { type: "boolean", default: false },
       only: { type: "string", multiple: true },
+      table: { type: "string", multiple: true },
       profile: { type: "boolean", default: false },
+      keep: { type: "boolean", default: false },
       check: { type: "boolean", default: false },
       render: { type: "boolean", default: false },
     },
@@ -60,15 +62,15 @@ async function main(): Promise<void> {
   const unknown = positionals.find((name) => !Object.hasOwn(benches, name));
   if (unknown !== undefined) throw new Error(`there is no bench "${unknown}"; there are ${Object.keys(benches)}`);
   const names = positionals.length > 0 ? positionals : Object.keys(benches);
-  if (values.check) return check(names);
-  if (values.render) return writeDocument();
+  if (values.render) return writeDocument(Object.keys(benches));
+  if (values.keep && !values.profile) throw new Error("--keep is for --profile; what is measured is kept by itself");
 
   const isShort = values.smoke || values.profile;
   buildPrograms();
-  // Also of a run that fails: why it was slow may be why.
-  if (values.profile) {
-    turnOnProfiles();
-    process.once("exit", () => say(renderProfiles().join("\n")));
+  if (values.check) {
+    const checking = { benches, read: readResult, measure: runBench, say, elapsedMs: () => performance.now() };
+    process.exitCode = await checkBenches(names, checking);
+    return;
   }
   for (const name of names) {
     const bench = benches[name] as Bench;
@@ -77,8 +79,14 @@ async function main(): Promise<void> {
       values.minutes !== undefined
         ? numberOf("minutes", values.minutes, 1) * 60
         : numberOf("seconds", values.seconds, isShort ? 1 : bench.seconds);
-    const result = await runBench(bench, { rounds, seconds, only: values.only, say });
-    if (!isShort && !values.only) keep(name, result);
+    const options = { rounds, seconds, only: values.only, tables: values.table, say };
+    if (values.profile) await profileBench(name, options, values.keep);
+    else {
+      const result = await runBench(bench, options);
+      if (isShort || values.only || values.table) continue;
+      keepResult(name, result);
+      writeDocument(Object.keys(benches));
+    }
   }
 }
 
@@ -90,41 +98,18 @@ async function runBench(bench: Bench, options: BenchOptions): Promise<Result> {
   return result;
 }
 
-/** A short run of some, beside what is committed. Exit code 1: something fell. */
-async function check(names: readonly string[]): Promise<void> {
-  buildPrograms();
-  const moves: Move[] = [];
-  for (const name of names) {
-    const bench = benches[name] as Bench;
-    if (!bench.check || !existsSync(resultFile(name))) continue;
-    const now = await runBench(bench, { ...bench.check, say });
-    moves.push(...compareResults(name, readResult(name), now));
+async function profileBench(name: string, options: BenchOptions, keeps: boolean): Promise<void> {
+  turnOnProfiles(name);
+  try {
+    await runBench(benches[name] as Bench, options);
+  } finally {
+    // Also of a run that fails: why it was slow may be why.
+    for (const { text } of readProfiles(name)) say(text);
   }
-  say(moves.map(renderMove).join("\n"));
-  const fallen = moves.filter(({ kind }) => kind === "fell").length;
-  say(`\n${moves.length} ratios compared with bench/results: ${fallen} fell below their lowest round`);
-  if (fallen > 0 || moves.length === 0) process.exitCode = 1;
-}
-
-function keep(name: string, result: Result): void {
-  mkdirSync(`${root}bench/results`, { recursive: true });
-  writeFileSync(resultFile(name), `${JSON.stringify(result, null, 2)}\n`);
-  spawnSync(`${root}node_modules/.bin/biome`, ["format", "--write", resultFile(name)], { cwd: root });
-  writeDocument();
-}
-
-function writeDocument(): void {
-  const kept = Object.keys(benches).filter((each) => existsSync(resultFile(each)));
-  const results = kept.map(readResult);
-  writeFileSync(documentFile, renderDocument(readFileSync(documentFile, "utf8"), results));
-}
-
-function readResult(name: string): Result {
-  return JSON.parse(readFileSync(resultFile(name), "utf8")) as Result;
-}
-
-function resultFile(name: string): string {
-  return `${root}bench/results/${name}.json`;
+  if (!keeps) return;
+  const words = process.argv.slice(2).map((each) => (/[ ,]/.test(each) ? JSON.stringify(each) : each));
+  keepProfile(name, summarize(readProfiles(name), describeMachine(), `npm run bench -- ${words.join(" ")}`));
+  writeDocument(Object.keys(benches));
 }
 
 function numberOf(name: string, text: string | undefined, fallback: number): number {

@@ -1,16 +1,22 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { compareResults, renderMove } from "../bench/check.ts";
+import type { Bench } from "../bench/bench.ts";
+import { checkBenches } from "../bench/check.ts";
 import { judge } from "../bench/goals.ts";
-import { renderMemory, renderTime } from "../bench/profile.ts";
+import { compareResults, differencesOf, type Move, renderMove } from "../bench/moves.ts";
+import { createPlaces } from "../bench/places.ts";
+import { type ProgramProfile, renderMemory, renderTime, timesOf } from "../bench/profile.ts";
+import { renderProfile, summarize } from "../bench/profile-summary.ts";
 import { type Result, renderTable } from "../bench/report.ts";
 import { measureInRounds, type Sample, type Table } from "../bench/rounds.ts";
+import { renderShortfalls } from "../bench/shortfalls.ts";
 
 /** Candidate → what each of its rounds gave, of one second. */
 async function tableOf(rounds: Readonly<Record<string, readonly Partial<Sample>[]>>): Promise<Table> {
   const next = new Map(Object.keys(rounds).map((name) => [name, 0]));
   return measureInRounds({
     name: "GET",
+    pauseMs: 0,
     candidates: Object.keys(rounds),
     rounds: Object.values(rounds)[0]?.length ?? 0,
     async slice(candidate) {
@@ -79,21 +85,44 @@ describe("a table of a bench", () => {
   });
 });
 
+const machine = resultOf().machine;
+
 describe("bench:check", () => {
-  test("tells what fell below the lowest round that was committed, and by how much", async () => {
-    const before = resultOf(await tableOf({ raw: [{}, {}], plinth: [{ perSecond: 90 }, { perSecond: 80 }] }));
-    const now = resultOf(await tableOf({ raw: [{}], plinth: [{ perSecond: 68, cpuUs: 5 }] }));
-    const moves = compareResults("edge", before, now);
-    assert.deepEqual(
-      moves.map(({ what, kind }) => [what, kind]),
-      [
-        ["edge, GET, plinth, per second", "fell"],
-        ["edge, GET, plinth, by processor time", "rose"],
-      ],
-    );
+  const rounds = (...perSecond: number[]) => perSecond.map((each) => ({ perSecond: each, cpuUs: 1000 / each }));
+  const against = async (then: readonly number[], now: readonly number[]): Promise<Move> => {
+    const before = resultOf(await tableOf({ raw: rounds(...then.map(() => 100)), plinth: rounds(...then) }));
+    const after = resultOf(await tableOf({ raw: rounds(...now.map(() => 100)), plinth: rounds(...now) }));
+    const [move] = compareResults("edge", before, after);
+    assert.ok(move);
+    return move;
+  };
+
+  test("tells what fell: each round below all that were committed, and by how much", async () => {
+    const move = await against([90, 80, 85], [68, 66, 70]);
     assert.equal(
-      renderMove(moves[0] as never),
-      "fell   edge, GET, plinth, per second: 0.68, was 0.85 (0.80 to 0.90), -20 %",
+      renderMove(move),
+      "fell   edge, GET, plinth, per second: 0.68, was 0.85, -20 % (rounds -22 % to -18 %, then -6 % to +6 %)",
+    );
+  });
+
+  test("takes one round among the committed for a reason to say nothing, and less than 5 % for none at all", async () => {
+    assert.equal((await against([90, 80, 85], [68, 81, 70])).kind, "within");
+    assert.equal((await against([100, 101, 102], [99, 98, 98])).kind, "within");
+    assert.equal((await against([90, 80, 85], [100, 99, 101])).kind, "rose");
+  });
+
+  test("says so where the rounds lie too far apart to tell anything", async () => {
+    const move = await against([90, 50, 170], [80, 60, 90]);
+    assert.equal(move.kind, "blind");
+    assert.match(renderMove(move), /only a fall by 51 % would show$/);
+  });
+
+  test("compares by processor time as well, and what a sheet shows", async () => {
+    const table = await tableOf({ raw: rounds(100), plinth: rounds(50) });
+    const before = { ...resultOf(), ratios: [table] };
+    assert.deepEqual(
+      compareResults("start", before, { tables: [table] }).map(({ what }) => what),
+      ["start, GET, plinth, per second", "start, GET, plinth, by processor time"],
     );
   });
 
@@ -102,20 +131,141 @@ describe("bench:check", () => {
     assert.deepEqual(compareResults("edge", before, resultOf(await tableOf({ raw: [{}], fresh: [{}] }))), []);
     assert.deepEqual(compareResults("edge", before, { tables: [] }), []);
   });
+
+  test("names another machine, and one that was or is busy", () => {
+    assert.deepEqual(differencesOf(machine, { ...machine, date: "2026-02-02", load: 2.9 }), []);
+    assert.deepEqual(differencesOf({ ...machine, load: 15.3 }, { ...machine, node: "22.0.0", load: 3.1 }), [
+      "node: 20.0.0 then, 22.0.0 now",
+      "the machine was busy then: load average 15.3",
+      "the machine is busy now: load average 3.1",
+    ]);
+  });
+
+  /** A bench whose rounds are given, beside what is committed of it. */
+  const checked = async (then: readonly number[], now: readonly number[], more: Partial<Bench> = {}, elapsed = 0) => {
+    const tableFor = (each: readonly number[]) =>
+      tableOf({ raw: rounds(...each.map(() => 100)), plinth: rounds(...each) });
+    const bench: Bench = {
+      title: "T",
+      rounds: 3,
+      seconds: 1,
+      check: { rounds: 3, seconds: 1, only: ["plinth"] },
+      run: async () => ({ tables: [await tableFor(now)], conditions: {} }),
+      ...more,
+    };
+    const before = resultOf(await tableFor(then));
+    const said: string[] = [];
+    const code = await checkBenches(["edge"], {
+      benches: { edge: bench },
+      read: (name) => (name === "edge" ? before : undefined),
+      measure: async (each, options) => ({ ...before, ...(await each.run(options)) }),
+      say: (text) => said.push(text),
+      elapsedMs: () => elapsed,
+    });
+    return { code, text: said.join("\n") };
+  };
+
+  test("ends with 1 when something fell, and with 0 when not", async () => {
+    const slow = await checked([90, 91, 92], [60, 61, 62]);
+    assert.equal(slow.code, 1);
+    assert.match(slow.text, /^fell {3}edge, GET, plinth, per second: 0\.61, was 0\.91, -33 %/);
+    assert.match(slow.text, /2 ratios compared with bench\/results: 2 fell, 0 rose; of 0 nothing can be said/);
+    assert.equal((await checked([90, 91, 92], [91, 92, 90])).code, 0);
+  });
+
+  test("ends with 1 when nothing was compared, and says what was left out and why", async () => {
+    const lacking = { rounds: 3, seconds: 1, lacks: () => "there is no database" };
+    assert.match((await checked([90], [90], { check: lacking })).text, /edge was left out: there is no database/);
+    const late = await checked([90], [90], {}, 151_000);
+    assert.match(late.text, /edge was left out: the time is up/);
+    assert.equal(late.code, 1);
+    const other = await checked([90], [90], { run: async () => ({ tables: [], conditions: {} }) });
+    assert.match(other.text, /edge: what is committed has none of these rows; record it anew/);
+    assert.equal(other.code, 1);
+  });
 });
 
 describe("a profile", () => {
-  const frame = (functionName: string) => ({ functionName, scriptId: "1", url: "", lineNumber: 0, columnNumber: 0 });
+  const frame = (functionName: string, url = "", scriptId = "0") => ({
+    functionName,
+    scriptId,
+    url,
+    lineNumber: 0,
+    columnNumber: 0,
+  });
+  const placeOf = createPlaces();
 
   test("shares out the time in which something ran by the function that ran", () => {
     const nodes = ["(idle)", "slow", "quick"].map((name, id) => ({ id, callFrame: frame(name) }));
-    const text = renderTime({ nodes, startTime: 0, endTime: 9, samples: [0, 1, 2], timeDeltas: [900_000, 3000, 1000] });
-    assert.match(text, /^time: 4 ms\n 75\.0 % +3 ms {2}slow\n 25\.0 %/);
+    const cpu = { nodes, startTime: 0, endTime: 9, samples: [0, 1, 2], timeDeltas: [900_000, 3000, 1000] };
+    assert.match(renderTime(timesOf(cpu, placeOf)), /^time: 4 ms\n 75\.0 % +3 ms {2}slow\n 25\.0 %/);
   });
 
   test("shares out what was allocated, summed over all callers", () => {
     const leaf = (id: number) => ({ id, callFrame: frame("makes"), selfSize: 2 ** 20, children: [] });
     const head = { id: 0, callFrame: frame("(root)"), selfSize: 0, children: [leaf(1), leaf(2)] };
-    assert.match(renderMemory({ head }), /^allocated: 2\.0 MiB\n100\.0 % +2\.0 MiB {2}makes/);
+    assert.match(renderMemory({ head }, placeOf), /^allocated: 2\.0 MiB\n100\.0 % +2\.0 MiB {2}makes/);
+  });
+
+  test("knows whose a function is", () => {
+    const parts = [
+      frame("writev"),
+      frame("(garbage collector)"),
+      frame("validate0", "", "601"),
+      frame("emit", "node:events"),
+      frame("parserOnHeadersComplete", "node:_http_common"),
+      frame("send", "file:///app/node_modules/@fastify/cors/index.js"),
+      frame("dispatch", "file:///house/src/gateway/dispatch.js"),
+      frame("answer", "file:///house/.plinth/bench/run-1/programs/edge/raw.js"),
+    ].map((each) => placeOf(each).part);
+    assert.deepEqual(parts, [
+      "writing to sockets",
+      "garbage collection",
+      "compiled from schemas and routes",
+      "Node: events, ticks, timers and the rest",
+      "Node: HTTP",
+      "package @fastify/cors",
+      "Plinth: gateway",
+      "the program of the bench",
+    ]);
+  });
+
+  const profileOf = (program: string, spent: Readonly<Record<string, number>>): ProgramProfile => ({
+    program,
+    spent: Object.entries(spent).map(([part, us]) => [{ name: `of ${part}`, part }, us * 1000] as const),
+    text: "",
+  });
+  const summary = summarize(
+    [
+      profileOf("edge-raw", { "writing to sockets": 50, "Node: HTTP": 50 }),
+      profileOf("edge-plinth", { "Plinth: gateway": 1 }),
+      profileOf("edge-plinth", { "writing to sockets": 120, "Plinth: gateway": 79, "Plinth: wire": 1 }),
+      profileOf("load-closed-loop", { "Node: HTTP": 900 }),
+    ],
+    machine,
+    "npm run bench -- edge --profile --keep",
+  );
+
+  test("is kept of the busiest process of each program, ours first, without the load", () => {
+    assert.deepEqual(
+      summary.programs.map(({ program, busyMs, parts }) => [program, busyMs, parts["writing to sockets"]]),
+      [
+        ["edge-plinth", 200, 60],
+        ["edge-raw", 100, 50],
+      ],
+    );
+    assert.match(renderProfile(summary), /\| Plinth: gateway \| 39\.5 \| 0\.0 \|\n.*\n\| the rest \| 0\.5 \| 0\.0 \|/);
+  });
+
+  test("is shown below goals that are not reached, with what is said of them, and nowhere else", () => {
+    const goal = { what: "GET, plinth to raw", wanted: "at least 1", measured: "0.90", isReached: false };
+    const whys = { "plinth to raw": "It counts.", "plinth to nest": "It does not." };
+    const text = renderShortfalls({ tables: [], goals: [goal] }, whys, summary).join("\n");
+    assert.match(
+      text,
+      /- plinth to raw: It counts\.\n\nWhere the time goes, .*`npm run bench -- edge --profile --keep`, 2026-/,
+    );
+    assert.doesNotMatch(text, /nest/);
+    assert.deepEqual(renderShortfalls({ tables: [], goals: [{ ...goal, isReached: true }] }, whys, summary), []);
   });
 });

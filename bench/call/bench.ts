@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { Bench } from "../bench.ts";
+import { type Bench, isWanted, wantedOf } from "../bench.ts";
 import { judge } from "../goals.ts";
 import { peerVersions, startPeer } from "../peers.ts";
 import { canPin, cpuUs, type Program, startProgram } from "../program.ts";
@@ -41,16 +41,19 @@ export const call: Bench = {
   title: "Service to service",
   rounds: 6,
   seconds: 2,
-  async run({ rounds, seconds, say }) {
+  check: { rounds: 5, seconds: 0.5, only: ["RPC", "in process"], tables: ["calls"] },
+  async run(options) {
+    const { rounds, seconds, say } = options;
     const started: Program<unknown>[] = [];
     try {
-      const pairs = await startPairs(started);
+      const pairs = await startPairs(wantedOf(ways, options), started);
       const tables: Table[] = [];
       for (const [index, { inFlight, bytes }] of cases.entries()) {
         const isMain = index === 0;
-        const candidates = isMain ? ways : mainWays;
+        const candidates = wantedOf(isMain ? ways : mainWays, options);
         const plan = isMain ? { rounds, seconds } : { rounds: Math.ceil(rounds / 2), seconds: Math.ceil(seconds / 2) };
         const name = isMain ? "calls" : `calls, ${inFlight} in flight, ${bytes} bytes`;
+        if (!isWanted(name, options)) continue;
         for (const way of candidates) await pairOf(pairs, way).caller.ask("choose", index);
         say(`${name}: every way answers rightly; ${plan.rounds} rounds of ${candidates.join("; ")}, ${plan.seconds} s`);
         const slice = (way: string) => measure(pairOf(pairs, way), plan.seconds);
@@ -78,7 +81,7 @@ function judged(table: Table): Table {
 }
 
 /** Callers are kept to one core and callees to the other. */
-async function startPairs(started: Program<unknown>[]): Promise<ReadonlyMap<string, Pair>> {
+async function startPairs(wanted: readonly string[], started: Program<unknown>[]): Promise<ReadonlyMap<string, Pair>> {
   const environment = { PLINTH_RPC_SECRET: randomBytes(32).toString("base64"), PLINTH_LOG: "silent" };
   const keep = <Facts>(program: Program<Facts>): Program<Facts> => {
     started.push(program);
@@ -86,7 +89,7 @@ async function startPairs(started: Program<unknown>[]): Promise<ReadonlyMap<stri
   };
   const plinth = keep(await startProgram<{ url: string; rpc: string }>("call/callee", { core: 1, environment }));
   const pairs = new Map<string, Pair>();
-  for (const way of ways) {
+  for (const way of wanted) {
     const program = programs[way];
     if (program) {
       const callee = keep(await program.start<{ address: string }>(program.name, { core: 1, args: ["callee"] }));

@@ -1,4 +1,4 @@
-import type { BenchOptions } from "../bench.ts";
+import { type BenchOptions, isWanted, wantedOf } from "../bench.ts";
 import type { Load } from "../load/load.ts";
 import type { LoadRequest } from "../load/measurement.ts";
 import { cpuUs, memoryMiB } from "../program.ts";
@@ -16,10 +16,15 @@ const attemptsMax = 3;
 export async function measureEdge(
   all: readonly EdgeSpec[],
   signer: EdgeSpec,
-  { rounds, seconds, only, say }: BenchOptions,
+  options: BenchOptions,
   load: Load,
 ): Promise<readonly Table[]> {
-  const specs = all.filter(({ name }, i) => i === 0 || only === undefined || only.includes(name));
+  const { rounds, seconds, say } = options;
+  const names = wantedOf(
+    all.map(({ name }) => name),
+    options,
+  );
+  const specs = all.filter(({ name }) => names.includes(name));
   const running: EdgeCandidate[] = [];
   const start = async (spec: EdgeSpec) => {
     const candidate = await startCandidate(spec, serverCore);
@@ -31,15 +36,15 @@ export async function measureEdge(
     const candidates = [];
     for (const spec of specs) candidates.push(await start(spec));
     for (const candidate of candidates) await prove(candidate, credentials);
-    say(`every candidate answers correctly, and what it has on is on: ${specs.map(({ name }) => name).join(", ")}`);
+    say(`every candidate answers correctly, and what it has on is on: ${names.join(", ")}`);
     const tables: Table[] = [];
     for (const name of ["GET", "POST"] as const) {
+      if (!isWanted(name, options)) continue;
       say(`${name}: ${rounds} rounds of ${seconds} s each, load by ${load.name}`);
       const slice = (candidate: EdgeCandidate) =>
         measure(candidate, { load, request: requestFor(name, candidate, credentials), seconds, say });
       for (const candidate of candidates) await slice(candidate);
       const byName = new Map(candidates.map((candidate) => [candidate.name, candidate]));
-      const names = [...byName.keys()];
       tables.push(
         await measureInRounds({
           name,

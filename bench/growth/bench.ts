@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:net";
-import type { Bench, BenchOptions, Sheet } from "../bench.ts";
+import { type Bench, type BenchOptions, isWanted, type Sheet, wantedOf } from "../bench.ts";
 import type { Driven } from "../call/drive.ts";
 import { judge } from "../goals.ts";
 import { runLoadApart } from "../load/apart.ts";
@@ -14,7 +14,9 @@ import { measureInRounds, median, type Sample, type Table } from "../rounds.ts";
  */
 const routeCounts = [10, 1000, 10_000];
 const serviceCounts = [1, 100, 1000];
-const starts = 2;
+const startCount = 2;
+const routesTable = "a request, of ten routes in turn";
+const processesTable = "processes behind one port";
 
 interface Facts {
   readonly url: string;
@@ -29,12 +31,17 @@ export const growth: Bench = {
   title: "Growth",
   rounds: 5,
   seconds: 2,
+  check: { rounds: 5, seconds: 0.5, only: ["10,000 routes"], tables: [routesTable] },
   async run(options) {
+    const cases = allCases
+      .filter(([name]) => isWanted(name, options))
+      .map(([name, candidates, measure]) => [name, wantedOf(candidates, options), measure] as const);
     const apps = new Map<string, Grown>();
     const sizes = new Map<string, Facts[]>();
     try {
+      const starts = options.tables ? 1 : startCount;
       for (let i = 0; i < starts; i++) {
-        for (const name of [...named("routes", routeCounts), ...named("services", serviceCounts)]) {
+        for (const name of new Set(cases.flatMap(([, candidates]) => candidates))) {
           const grown = await start(name);
           sizes.set(name, [...(sizes.get(name) ?? []), grown.facts]);
           if (i < starts - 1) await grown.stop();
@@ -42,11 +49,6 @@ export const growth: Bench = {
         }
       }
       for (const grown of apps.values()) await prove(grown);
-      const cases: readonly [string, readonly string[], (app: Grown, seconds: number) => Promise<Sample>][] = [
-        ["a request, of ten routes in turn", named("routes", routeCounts), request],
-        ["a request, of up to ten services in turn", named("services", serviceCounts), request],
-        ["a call in the process, of up to ten services in turn", named("services", serviceCounts), call],
-      ];
       const tables: Table[] = [];
       for (const [name, candidates, measure] of cases) {
         options.say(`${name}: ${options.rounds} rounds of ${candidates.join("; ")}, ${options.seconds} s each`);
@@ -54,16 +56,22 @@ export const growth: Bench = {
         for (const candidate of candidates) await slice(candidate);
         const table = await measureInRounds({ name, candidates, rounds: options.rounds, slice });
         const largest = candidates.at(-1) ?? "";
-        tables.push(candidates[0] === "10 routes" ? judge(table, [{ candidate: largest, atLeast: 0.95 }]) : table);
+        tables.push(name === routesTable ? judge(table, [{ candidate: largest, atLeast: 0.95 }]) : table);
       }
       await stopAll(apps);
-      tables.push(await measureProcesses(options));
+      if (isWanted(processesTable, options)) tables.push(await measureProcesses(options));
       return { tables, sheets: [sheetOf(sizes)], conditions: { pinned: canPin, starts }, notes };
     } finally {
       await stopAll(apps);
     }
   },
 };
+
+const allCases: readonly [string, readonly string[], (app: Grown, seconds: number) => Promise<Sample>][] = [
+  [routesTable, named("routes", routeCounts), request],
+  ["a request, of up to ten services in turn", named("services", serviceCounts), request],
+  ["a call in the process, of up to ten services in turn", named("services", serviceCounts), call],
+];
 
 const notes = [
   "of the first three tables, per second is per second of the server's processor time: a generator that walks over many paths takes more than the server does",
@@ -153,7 +161,7 @@ async function measureProcesses({ rounds, seconds, say }: BenchOptions): Promise
       return { perSecond: requests / took, p50Ms: rest.p50Ms, p99Ms: rest.p99Ms, cpuUs: used / requests, rssMiB };
     };
     for (const candidate of candidates) await slice(candidate);
-    return await measureInRounds({ name: "processes behind one port", candidates, rounds, slice });
+    return await measureInRounds({ name: processesTable, candidates, rounds, slice });
   } finally {
     await stopAll(programs);
   }

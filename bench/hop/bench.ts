@@ -1,8 +1,8 @@
 import { generateKeyPairSync } from "node:crypto";
-import type { Bench, BenchOptions } from "../bench.ts";
+import { type Bench, type BenchOptions, isWanted, wantedOf } from "../bench.ts";
 import { judge, type Wanted } from "../goals.ts";
 import { findLoad, type Load } from "../load/load.ts";
-import { peerVersions, startPeer } from "../peers.ts";
+import { peersLack, peerVersions, startPeer } from "../peers.ts";
 import { canPin, cpuUs, type Program, startProgram } from "../program.ts";
 import { measureInRounds, type Sample, type Table } from "../rounds.ts";
 import { cargo, cargoPath } from "./cargo.ts";
@@ -23,6 +23,7 @@ export const hop: Bench = {
   title: "A gateway before an upstream",
   rounds: 5,
   seconds: 2,
+  check: { rounds: 5, seconds: 1, only: ["plinth"], tables: ["GET, tokens and limits"], lacks: peersLack },
   async run(options) {
     const load = findLoad();
     const upstream = await startProgram<{ url: string }>("hop/upstream", { core: loadCore });
@@ -57,17 +58,23 @@ async function measureWay(
   way: Way,
   upstream: Program<{ url: string }>,
   load: Load,
-  { rounds, seconds, say }: BenchOptions,
+  options: BenchOptions,
 ): Promise<Table[]> {
+  const { rounds, seconds, say } = options;
+  const methods = way === "plain" ? (["GET"] as const) : (["GET", "POST"] as const);
+  const nameOf = (method: string) => (way === "plain" ? `${method}, plain` : `${method}, tokens and limits`);
+  const wantedMethods = methods.filter((method) => isWanted(nameOf(method), options));
+  if (wantedMethods.length === 0) return [];
   const started: HopCandidate[] = [];
   try {
-    const token = await startAll(way, upstream.facts.url, started);
+    const all = [...Object.keys(peers), "plinth", ...natives.filter((name) => versionOf(name) !== undefined)];
+    const token = await startAll(way, upstream.facts.url, wantedOf(all, options), started);
     for (const candidate of started) await proveHop(candidate, token);
     const candidates = started.map(({ name }) => name);
     say(`${way}: every gateway passes on what it should${way === "guarded" ? ", and refuses what it says" : ""}`);
     const tables: Table[] = [];
-    for (const method of way === "plain" ? (["GET"] as const) : (["GET", "POST"] as const)) {
-      const name = way === "plain" ? `${method}, plain` : `${method}, tokens and limits`;
+    for (const method of wantedMethods) {
+      const name = nameOf(method);
       const slice = (wanted: string) =>
         measure(started[candidates.indexOf(wanted)] as HopCandidate, { load, method, token, seconds });
       say(`${name}: ${rounds} rounds of ${candidates.join(", ")}, ${seconds} s each, load by ${load.name}`);
@@ -87,7 +94,7 @@ function goalsOf(candidates: readonly string[]): Wanted[] {
 }
 
 /** Gives the token that all of them take: Plinth's own. */
-async function startAll(way: Way, target: string, started: HopCandidate[]): Promise<string> {
+async function startAll(way: Way, target: string, wanted: readonly string[], started: HopCandidate[]): Promise<string> {
   const { privateKey, publicKey: key } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const publicKey = key.export({ type: "spki", format: "pem" }) as string;
   const claims = { checksTokens: way === "guarded", hasLimits: way === "guarded" };
@@ -101,7 +108,8 @@ async function startAll(way: Way, target: string, started: HopCandidate[]): Prom
     started.push({ name, ...claims, ...own });
   };
   const args = [way, target, publicKey];
-  for (const [name, file] of Object.entries(peers)) add(name, await startPeer(file, { core: gatewayCore, args }));
+  for (const [name, file] of Object.entries(peers))
+    if (wanted.includes(name)) add(name, await startPeer(file, { core: gatewayCore, args }));
   const plinth = await startProgram<{ url: string; token: string }>("hop/plinth", {
     core: gatewayCore,
     args,
@@ -110,7 +118,7 @@ async function startAll(way: Way, target: string, started: HopCandidate[]): Prom
   add("plinth", plinth);
   const upstreamPort = Number(new URL(target).port);
   for (const name of natives) {
-    if (versionOf(name) === undefined) continue;
+    if (!wanted.includes(name)) continue;
     const program = await startNative(name, { way, upstreamPort, core: gatewayCore, publicKey });
     started.push({ name, ...claims, ...(name === "nginx" && { checksTokens: false }), ...program });
   }

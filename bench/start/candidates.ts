@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { root } from "../../scripts/source/tree.ts";
 import { programFile, workFolder } from "../build.ts";
+import { installPeers } from "../peers.ts";
 import type { Launch } from "./launch.ts";
 
 /** Programs that start, by the name of their row. */
@@ -33,6 +34,7 @@ export const shops: Readonly<Record<string, () => Launch>> = {
 };
 
 function program(name: string): Launch {
+  if (name.startsWith("peers/")) installPeers();
   const environment = { NODE_ENV: "production", START_SECRET: "a secret of at least thirty-two characters" };
   return { ...hello, command: [process.execPath, programFile(name)], environment };
 }

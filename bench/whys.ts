@@ -1,0 +1,5 @@
+/**
+ * Why goals are not reached, and what was tried: by bench, and by what the names of the goals have in common. Shown by
+ * `npm run bench -- --render` while one of those goals is not reached.
+ */
+export const whys: Readonly<Record<string, Readonly<Record<string, string>>>> = {};
