@@ -183,6 +183,13 @@ describe("bench:check", () => {
     assert.match(other.text, /edge: what is committed has none of these rows; record it anew/);
     assert.equal(other.code, 1);
   });
+
+  test("ends with 1 when something could not be measured, and still compares the others", async () => {
+    const failing = { run: () => Promise.reject(new Error("plinth: 3 of 9 requests failed")) };
+    const { code, text } = await checked([90], [90], failing);
+    assert.equal(code, 1);
+    assert.match(text, /edge could not be measured: plinth: 3 of 9 requests failed\n0 ratios compared/);
+  });
 });
 
 describe("a profile", () => {
