@@ -22,13 +22,18 @@ const functionsMax = 12;
 /** Parts below that are the rest, percent. */
 const leastShare = 1;
 
+/** Who was busy for a smaller share of what the busiest was had nothing to do with it. */
+const leastBusy = 0.1;
+
 /** Of several processes of one program the busiest. */
 export function summarize(profiles: readonly ProgramProfile[], machine: Machine, command: string): ProfileSummary {
   const busiest = new Map<string, ProgramSummary>();
   for (const each of profiles.map(summaryOf)) {
     if (each.busyMs > (busiest.get(each.program)?.busyMs ?? 0)) busiest.set(each.program, each);
   }
-  const programs = [...busiest.values()].filter(({ program }) => !program.startsWith("load-"));
+  const served = [...busiest.values()].filter(({ program }) => !program.startsWith("load-"));
+  const most = Math.max(...served.map(({ busyMs }) => busyMs));
+  const programs = served.filter(({ busyMs }) => busyMs >= leastBusy * most);
   return { machine, command, programs: programs.sort((a, b) => Number(isOurs(b)) - Number(isOurs(a))) };
 }
 
@@ -62,7 +67,7 @@ export function renderProfile({ machine: { date, node }, command, programs }: Pr
     [...shown].reduce((rest, part) => rest - (parts[part] ?? 0), 100).toFixed(1);
   const ours = programs.filter(isOurs);
   return [
-    `\nWhere the time goes, in percent of that in which a process did anything, with the profiler's own share (\`${command}\`, ${date}, Node ${node}):\n`,
+    `\nWhere the time goes, in percent of that in which a process did anything (\`${command}\`, ${date}, Node ${node}):\n`,
     ...tableOf(
       ["part", ...programs.map(({ program }) => program)],
       [

@@ -61,12 +61,17 @@ function readJson<Value>(file: string): Value | undefined {
   }
 }
 
+/** Nothing to do, or the profiler itself: the inspector's own function, which begins and ends a profile. */
+function isOfNobody({ functionName, url, scriptId }: Profiler.ProfileNode["callFrame"]): boolean {
+  return functionName === "(idle)" || (functionName === "dispatch" && url === "" && scriptId === "0");
+}
+
 export function timesOf({ nodes, samples = [], timeDeltas = [] }: Profiler.Profile, placeOf: PlaceOf) {
   const byNode = new Map<number, number>();
   for (const [i, id] of samples.entries()) byNode.set(id, (byNode.get(id) ?? 0) + (timeDeltas[i] ?? 0));
   return nodes.flatMap(({ id, callFrame }) => {
     const us = byNode.get(id);
-    return us === undefined || callFrame.functionName === "(idle)" ? [] : [[placeOf(callFrame), us] as const];
+    return us === undefined || isOfNobody(callFrame) ? [] : [[placeOf(callFrame), us] as const];
   });
 }
 

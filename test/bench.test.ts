@@ -203,8 +203,9 @@ describe("a profile", () => {
   const placeOf = createPlaces();
 
   test("shares out the time in which something ran by the function that ran", () => {
-    const nodes = ["(idle)", "slow", "quick"].map((name, id) => ({ id, callFrame: frame(name) }));
-    const cpu = { nodes, startTime: 0, endTime: 9, samples: [0, 1, 2], timeDeltas: [900_000, 3000, 1000] };
+    const nodes = ["(idle)", "slow", "quick", "dispatch"].map((name, id) => ({ id, callFrame: frame(name) }));
+    const timeDeltas = [900_000, 3000, 1000, 500_000];
+    const cpu = { nodes, startTime: 0, endTime: 9, samples: [0, 1, 2, 3], timeDeltas };
     assert.match(renderTime(timesOf(cpu, placeOf)), /^time: 4 ms\n 75\.0 % +3 ms {2}slow\n 25\.0 %/);
   });
 
@@ -247,6 +248,7 @@ describe("a profile", () => {
       profileOf("edge-raw", { "writing to sockets": 50, "Node: HTTP": 50 }),
       profileOf("edge-plinth", { "Plinth: gateway": 1 }),
       profileOf("edge-plinth", { "writing to sockets": 120, "Plinth: gateway": 79, "Plinth: wire": 1 }),
+      profileOf("edge-signer", { "Plinth: identity": 19 }),
       profileOf("load-closed-loop", { "Node: HTTP": 900 }),
     ],
     machine,
