@@ -132,8 +132,7 @@ function add(
     observe: metrics.observe(method, path),
     serve,
   });
-  router.add(verb, path, endpointOf(verb), owner);
-  if (verb === "GET") router.addHead(path, endpointOf("HEAD"));
+  router.add(verb, path, endpointOf(verb), owner, verb === "GET" ? () => endpointOf("HEAD") : undefined);
 }
 
 export interface MountedEndpoint {

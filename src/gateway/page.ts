@@ -9,21 +9,38 @@ export interface Page {
   readonly path: string;
   /** `"text/html; charset=utf-8"`. */
   readonly contentType: string;
-  readonly body: string;
+  /** Text, or what writes it: asked once, with the first request. */
+  readonly body: string | (() => string);
   /** Further headers, or other values for the default ones. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Serves a page: with `ETag`, to be asked for again each time, compressed where the client takes it. */
+/**
+ * Serves a page: with `ETag`, to be asked for again each time, compressed where the client takes it. Made with the first
+ * request: most processes are never asked, and a large app's documents take as long as the rest of its start.
+ */
 export function compilePage(
   page: Page,
   headers: ReadonlyMap<string, string>,
   compression: Compression | undefined,
 ): (exchange: Exchange) => void {
+  let send: ((exchange: Exchange) => void) | undefined;
+  return (exchange) => {
+    send ??= compileSending(page, headers, compression);
+    send(exchange);
+  };
+}
+
+function compileSending(
+  page: Page,
+  headers: ReadonlyMap<string, string>,
+  compression: Compression | undefined,
+): (exchange: Exchange) => void {
+  const body = typeof page.body === "string" ? page.body : page.body();
   const isHtml = page.contentType.startsWith("text/html");
   const own = new Map(headers);
   if (isHtml) {
-    own.set("content-security-policy", pagePolicy(page.body));
+    own.set("content-security-policy", pagePolicy(body));
     own.set("referrer-policy", "no-referrer");
   }
   for (const [name, value] of Object.entries(page.headers ?? {})) own.set(name.toLowerCase(), value);
@@ -35,7 +52,7 @@ export function compilePage(
     cacheControl:
       own.get("cache-control") === "no-store" || !own.has("cache-control") ? "no-cache" : own.get("cache-control"),
   });
-  return (exchange) => sender.send(exchange, page.body);
+  return (exchange) => sender.send(exchange, body);
 }
 
 /**

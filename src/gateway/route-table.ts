@@ -84,7 +84,6 @@ function layered(routers: readonly Router[]): Router {
   if (first && routers.length === 1) return first;
   return {
     add: () => {},
-    addHead: () => {},
     addSpare: () => {},
     compile: () => {},
     find(method, path) {

@@ -19,10 +19,11 @@ const verbs: readonly RouteVerb[] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DEL
  * parameter, a parameter over a wildcard. Compiled by find-my-way into one function per method.
  */
 export interface Router {
-  /** Throws StartError ROUTE_COLLISION, which names both owners. `owner` is how a message names the endpoint. */
-  add(verb: RouteVerb, path: string, endpoint: Endpoint, owner: string): void;
-  /** The endpoint for HEAD of a path that has GET, unless one is added for itself. */
-  addHead(path: string, endpoint: Endpoint): void;
+  /**
+   * Throws StartError ROUTE_COLLISION, which names both owners. `owner` is how a message names the endpoint. `head` makes
+   * the endpoint for HEAD of a path that has GET, unless one is added for itself.
+   */
+  add(verb: RouteVerb, path: string, endpoint: Endpoint, owner: string, head?: () => Endpoint): void;
   /** An endpoint that gives way to one that is added for itself, and says nothing when it does. */
   addSpare(verb: RouteVerb, path: string, endpoint: Endpoint): void;
   /** Call once, after the last `add`. */
@@ -45,8 +46,10 @@ export function createRouter(urlLengthMax: number): Router {
     onBadUrl: () => {},
   });
   const owners = new Map<Endpoint, string>();
-  const spares: { readonly verb: RouteVerb; readonly path: string; readonly endpoint: Endpoint }[] = [];
+  const spares: Spare[] = [];
+  const heads: (Pick<Spare, "path"> & { readonly of: Endpoint; readonly make: () => Endpoint })[] = [];
   const used = new Set<string>();
+  let headOf: ((endpoint: Endpoint) => Endpoint) | undefined;
 
   const find = (verb: RouteVerb, path: string): Endpoint | undefined => {
     try {
@@ -71,8 +74,14 @@ export function createRouter(urlLengthMax: number): Router {
     used.add(verb);
   };
 
+  const match = (method: string, path: string): Match | null => {
+    if (method !== "HEAD" || !headOf) return router.find(method as RouteVerb, path) as Match | null;
+    const found = router.find("GET", path) as Match | null;
+    return found?.store ? { store: headOf(found.store), params: found.params } : found;
+  };
+
   return {
-    add(verb, path, endpoint, owner) {
+    add(verb, path, endpoint, owner, head) {
       if (/[(?]|::/.test(path)) {
         throw wrongGateway(
           "ROUTE_INVALID",
@@ -81,10 +90,16 @@ export function createRouter(urlLengthMax: number): Router {
       }
       register(verb, path, endpoint, owner);
       owners.set(endpoint, owner);
+      if (head) heads.push({ path, of: endpoint, make: head });
     },
-    addHead: (path, endpoint) => void spares.push({ verb: "HEAD", path, endpoint }),
     addSpare: (verb, path, endpoint) => void spares.push({ verb, path, endpoint }),
     compile() {
+      if (used.has("HEAD") || spares.some(({ verb }) => verb === "HEAD")) {
+        spares.unshift(...heads.map(({ path, make }): Spare => ({ verb: "HEAD", path, endpoint: make() })));
+      } else if (heads.length > 0) {
+        headOf = headsWithGet(new Map(heads.map(({ of, make }) => [of, make])));
+        used.add("HEAD");
+      }
       // "/a/*" has "/a/" as well: a spare for that one gives way to it.
       const isSlashed = ({ path }: { readonly path: string }): boolean => path.length > 1 && path.endsWith("/");
       const inOrder = [...spares.filter((spare) => !isSlashed(spare)), ...spares.filter(isSlashed)];
@@ -95,10 +110,10 @@ export function createRouter(urlLengthMax: number): Router {
       }
       router.compile();
     },
-    find: (method, path) => router.find(method as RouteVerb, path) as Match | null,
+    find: match,
     methodsOf(path) {
       const found: string[] = verbs.filter((verb) => {
-        const endpoint = router.find(verb, path)?.store as Endpoint | undefined;
+        const endpoint = match(verb, path)?.store;
         return endpoint && !endpoint.isRefusal;
       });
       if (found.length > 0) found.push("OPTIONS");
@@ -107,6 +122,22 @@ export function createRouter(urlLengthMax: number): Router {
     get methods() {
       return [...new Set([...used, "OPTIONS"])];
     },
+  };
+}
+
+interface Spare {
+  readonly verb: RouteVerb;
+  readonly path: string;
+  readonly endpoint: Endpoint;
+}
+
+/** Where no route has HEAD for itself, GET's tree finds both: one of its own would be as large, and nearly never used. */
+function headsWithGet(makers: ReadonlyMap<Endpoint, () => Endpoint>): (endpoint: Endpoint) => Endpoint {
+  const made = new Map<Endpoint, Endpoint>();
+  return (endpoint) => {
+    const head = made.get(endpoint) ?? makers.get(endpoint)?.() ?? endpoint;
+    made.set(endpoint, head);
+    return head;
   };
 }
 

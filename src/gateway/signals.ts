@@ -24,8 +24,10 @@ export function createEdgeMetrics(metrics: Metrics | undefined, inFlight: () => 
 
   return {
     observe(method, route) {
-      const byStatus: (Histogram | undefined)[] = new Array(500).fill(undefined);
+      // Four kilobytes for each method of each route: only of those that are used.
+      let byStatus: (Histogram | undefined)[] | undefined;
       return (status, seconds) => {
+        byStatus ??= new Array(500).fill(undefined);
         let handle = byStatus[status - 100];
         if (handle === undefined) {
           handle = durations.with({
