@@ -81,8 +81,9 @@ export function createUnit(definition: ServiceDefinition, options: UnitOptions):
 type Handler = (request: any, context: any) => unknown;
 function serveCall(operation: Operation, handler: Handler, options: UnitParts, measure: Measure): Call {
   const check = compileAccess(operation.access);
-  const objects = objectAccessOf(operation, options);
-  const contextOf = objects?.contextOf ?? compileContext(options, operation);
+  const plainContextOf = compileContext(options, operation);
+  const objects = objectAccessOf(operation, options, plainContextOf);
+  const contextOf = objects?.contextOf ?? plainContextOf;
   const finishResponse = compileResponse(operation, options.checkResponses);
   const handle = compileHandle(operation, handler, contextOf, options);
   const { tracer, clock } = options;
@@ -115,10 +116,10 @@ function serveCall(operation: Operation, handler: Handler, options: UnitParts, m
   };
 }
 
-function objectAccessOf(operation: Operation, options: UnitParts): ObjectAccess | undefined {
+function objectAccessOf(operation: Operation, options: UnitParts, contextOf: ContextFactory): ObjectAccess | undefined {
   return compileObjectAccess(operation, {
     resources: options.resources,
-    contextOf: compileContext(options, operation),
+    contextOf,
     toFailure: (thrown, scope) => toDeclared(operation, thrown, options, scope),
   });
 }
@@ -143,8 +144,9 @@ function compileHandle(
 
 function serveStream(operation: Operation, handler: Handler, options: UnitParts, measure: Measure): StreamCall {
   const check = compileAccess(operation.access);
-  const objects = objectAccessOf(operation, options);
-  const contextOf = objects?.contextOf ?? compileContext(options, operation);
+  const plainContextOf = compileContext(options, operation);
+  const objects = objectAccessOf(operation, options, plainContextOf);
+  const contextOf = objects?.contextOf ?? plainContextOf;
   const finishItem = compileResponse(operation, options.checkResponses);
   const observe = measure(operation.service, operation.name);
 
