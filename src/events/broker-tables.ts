@@ -33,9 +33,9 @@ export interface BrokerTables {
   intake(rows: Fragment): Fragment;
   /** The subscriptions among these that have something to claim: something new or refused, or a suspect. */
   findReady(subscriptions: readonly string[]): Promise<readonly ReadySubscription[]>;
+  /** For all the subscriptions that are wanted at once, in one statement. */
   claim(request: ClaimRequest): Promise<readonly ClaimedDelivery[]>;
-  /** For each, false when the lease was lost. */
-  acknowledge(claimed: readonly ClaimedDelivery[]): Promise<readonly boolean[]>;
+  acknowledge(claimed: readonly ClaimedDelivery[]): Promise<readonly Ending[]>;
   refuse(claimed: ClaimedDelivery, delayMs: number, counted: boolean): Promise<boolean>;
   renew(claimed: readonly ClaimedDelivery[], leaseMs: number): Promise<void>;
   /** Ends every lease of other processes: for a database that no other process can have open. */
@@ -54,8 +54,8 @@ export interface ReadySubscription {
 }
 
 export interface ClaimRequest {
-  readonly subscription: string;
-  readonly limit: number;
+  /** How many at most, of each subscription. Each is named once. */
+  readonly wanted: readonly { readonly subscription: string; readonly limit: number }[];
   /** Claims suspects, or everything else. A suspect is a delivery whose lease ended: whoever had it may have died of it. */
   readonly suspects: boolean;
   /** `process/broker`. */
@@ -64,6 +64,9 @@ export interface ClaimRequest {
   /** What this process has in hand already: not to be claimed from itself when the renewal is late. */
   readonly inHand: readonly ClaimedDelivery[];
 }
+
+/** `more`: another one of its key waits, which can be claimed now. `lost`: the lease was, and nothing was changed. */
+export type Ending = "more" | "last" | "lost";
 
 export interface ClaimedDelivery {
   readonly subscription: string;
@@ -153,28 +156,31 @@ export function createBrokerTables(database: Database, { epochCheck = true } = {
         from unnest(${names}::text[]) as name ${planEachTime}`;
       return rows.filter(({ hasNormal, hasSuspect }) => hasNormal || hasSuspect);
     },
-    async claim({ subscription, limit, suspects, owner, leaseMs, inHand }) {
+    async claim({ wanted, suspects, owner, leaseMs, inHand }) {
       const free = suspects
-        ? sql`d.claimed_until < statement_timestamp()`
+        ? sql`d.claimed_until < statement_timestamp() and not (d.seq || ' ' || d.subscription = any(${inHand.map(nameOf)}::text[]))`
         : sql`d.claimed_until is null and d.ready_at <= statement_timestamp()`;
-      const own = inHand.map(({ seq }) => seq);
       const counts = suspects
         ? sql`true`
         : unsyncedUnless(database, sql`exists (select 1 from candidate where attempts > 0)`);
       const claimOnce = () => database.sql<ClaimedRow | OrphanRow>`
         with candidate as (
           -- "+ 0" keeps the planner, which knows nothing of a table that is empty most of the time, off the primary key.
-          select d.seq, coalesce(d.message, d.seq) as message, d.attempts from ${deliveries} d
-          where d.subscription = ${subscription} and ${free} and not (d.seq = any(${own}::bigint[]))
-            and not exists (
-              select 1 from ${deliveries} e
-              where e.subscription = d.subscription and e.source = d.source and e.key = d.key and e.seq + 0 < d.seq
-            )
-          order by d.seq limit ${limit}::int for update of d skip locked
+          select w.subscription, c.* from unnest(
+            ${wanted.map(({ subscription }) => subscription)}::text[], ${wanted.map(({ limit }) => limit)}::int[]
+          ) as w(subscription, places) cross join lateral (
+            select d.seq, coalesce(d.message, d.seq) as message, d.attempts from ${deliveries} d
+            where d.subscription = w.subscription and ${free}
+              and not exists (
+                select 1 from ${deliveries} e
+                where e.subscription = d.subscription and e.source = d.source and e.key = d.key and e.seq + 0 < d.seq
+              )
+            order by d.seq limit w.places for update of d skip locked
+          ) c
         ), orphan as (
           -- What a retirement left behind that was broken off: there is nothing to deliver, and its key would wait for ever.
           delete from ${deliveries} d using candidate c
-          where d.subscription = ${subscription} and d.seq = c.seq
+          where d.subscription = c.subscription and d.seq = c.seq
             and not exists (select 1 from ${messages} m where m.seq = c.message)
           returning d.seq
         ), claimed as (
@@ -182,10 +188,11 @@ export function createBrokerTables(database: Database, { epochCheck = true } = {
             first_failed_at = coalesce(d.first_failed_at, d.claimed_until),
             claimed_until = statement_timestamp() + ${leaseMs}::float8 * interval '1 ms'
           from candidate c join ${messages} m on m.seq = c.message
-          where ${counts} and d.subscription = ${subscription} and d.seq = c.seq
-          returning d.seq::text as seq, d.epoch::text as epoch, d.attempts as attempt, d.replay::text as replay, d.again,
-            ${isoText(sql`d.first_failed_at`)} as first_failed_at, m.id::text as id, m.type, m.source, m.key,
-            m.payload_hash, m.payload::text as payload, m.at, m.traceparent, m.tracestate, m.sequence::text as sequence
+          where ${counts} and d.subscription = c.subscription and d.seq = c.seq
+          returning d.subscription, d.seq::text as seq, d.epoch::text as epoch, d.attempts as attempt,
+            d.replay::text as replay, d.again, ${isoText(sql`d.first_failed_at`)} as first_failed_at, m.id::text as id,
+            m.type, m.source, m.key, m.payload_hash, m.payload::text as payload, m.at, m.traceparent, m.tracestate,
+            m.sequence::text as sequence
         )
         select c.*, o.count as orphans from (select count(*)::int as count from orphan) o left join claimed c on true
         where c.seq is not null or o.count > 0 ${planEachTime}`;
@@ -193,20 +200,21 @@ export function createBrokerTables(database: Database, { epochCheck = true } = {
         const rows = await claimOnce();
         const claimed = rows.filter((row): row is ClaimedRow => row.seq !== null);
         if (claimed.length === 0 && rows.length > 0) continue;
-        return claimed
-          .map((row) => toClaimed({ subscription, owner }, row))
-          .sort((a, b) => (BigInt(a.seq) < BigInt(b.seq) ? -1 : 1));
+        return claimed.map((row) => toClaimed(owner, row)).sort((a, b) => (BigInt(a.seq) < BigInt(b.seq) ? -1 : 1));
       }
     },
     async acknowledge(claimed) {
       const gone = await onceMore(
-        () => database.sql<{ subscription: string; seq: string }>`
+        () => database.sql<{ subscription: string; seq: string; more: boolean }>`
           with ${heldOf(claimed, hasEpoch)}
           delete from ${deliveries} d using held h where d.subscription = h.subscription and d.seq = h.seq
-          returning d.subscription, d.seq::text as seq ${planEachTime}`,
+          returning d.subscription, d.seq::text as seq, exists (
+            select 1 from ${deliveries} e
+            where e.subscription = d.subscription and e.source = d.source and e.key = d.key and e.seq > d.seq
+          ) as more ${planEachTime}`,
       );
-      const known = new Set(gone.map(({ subscription, seq }) => `${seq} ${subscription}`));
-      return claimed.map(({ subscription, seq }) => known.has(`${seq} ${subscription}`));
+      const known = new Map(gone.map((row) => [nameOf(row), row.more ? "more" : "last"] as const));
+      return claimed.map((each) => known.get(nameOf(each)) ?? "lost");
     },
     async refuse({ subscription, seq, epoch, owner }, delayMs, counted) {
       const rows = await database.sql`
@@ -306,6 +314,7 @@ interface OrphanRow {
 }
 
 type ClaimedRow = MessageRow & {
+  readonly subscription: string;
   readonly seq: string;
   readonly epoch: string;
   readonly payload_hash: string;
@@ -325,7 +334,11 @@ async function onceMore<R>(run: () => Promise<R>): Promise<R> {
   }
 }
 
-function toClaimed(by: Pick<ClaimedDelivery, "subscription" | "owner">, row: ClaimedRow): ClaimedDelivery {
+function nameOf({ subscription, seq }: Pick<ClaimedDelivery, "subscription" | "seq">): string {
+  return `${seq} ${subscription}`;
+}
+
+function toClaimed(owner: string, row: ClaimedRow): ClaimedDelivery {
   const delivery = {
     message: toMessage(row),
     payloadHash: row.payload_hash,
@@ -334,5 +347,5 @@ function toClaimed(by: Pick<ClaimedDelivery, "subscription" | "owner">, row: Cla
     ...(row.first_failed_at !== null && { firstFailedAt: row.first_failed_at }),
     ...(row.replay !== null && { replay: { id: row.replay, again: row.again } }),
   };
-  return { ...by, seq: row.seq, epoch: row.epoch, delivery };
+  return { subscription: row.subscription, owner, seq: row.seq, epoch: row.epoch, delivery };
 }

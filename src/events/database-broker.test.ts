@@ -38,8 +38,7 @@ describe("database broker", () => {
     return { database, tables: createBrokerTables(database) };
   };
   const claim = {
-    subscription: mail.subscription,
-    limit: 8,
+    wanted: [{ subscription: mail.subscription, limit: 8 }],
     suspects: false,
     owner: "p1/b1",
     leaseMs: 60_000,
@@ -60,11 +59,11 @@ describe("database broker", () => {
     await systemClock.sleep(5);
     const [second] = await broker.claim({ ...claim, suspects: true, owner: "p2/b1" });
     assert.equal(second?.delivery.attempt, 2);
-    assert.equal((await broker.acknowledge([first]))[0], false);
+    assert.equal((await broker.acknowledge([first]))[0], "lost");
     assert.equal(await broker.refuse(first, 0, true), false);
     await broker.renew([first], 0);
     assert.deepEqual(await broker.claim({ ...claim, suspects: true }), [], "the second still has it");
-    assert.equal((await broker.acknowledge([second]))[0], true);
+    assert.equal((await broker.acknowledge([second]))[0], "last");
   });
 
   it("claims a delivery whose holder was lost as a suspect only, and one that was refused as any other", async () => {
@@ -211,7 +210,7 @@ describe("database broker", () => {
     gate.open();
     await until("it was told", 5000, () => warnings.length === 1);
     assert.deepEqual(warnings, ["the lease of a delivery was lost; it comes again"]);
-    assert.equal((await broker.acknowledge([taken]))[0], true);
+    assert.equal((await broker.acknowledge([taken]))[0], "last");
     await running.close();
   });
 

@@ -3,7 +3,7 @@ import { createIds, systemClock, systemRandom, toMs } from "../base/index.ts";
 import type { Database } from "../database/index.ts";
 import { createAuditLog } from "./audit.ts";
 import { createBrokerReplay } from "./broker-replay.ts";
-import type { BrokerTables, ClaimedDelivery } from "./broker-tables.ts";
+import type { BrokerTables, ClaimedDelivery, Ending } from "./broker-tables.ts";
 import { createBrokerTables } from "./broker-tables.ts";
 import type { CrashPoint } from "./crash-points.ts";
 import { noCrashPoint } from "./crash-points.ts";
@@ -71,10 +71,24 @@ export function createDatabaseBroker(options: DatabaseBrokerOptions): Broker {
   const inHand = (): ClaimedDelivery[] => [...members].flatMap((member) => member.inHand());
   let askedAt = Number.NEGATIVE_INFINITY;
   const suspectInHand = (): boolean => [...members].some((member) => member.hasSuspect());
-  const shared = { clock, tables, acknowledging, leaseMs, owner, log, crashPoint, wake: () => poller.wake() };
+  const shared = { clock, tables, acknowledging, log, crashPoint, wake: () => poller.wake() };
+  /** One statement for all of them. Answers how many deliveries have begun. */
+  const claim = async (asking: readonly Member[], suspects: boolean): Promise<number> => {
+    // Of several for one subscription, one asks: the one whose turn it is.
+    const inTurn = [...asking].sort((one, other) => other.claimedAt() - one.claimedAt());
+    const askers = [...new Map(inTurn.map((member) => [member.subscription, member])).values()];
+    const wanted = askers.map((member) => ({
+      subscription: member.subscription,
+      limit: suspects ? 1 : member.freeCount(),
+    }));
+    const claiming = tables.claim({ wanted, suspects, owner, leaseMs, inHand: inHand() });
+    const counts = await Promise.all(askers.map((member, i) => member.take(claiming, wanted[i]?.limit ?? 0, suspects)));
+    return counts.reduce((sum, count) => sum + count, 0);
+  };
 
   const poller: Poller = createPoller({
     clock,
+    isMoreLikely: () => [...members].some((member) => member.mayHaveMore()),
     onError: (thrown) => log.warn({ err: thrown }, "the broker's tables do not answer; it is tried again"),
     async look() {
       const free = [...members].filter((member) => member.mayClaim());
@@ -82,21 +96,20 @@ export function createDatabaseBroker(options: DatabaseBrokerOptions): Broker {
       // Where there is more, a claim asks for itself. Suspects are asked for in between.
       const sure = free.filter((member) => member.mayHaveMore());
       if (sure.length > 0 && clock.now() - askedAt < askEveryMs) {
-        const claims = await Promise.all(sure.map((member) => member.claim(false, inHand())));
-        return claims.reduce((sum, count) => sum + count, 0);
+        return claim(sure, false);
       }
       askedAt = clock.now();
       const ready = await tables.findReady([...new Set(free.map(({ subscription }) => subscription))]);
       let found = 0;
-      for (const { subscription, hasNormal, hasSuspect } of ready) {
-        for (const member of free) {
-          if (member.subscription !== subscription) continue;
-          // One suspect at a time, so that a message that kills the process takes no other suspect's attempts with it.
-          if (hasSuspect && !suspectInHand()) found += await member.claim(true, inHand());
-          if (hasNormal) found += await member.claim(false, inHand());
-        }
+      for (const { subscription, hasSuspect } of ready) {
+        // One suspect at a time, so that a message that kills the process takes no other suspect's attempts with it.
+        if (!hasSuspect || suspectInHand()) continue;
+        const member = free.find((each) => each.subscription === subscription && each.mayClaim());
+        if (member) found += await claim([member], true);
       }
-      return found;
+      const names = new Set(ready.filter(({ hasNormal }) => hasNormal).map(({ subscription }) => subscription));
+      const normal = free.filter((member) => names.has(member.subscription) && member.mayClaim());
+      return normal.length > 0 ? found + (await claim(normal, false)) : found;
     },
   });
   let stopRenewing = () => {};
@@ -185,13 +198,13 @@ export function createDatabaseBroker(options: DatabaseBrokerOptions): Broker {
 const sweepEveryMs = 60_000;
 const batchMax = 100;
 const askEveryMs = 100;
+/** What comes again within that is not left to be found. */
+const soonMs = 250;
 
 interface Shared {
   readonly clock: Clock;
   readonly tables: BrokerTables;
-  readonly acknowledging: Gathering<ClaimedDelivery, boolean>;
-  readonly leaseMs: number;
-  readonly owner: string;
+  readonly acknowledging: Gathering<ClaimedDelivery, Ending>;
   readonly log: EventLog;
   readonly crashPoint: CrashPoint;
   readonly wake: () => void;
@@ -208,12 +221,16 @@ interface Member extends Subscribed {
   mayHaveMore(): boolean;
   /** There is something new. */
   expect(): void;
-  /** Claims suspects, one at most, or others, as many as there are hands free. Answers how many. */
-  claim(suspects: boolean, inHand: readonly ClaimedDelivery[]): Promise<number>;
+  /** When it last asked for a claim. */
+  claimedAt(): number;
+  /** Hands that have nothing to do. */
+  freeCount(): number;
+  /** Begins its own of a claim, which was asked for `limit` of them. Answers how many. */
+  take(claiming: Promise<readonly ClaimedDelivery[]>, limit: number, suspects: boolean): Promise<number>;
 }
 
 function createMember({ subscription, concurrency }: Subscriber, deliver: Deliver, shared: Shared): Member {
-  const { clock, tables, acknowledging, leaseMs, owner, log, crashPoint, wake } = shared;
+  const { clock, tables, acknowledging, log, crashPoint, wake } = shared;
   /** In hand: until the tables know how it ended. */
   const running = new Map<ClaimedDelivery, Promise<void>>();
   /** Of these, those that a handler has. */
@@ -222,6 +239,7 @@ function createMember({ subscription, concurrency }: Subscriber, deliver: Delive
   let claiming: Promise<unknown> = Promise.resolve();
   let stopped = false;
   let mayHaveMore = false;
+  let arrivals = 0;
   let claimedAt = Number.NEGATIVE_INFINITY;
   let stopWaiting: (() => void) | undefined;
 
@@ -236,27 +254,40 @@ function createMember({ subscription, concurrency }: Subscriber, deliver: Delive
         wake();
       });
   };
-  const run = async (claimed: ClaimedDelivery): Promise<void> => {
-    const held = await handOver(claimed);
-    if (!held)
-      log.warn(
-        { subscription, eventId: claimed.delivery.message.id },
-        "the lease of a delivery was lost; it comes again",
-      );
+  const expect = (): void => {
+    mayHaveMore = true;
+    arrivals++;
   };
-  /** Delivers, and tells the tables how it ended. False when the lease was lost meanwhile. */
-  const handOver = async (claimed: ClaimedDelivery): Promise<boolean> => {
+  const expectAndWake = (): void => {
+    expect();
+    wakeForMore();
+  };
+  /** Delivers, and tells the tables how it ended. */
+  const handOver = async (claimed: ClaimedDelivery): Promise<Ending> => {
     try {
       await deliver(claimed.delivery);
     } catch (thrown) {
       const { delayMs, counted } = refusalOf(thrown);
-      return tables.refuse(claimed, delayMs, counted);
+      if (!(await tables.refuse(claimed, delayMs, counted))) return "lost";
+      if (delayMs > 0 && delayMs < soonMs) clock.after(delayMs, expectAndWake);
+      return delayMs > 0 ? "last" : "more";
     }
     handling.delete(claimed);
     if (mayHaveMore) wakeForMore();
-    const held = await acknowledging.add(claimed);
+    const arrivedBefore = arrivals;
+    const ending = await acknowledging.add(claimed);
     crashPoint("delivery.acked");
-    return held;
+    // What has arrived meanwhile may not have been seen, and a claim of it may have seen this one.
+    return ending === "last" && arrivals !== arrivedBefore ? "more" : ending;
+  };
+  const run = async (claimed: ClaimedDelivery): Promise<void> => {
+    const ending = await handOver(claimed);
+    if (ending === "more") expect();
+    if (ending !== "lost") return;
+    log.warn(
+      { subscription, eventId: claimed.delivery.message.id },
+      "the lease of a delivery was lost; it comes again",
+    );
   };
   const begin = (claimed: ClaimedDelivery, suspect: boolean): void => {
     crashPoint("delivery.claimed");
@@ -269,17 +300,15 @@ function createMember({ subscription, concurrency }: Subscriber, deliver: Delive
       .then(() => {
         running.delete(claimed);
         handling.delete(claimed);
-        suspects.delete(claimed);
-        wake();
+        if (suspects.delete(claimed)) wake();
+        if (mayHaveMore) wakeForMore();
       });
     running.set(claimed, over);
   };
-  const claimAndBegin = async (asSuspects: boolean, inHand: readonly ClaimedDelivery[]): Promise<number> => {
-    const limit = asSuspects ? Math.min(1, freeCount()) : freeCount();
-    if (limit <= 0) return 0;
+  const beginOwn = async (claim: Promise<readonly ClaimedDelivery[]>, limit: number, asSuspects: boolean) => {
     if (!asSuspects) mayHaveMore = false;
     claimedAt = clock.now();
-    const claimed = await tables.claim({ subscription, limit, suspects: asSuspects, owner, leaseMs, inHand });
+    const claimed = (await claim).filter((each) => each.subscription === subscription);
     if (!asSuspects && claimed.length === limit) mayHaveMore = true;
     for (const each of claimed) begin(each, asSuspects);
     // What keeps the next claim away from a full one is that the hands are full.
@@ -292,13 +321,13 @@ function createMember({ subscription, concurrency }: Subscriber, deliver: Delive
     inHand: () => [...running.keys()],
     hasSuspect: () => suspects.size > 0,
     mayHaveMore: () => mayHaveMore,
-    expect() {
-      mayHaveMore = true;
-    },
-    claim(asSuspects, inHand) {
-      const claim = claimAndBegin(asSuspects, inHand);
-      claiming = claim.catch(() => {});
-      return claim;
+    expect,
+    claimedAt: () => claimedAt,
+    freeCount,
+    take(claim, limit, asSuspects) {
+      const taking = beginOwn(claim, limit, asSuspects);
+      claiming = taking.catch(() => {});
+      return taking;
     },
     async stop() {
       stopped = true;

@@ -97,8 +97,7 @@ describe("a broker that does not check the epoch", () => {
         await tables.expireOthers("nobody");
         await systemClock.sleep(5);
         const request = {
-          subscription: mail.subscription,
-          limit: 1,
+          wanted: [{ subscription: mail.subscription, limit: 1 }],
           suspects: true,
           owner: "other/1",
           leaseMs: 60_000,

@@ -3,7 +3,8 @@ import { crowdMin, distanceMs } from "./crowd.ts";
 
 /**
  * Looks for work again and again: at once while there is some, then after 5 ms, twice as long each time nothing is
- * found, up to 250 ms. `wake` looks at once. One look at a time, never two.
+ * found, up to 250 ms. `wake` looks at once, and leaves the rhythm as it is: it is for what comes unannounced. One look at
+ * a time, never two.
  *
  * Under load looks keep a distance (crowd.ts), so that each finds more.
  *
@@ -20,12 +21,15 @@ export interface PollerOptions {
   readonly clock: Clock;
   /** Answers how much it found: after something there may be more. */
   readonly look: () => Promise<number>;
+  /** Asked after a look that found something: false when that was all. Default: always true. */
+  readonly isMoreLikely?: () => boolean;
   readonly onError: (thrown: unknown) => void;
   readonly waitMsMin?: number;
   readonly waitMsMax?: number;
 }
 
-export function createPoller({ clock, look, onError, waitMsMin = 5, waitMsMax = 250 }: PollerOptions): Poller {
+export function createPoller(options: PollerOptions): Poller {
+  const { clock, look, onError, isMoreLikely = () => true, waitMsMin = 5, waitMsMax = 250 } = options;
   let state: "new" | "running" | "stopped" = "new";
   let current: Promise<void> | undefined;
   let woken = false;
@@ -35,12 +39,13 @@ export function createPoller({ clock, look, onError, waitMsMin = 5, waitMsMax = 
   let notBefore = Number.NEGATIVE_INFINITY;
 
   const run = async (): Promise<void> => {
+    const wasWoken = woken;
     woken = false;
     const beganAt = clock.now();
     let found = 0;
     try {
       found = await look();
-      if (found > 0) nextWaitMs = waitMsMin;
+      if (found > 0 && !wasWoken) nextWaitMs = waitMsMin;
       if (found >= crowdMin) notBefore = beganAt + distanceMs;
     } catch (thrown) {
       nextWaitMs = waitMsMax;
@@ -49,7 +54,7 @@ export function createPoller({ clock, look, onError, waitMsMin = 5, waitMsMax = 
     }
     current = undefined;
     if (state !== "running") return;
-    if (found > 0 || woken) return begin();
+    if (woken || (found > 0 && isMoreLikely())) return begin();
     cancelWait = clock.after(nextWaitMs, begin);
     nextWaitMs = Math.min(waitMsMax, nextWaitMs * 2);
   };
@@ -69,7 +74,6 @@ export function createPoller({ clock, look, onError, waitMsMin = 5, waitMsMax = 
     },
     wake() {
       woken = true;
-      nextWaitMs = waitMsMin;
       begin();
     },
     async stop() {

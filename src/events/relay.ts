@@ -89,6 +89,7 @@ export function createRelay(options: RelayOptions): Relay {
   const poller = createPoller({
     clock,
     onError: warn,
+    isMoreLikely: () => options.idCursorRelay === true || expected.something,
     async look() {
       const count = await look();
       counts.publishedCount += count;
