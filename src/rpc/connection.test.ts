@@ -101,6 +101,17 @@ describe("a connection that ends with calls in flight", () => {
     assert.equal(second.stats.calls, 1);
   });
 
+  test("4 KiB have left before the turn is over, and what comes after them has not", async () => {
+    const server = await all.server([echo]);
+    const client = all.client([server.address], [echo]);
+    await client.connect();
+    const answers = ["x".repeat(5000), "y"].map((text) => client.call("echo")({ text }, scope()));
+    const lost = ["maybe", "no"].map((executed, i) =>
+      assert.rejects(answers[i] as Promise<unknown>, reasonIs("RPC_CONNECTION_LOST", executed)),
+    );
+    await Promise.all([client.close(), ...lost]);
+  });
+
   test("cancels them on the server", async () => {
     const cancelled = gate<PlinthError>();
     const methods = [unary("hang", (_, context) => new Promise(() => context.onCancel(cancelled.open)))];

@@ -10,9 +10,11 @@ import { frameKind } from "./protocol.ts";
  * One socket with frames on it, the same for both sides.
  *
  * Frames written in one turn of the event loop leave together, in one write, when the turn's input has been dealt with
- * (`setImmediate`). A peer that is not heard gets a ping after one keep-alive period and is given up after the second:
- * with 5 s, a half-open connection is noticed within 10 to 15 s. A pause of our own does not count against the peer; not
- * taking its answers for so long does.
+ * (`setImmediate`), or as soon as they are 4 KiB: then the peer works on them while we go on.
+ *
+ * A peer that is not heard gets a ping after one keep-alive period and is given up after the second: with 5 s, a half-open
+ * connection is noticed within 10 to 15 s. A pause of our own does not count against the peer; not taking its answers for
+ * so long does.
  *
  * Bytes wait here without limit: a client looks at `pendingBytes` before it sends, a server reads no calls while its
  * answers are not taken (`pauseAboveBytes`).
@@ -32,6 +34,9 @@ export interface ConnectionOptions {
   /** Everything handed to the socket has left, after some of it had to wait. */
   onDrain?(): void;
 }
+
+/** Less costs more writes than it gains; with more, one side waits while the other works. */
+const flushBytes = 4096;
 
 export class Connection {
   readonly socket: Socket;
@@ -102,18 +107,25 @@ export class Connection {
 
   end(mark: number): void {
     endFrame(this.writer, mark, this.#sendLimitBytes);
-    if (this.#isFlushPlanned) return;
-    this.#isFlushPlanned = true;
-    setImmediate(flush, this);
+    if (this.writer.length >= flushBytes) this.flush();
+    else if (!this.#isFlushPlanned) {
+      this.#isFlushPlanned = true;
+      setImmediate(flushPlanned, this);
+    }
   }
 
   flush(): void {
-    this.#isFlushPlanned = false;
     if (this.#isClosed || this.writer.length === 0) return;
     this.flushCount++;
     this.socket.write(this.writer.take());
     // Asked after the write, which may have got rid of everything at once: then no "drain" will come.
     if (this.socket.writableLength > (this.#options.pauseAboveBytes ?? Number.POSITIVE_INFINITY)) this.socket.pause();
+  }
+
+  /** At the end of the turn. */
+  flushPlanned(): void {
+    this.#isFlushPlanned = false;
+    this.flush();
   }
 
   /** Sends what is there, then ends the connection. */
@@ -173,6 +185,6 @@ export class Connection {
   }
 }
 
-function flush(connection: Connection): void {
-  connection.flush();
+function flushPlanned(connection: Connection): void {
+  connection.flushPlanned();
 }
