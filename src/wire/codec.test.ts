@@ -491,3 +491,24 @@ test("words of 32 bits come back, and are not read beyond the end", () => {
     "WIRE_MALFORMED",
   );
 });
+
+test("short texts come back equal wherever they lie among other bytes, in one message after another", () => {
+  const schema: JsonSchema = { type: "array", items: { type: "string" } };
+  const reader = new Reader();
+  const writer = new Writer();
+  const lists = [0, 1, 2].map((n) =>
+    Array.from({ length: 400 }, (_, i) => (i % 7 === 3 ? "ü€" : "abc-".repeat(i % 70)) + n),
+  );
+  const ends = lists.map((list) => {
+    compileCodec(schema).encode(list, writer);
+    return writer.length;
+  });
+  const bytes = writer.take();
+  for (const again of [bytes, Buffer.from(bytes)]) {
+    lists.forEach((list, n) => {
+      reader.reset(again, ends[n - 1] ?? 0, ends[n] as number);
+      assert.deepEqual(compileCodec(schema).decode(reader), list);
+      reader.finish();
+    });
+  }
+});

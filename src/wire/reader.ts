@@ -5,9 +5,12 @@ interface NativeBuffer extends Buffer {
   utf8Slice(start: number, end: number): string;
 }
 
-const chars = Array.from({ length: 256 }, (_, code) => String.fromCharCode(code));
-/** Up to here a loop in JavaScript beats the call into C++. */
-const loopCharsMax = 10;
+/**
+ * Short text is cut out of a piece of the bytes that was made text at once: a call into C++ for each costs several times as
+ * much. Such a text may keep its piece alive, so pieces are small.
+ */
+const pieceBytes = 1024;
+const cutCharsMax = 256;
 
 /**
  * Bytes being read, from `at` to before `end`. Each read checks its bounds: whatever the bytes are, the outcome is a
@@ -18,6 +21,9 @@ export class Reader {
   at: number;
   end: number;
   depth = 0;
+  #piece = "";
+  #pieceStart = 0;
+  #pieceEnd = -1;
 
   constructor(bytes: Buffer = Buffer.alloc(0), at = 0, end: number = bytes.length) {
     this.bytes = bytes as NativeBuffer;
@@ -26,6 +32,7 @@ export class Reader {
   }
 
   reset(bytes: Buffer, at: number, end: number): void {
+    if (bytes !== this.bytes) this.#pieceEnd = -1;
     this.bytes = bytes as NativeBuffer;
     this.at = at;
     this.end = end;
@@ -125,10 +132,16 @@ export class Reader {
     if (end > this.end) throw malformed("it ends early");
     this.at = end;
     if ((header & 1) === 0) return this.bytes.utf8Slice(start, end);
-    if (byteCount > loopCharsMax) return this.bytes.latin1Slice(start, end);
-    let text = "";
-    for (let i = start; i < end; i++) text += chars[this.bytes[i] as number];
-    return text;
+    return byteCount > cutCharsMax ? this.bytes.latin1Slice(start, end) : this.#cut(start, end);
+  }
+
+  #cut(start: number, end: number): string {
+    if (start < this.#pieceStart || end > this.#pieceEnd) {
+      this.#pieceStart = start;
+      this.#pieceEnd = Math.min(start + pieceBytes, this.bytes.length);
+      this.#piece = this.bytes.latin1Slice(start, this.#pieceEnd);
+    }
+    return this.#piece.substring(start - this.#pieceStart, end - this.#pieceStart);
   }
 
   raw(): Uint8Array {
