@@ -48,8 +48,8 @@ export interface CircuitBreaker {
   /** A stream succeeds with its first item, or by ending. An error fails it, whenever it comes. */
   readonly stream: StreamPolicy;
   run<T>(work: () => Promise<T>): Promise<T>;
-  /** Notes how a call ended that was made, around this breaker, while it was closed. */
-  onAnswer(): void;
+  /** Notes how a call ended that was made, around this breaker, while it was closed. `nowMs`: for who knows the time. */
+  onAnswer(nowMs?: number): void;
   onFailure(thrown: unknown): void;
 }
 
@@ -118,7 +118,7 @@ class Breaker implements CircuitBreaker {
       this.onFailure(thrown);
       return Promise.reject(thrown);
     }
-    answer.then(this.onAnswer, this.onFailure);
+    answer.then(() => this.onAnswer(), this.onFailure);
     return answer;
   };
 
@@ -155,8 +155,11 @@ class Breaker implements CircuitBreaker {
     }
   }
 
-  readonly onAnswer = (): void => this.#record(ordinary, "success");
   readonly onFailure = (thrown: unknown): void => this.#record(ordinary, outcomeOf(thrown));
+
+  onAnswer(nowMs: number = this.#clock.now()): void {
+    if (this.state === "closed") this.#window.add(nowMs, 1, 0);
+  }
 
   #admit(): number {
     if (this.state === "closed") return ordinary;

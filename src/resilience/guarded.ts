@@ -28,9 +28,11 @@ export function guarded({ retry, breaker, bulkhead, endsItself = false, clock }:
   const { budget } = retry;
   const attempts = compose([breaker.policy, bulkhead.policy, deadline({ clock })]);
 
+  /** When the newest call began: near enough for windows of seconds, and the clock has a price. */
+  let nowMs = 0;
   const onAnswer = (answer: unknown): unknown => {
     bulkhead.leave();
-    breaker.onAnswer();
+    breaker.onAnswer(nowMs);
     return answer;
   };
 
@@ -39,13 +41,14 @@ export function guarded({ retry, breaker, bulkhead, endsItself = false, clock }:
     const theLongWay = policy(attempt);
     return (request, context) => {
       if (breaker.state !== "closed" || !bulkhead.tryEnter()) return theLongWay(request, context);
-      budget?.deposit();
+      nowMs = clock.now();
+      budget?.deposit(nowMs);
       const onFailure = (thrown: unknown): Promise<unknown> => {
         bulkhead.leave();
         breaker.onFailure(thrown);
         return afterFailure(thrown, attempt, request, context);
       };
-      const spent = refusalAt(clock.now(), context);
+      const spent = refusalAt(nowMs, context);
       if (spent) return onFailure(spent);
       let answer: Promise<unknown>;
       try {

@@ -19,8 +19,8 @@ export interface RetryBudgetOptions {
  * Source: Finagle's RetryBudget (20 %, 10/s, 10 s) with the 10 % per client of Google's SRE book, "Handling Overload".
  */
 export interface RetryBudget {
-  /** Counts a request: the first attempt of a call. */
-  deposit(): void;
+  /** Counts a request: the first attempt of a call. `nowMs`: for who knows the time already. */
+  deposit(nowMs?: number): void;
   /** Takes one retry. False: there is none left, give up. */
   withdraw(): boolean;
   /** Retries that could be made now. */
@@ -42,7 +42,7 @@ export function createRetryBudget(options: RetryBudgetOptions = {}): RetryBudget
     return Math.max(0, Math.floor(reserve + ratio * window.count - window.marked));
   };
   return {
-    deposit: () => window.add(clock.now(), 1, 0),
+    deposit: (nowMs = clock.now()) => window.add(nowMs, 1, 0),
     withdraw() {
       if (balance() < 1) {
         refusedCount++;
