@@ -1,6 +1,7 @@
 import type { Call, JsonSchema, StreamCall } from "../base/index.ts";
 import { lazyStream } from "./lazy-stream.ts";
 import type { Operation } from "./operation.ts";
+import type { ServedCall } from "./unit.ts";
 
 /**
  * How a call gets from a caller to a method: straight when both are in this process, over RPC or HTTP when not. The
@@ -17,7 +18,7 @@ export interface Link {
  */
 export function createLocalLink(
   operation: Operation,
-  serve: { readonly call: Call | undefined; readonly stream: StreamCall | undefined },
+  serve: { readonly call: ServedCall | undefined; readonly stream: StreamCall | undefined },
   options: { readonly checkRequests: boolean; readonly fresh: boolean },
 ): Link {
   if (options.fresh) return serve;
@@ -34,7 +35,7 @@ export function createLocalLink(
 }
 
 /** Not an async function: each call would pay for its frame. */
-function chain(take: (message: any) => unknown, call: Call, give: (answer: any) => unknown): Call {
+function chain(take: (message: any) => unknown, call: ServedCall, give: (answer: any) => unknown): Call {
   return (message, context) => {
     let request: unknown;
     try {
@@ -42,7 +43,7 @@ function chain(take: (message: any) => unknown, call: Call, give: (answer: any) 
     } catch (thrown) {
       return Promise.reject(thrown);
     }
-    return call(request, context).then(give);
+    return call(request, context, give);
   };
 }
 

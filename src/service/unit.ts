@@ -32,13 +32,16 @@ export interface ServiceUnit {
   readonly name: string;
   readonly operations: ReadonlyMap<string, Operation>;
   /** By method name. */
-  readonly calls: ReadonlyMap<string, Call>;
+  readonly calls: ReadonlyMap<string, ServedCall>;
   readonly streams: ReadonlyMap<string, StreamCall>;
   /** By subscription name: takes one event, in the transaction of its effect. */
   readonly subscriptions: ReadonlyMap<string, SubscriptionCall>;
   /** By schedule name: runs one tick, in the transaction that remembers it. */
   readonly schedules: ReadonlyMap<string, ScheduleCall>;
 }
+
+/** A call that hands its answer out through `give`, when there is one: a step of its own would be a promise more. */
+export type ServedCall = (...args: [...Parameters<Call>, give?: (answer: any) => unknown]) => Promise<unknown>;
 
 export interface UnitOptions extends ContextParts {
   readonly operations: ReadonlyMap<string, Operation>;
@@ -59,7 +62,7 @@ interface UnitParts extends UnitOptions {
 }
 
 export function createUnit(definition: ServiceDefinition, options: UnitOptions): ServiceUnit {
-  const calls = new Map<string, Call>();
+  const calls = new Map<string, ServedCall>();
   const streams = new Map<string, StreamCall>();
   const measure = createMeasure(options);
   const parts = { ...options, resources: definition.resources };
@@ -79,7 +82,7 @@ export function createUnit(definition: ServiceDefinition, options: UnitOptions):
 }
 
 type Handler = (request: any, context: any) => unknown;
-function serveCall(operation: Operation, handler: Handler, options: UnitParts, measure: Measure): Call {
+function serveCall(operation: Operation, handler: Handler, options: UnitParts, measure: Measure): ServedCall {
   const check = compileAccess(operation.access);
   const plainContextOf = compileContext(options, operation);
   const objects = objectAccessOf(operation, options, plainContextOf);
@@ -90,7 +93,7 @@ function serveCall(operation: Operation, handler: Handler, options: UnitParts, m
   const observe = measure(operation.service, operation.name);
   const { id } = operation;
 
-  return async (request: unknown, context) => {
+  return async (request, context, give) => {
     const scope = context as CallScope;
     if (scope.cancelled) throw scope.cancelled;
     check?.(scope.principal);
@@ -98,12 +101,12 @@ function serveCall(operation: Operation, handler: Handler, options: UnitParts, m
     const startedAt = clock.now();
     const outer = scope.trace;
     const span = startSpan(tracer, id, scope);
+    let response: unknown;
     try {
       const answer = await handle(request, scope);
-      const response = finishResponse ? finishResponse(answer) : answer;
+      response = finishResponse ? finishResponse(answer) : answer;
       span?.end("ok");
       observe(startedAt, "ok");
-      return response;
     } catch (thrown) {
       const failure = toDeclared(operation, thrown, options, scope);
       span?.end(failure.code === "internal" || failure.code === "unknown" ? "error" : "ok");
@@ -113,6 +116,7 @@ function serveCall(operation: Operation, handler: Handler, options: UnitParts, m
       // The next attempt of the caller has the same scope, or a child of it: it does not hang under this one.
       scope.trace = outer;
     }
+    return give ? give(response) : response;
   };
 }
 
