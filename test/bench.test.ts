@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { Bench } from "../bench/bench.ts";
+import { type Bench, isWanted, wantedOf } from "../bench/bench.ts";
 import { checkBenches } from "../bench/check.ts";
 import { judge } from "../bench/goals.ts";
 import { compareResults, differencesOf, type Move, renderMove } from "../bench/moves.ts";
@@ -69,6 +69,13 @@ describe("a table of a bench", () => {
         ["GET, p99 of plinth", "2.00 ms", false],
       ],
     );
+  });
+
+  test("is of all candidates, or of those that are wanted beside the reference", () => {
+    const all = ["raw", "fastify", "plinth"];
+    assert.deepEqual(wantedOf(all, {}), all);
+    assert.deepEqual(wantedOf(all, { only: ["plinth"] }), ["raw", "plinth"]);
+    assert.ok(isWanted("GET", {}) && isWanted("GET", { tables: ["GET"] }) && !isWanted("POST", { tables: ["GET"] }));
   });
 
   test("shows conditions, notes, memory and goals where there are any", async () => {

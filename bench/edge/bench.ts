@@ -17,7 +17,7 @@ export const edge: Bench = {
   title: "The HTTP edge, features off",
   rounds: 6,
   seconds: 2,
-  check: { rounds: 5, seconds: 1, only: ["plinth"] },
+  check: { rounds: 5, seconds: 1, only: ["plinth"], tables: ["POST"] },
   async run(options) {
     const load = findLoad();
     const specs = [raw, ...peers.map(peer), { name: "plinth", program: "edge/plinth-bare" }];
