@@ -18,6 +18,8 @@ export type { DeadlineEntry, Deadlines } from "./deadlines.ts";
 export { createDeadlines } from "./deadlines.ts";
 export type { ErrorCode, ErrorOptions, Executed, Retry } from "./errors.ts";
 export { error, errorCodes, isError, isErrorCode, PlinthError, StartError, toPlinthError } from "./errors.ts";
+export type { Faults, FaultsOptions } from "./faults.ts";
+export { createFaults } from "./faults.ts";
 export { createIds, newId } from "./ids.ts";
 export type { Json, JsonSchema } from "./json.ts";
 export { Position, placeUnknown } from "./position.ts";

@@ -1,50 +1,32 @@
-import type { Clock, Random } from "../base/index.ts";
-import { createSeededRandom, PlinthError, systemClock } from "../base/index.ts";
+import type { Clock, Faults, Random } from "../base/index.ts";
+import { createFaults, createSeededRandom, PlinthError, systemClock } from "../base/index.ts";
 import type { CacheDriver } from "./driver.ts";
-
-export interface CacheFaults {
-  /** Part of the operations that fail, 0 to 1. */
-  errorRate?: number;
-  /** The longest delay of an operation, in milliseconds; each takes a random part of it. */
-  delayMsMax?: number;
-  /** Operations never answer. */
-  hang?: boolean;
-  /** A failing operation has its effect all the same: only the answer is lost. */
-  afterEffect?: boolean;
-}
 
 /** A driver that misbehaves as told, by seed. `faults` may be changed at any time. It passes for an outside engine. */
 export interface FaultyCache extends CacheDriver {
-  readonly faults: CacheFaults;
+  readonly faults: Faults;
   /** Operations that were asked for, failed ones included. */
   readonly operationCount: number;
 }
 
 export function createFaultyCache(
   driver: CacheDriver,
-  options: { faults?: CacheFaults; random?: Random; clock?: Clock } = {},
+  options: { faults?: Faults; random?: Random; clock?: Clock } = {},
 ): FaultyCache {
-  const random = options.random ?? createSeededRandom(1);
-  const clock = options.clock ?? systemClock;
-  const faults: CacheFaults = { ...options.faults };
-  let operationCount = 0;
-
-  const through = async <T>(operation: () => Promise<T>): Promise<T> => {
-    operationCount++;
-    if (faults.hang) return new Promise(() => {});
-    if (faults.delayMsMax) await clock.sleep(random.next() * faults.delayMsMax);
-    const fails = random.next() < (faults.errorRate ?? 0);
-    if (fails && !faults.afterEffect) throw lost();
-    const answer = await operation();
-    if (fails) throw lost();
-    return answer;
-  };
+  const faults: Faults = { ...options.faults };
+  const around = createFaults({
+    faults,
+    random: options.random ?? createSeededRandom(1),
+    clock: options.clock ?? systemClock,
+    lost,
+  });
+  const { through } = around;
   return {
     name: `faulty ${driver.name}`,
     flags: { ...driver.flags, shared: true },
     faults,
     get operationCount() {
-      return operationCount;
+      return around.operationCount;
     },
     open: () => driver.open(),
     close: () => driver.close(),

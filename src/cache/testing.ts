@@ -1,5 +1,5 @@
 /** The second door, for proof only: the conformance suite of the cache port, and a driver that misbehaves. */
-export type { CacheFaults, FaultyCache } from "./faulty.ts";
+export type { FaultyCache } from "./faulty.ts";
 export { createFaultyCache } from "./faulty.ts";
 export type { CacheCase } from "./suite.ts";
 export { cacheSuite } from "./suite.ts";

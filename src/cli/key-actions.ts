@@ -1,10 +1,8 @@
 import type { App } from "../app/index.ts";
-import { createStores, readProcessSettings } from "../app/index.ts";
 import { parseDuration, StartError, systemClock, systemRandom } from "../base/index.ts";
 import type { ApiKeyRecord, ApiKeyStore, MadeApiKey } from "../identity/index.ts";
 import { createApiKeyStore, identitySchema, migrateIdentity } from "../identity/index.ts";
-import { createLogger } from "../telemetry/index.ts";
-import { environmentOf } from "./environment.ts";
+import { withOwnDatabase } from "./own-database.ts";
 import { table } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -85,24 +83,10 @@ export async function withKeys(app: App, terminal: Terminal, run: (keys: ApiKeyS
       `"${app.name}" takes no API keys; declare them: app({ gateway: { identity: { apiKeys: apiKeys() } } })`,
     );
   }
-  const { database, databaseOf } = await createStores({
-    settings: readProcessSettings(environmentOf(terminal)),
-    needsDatabase: true,
-    needsShards: false,
-    needsCache: false,
-    applicationName: `${app.name}/cli`,
-    clock: systemClock,
-    random: systemRandom,
-    log: createLogger({ level: "warn", service: `${app.name}/cli`, destination: terminal.err }),
-  });
-  await database?.open();
-  try {
-    const own = databaseOf(identitySchema);
+  await withOwnDatabase(app, terminal, identitySchema, async (own) => {
     await migrateIdentity(own);
     await run(createApiKeyStore({ database: own, clock: systemClock, random: systemRandom, prefix: apiKeys.prefix }));
-  } finally {
-    await database?.close();
-  }
+  });
 }
 
 function show({ key, record }: MadeApiKey, { json }: KeyFlags, terminal: Terminal): void {

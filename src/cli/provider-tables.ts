@@ -1,6 +1,6 @@
 import type { App } from "../app/index.ts";
-import { buildModel, createStores, providerSecretsOf, readProcessSettings } from "../app/index.ts";
-import { parseDuration, StartError, systemClock, systemRandom } from "../base/index.ts";
+import { buildModel, providerSecretsOf } from "../app/index.ts";
+import { parseDuration, StartError, systemRandom } from "../base/index.ts";
 import type { ProviderDefinition, ProviderDirectory } from "../provider/index.ts";
 import {
   createProviderDirectory,
@@ -9,8 +9,7 @@ import {
   migrateProvider,
   providerSchema,
 } from "../provider/index.ts";
-import { createLogger } from "../telemetry/index.ts";
-import { environmentOf } from "./environment.ts";
+import { withOwnDatabase } from "./own-database.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** What a tool works on while the provider itself runs elsewhere. */
@@ -35,20 +34,7 @@ export async function withProvider(
   }
   // Tells what is wrong with the declaration.
   buildModel(app);
-  const settings = readProcessSettings(environmentOf(terminal));
-  const { database, databaseOf } = await createStores({
-    settings,
-    needsDatabase: true,
-    needsShards: false,
-    needsCache: false,
-    applicationName: `${app.name}/cli`,
-    clock: systemClock,
-    random: systemRandom,
-    log: createLogger({ level: "warn", service: `${app.name}/cli`, destination: terminal.err }),
-  });
-  await database?.open();
-  try {
-    const own = databaseOf(providerSchema);
+  await withOwnDatabase(app, terminal, providerSchema, async (own, settings) => {
     await migrateProvider(own);
     await run({
       definition,
@@ -58,9 +44,7 @@ export async function withProvider(
         await createProviderKeys(definition, own, secret).rotate();
       },
     });
-  } finally {
-    await database?.close();
-  }
+  });
 }
 
 /** "a b", "a,b". */

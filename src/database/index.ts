@@ -1,4 +1,6 @@
 /** SQL for services: sessions, transactions, typed queries, replicas and migrations over any engine that has a driver. */
+export type { AdvisoryLockOptions } from "./advisory-lock.ts";
+export { withAdvisoryLock } from "./advisory-lock.ts";
 export type { BudgetOptions, ConnectionBudget, PoolBudget } from "./budget.ts";
 export { checkConnectionBudget } from "./budget.ts";
 export type {

@@ -1,5 +1,7 @@
 import type { Clock } from "../base/index.ts";
 import { StartError, systemClock } from "../base/index.ts";
+import type { AdvisoryLockOptions } from "./advisory-lock.ts";
+import { withAdvisoryLock } from "./advisory-lock.ts";
 import { commitKeysText } from "./commit-key.ts";
 import type { Database, DatabaseSession } from "./database.ts";
 import { databaseDetail } from "./errors.ts";
@@ -45,7 +47,6 @@ const settings = {
   tableLockTimeoutMs: 10_000,
   lint: "off",
 } as const;
-const pollMs = 50;
 
 /**
  * Brings the database's SQL schema to the state of `source`, creating it first. Safe to call from many processes at
@@ -55,9 +56,8 @@ const pollMs = 50;
  * or is missing stops the start (`MIGRATION_EDITED`, `MIGRATION_MISSING`), as does a step that fails
  * (`MIGRATION_FAILED`): the database is then as it was before that step.
  *
- * The lock is a session's advisory lock, asked for again and again instead of waited for: a waiting statement would
- * hold back `create index concurrently` of the process that works. Through a pooler in transaction mode that lock does
- * not hold: without a way past it (`flags.sessionState`) the start is refused (`MIGRATION_POOLED`).
+ * Through a pooler in transaction mode a session's lock does not hold: without a way past it (`flags.sessionState`) the
+ * start is refused (`MIGRATION_POOLED`).
  */
 export async function migrate(
   database: Database,
@@ -67,20 +67,21 @@ export async function migrate(
   const steps = await readMigrations(source);
   const chosen = { ...settings, ...options };
   const work = async (session: DatabaseSession): Promise<readonly MigrationState[]> => {
-    await lock(session, database, chosen.lockTimeoutMs, options.clock ?? systemClock);
-    try {
-      await prepare(session, database.schema);
-      const pending = pendingOf(steps, await appliedOf(session, chosen.set), chosen.ahead, database);
-      if (chosen.lint === "refuse") await refuseUnsafe(steps, pending, database.schema);
-      await session.sql`select set_config('statement_timeout', ${String(chosen.statementTimeoutMs)}, false)`;
-      await session.sql`select set_config('lock_timeout', ${String(chosen.tableLockTimeoutMs)}, false)`;
-      for (const step of pending) await apply(session, step, chosen.set, database.schema);
-      return pending.map(({ number, name }) => ({ number, name }));
-    } finally {
-      // When the session is gone, so are its lock and its settings.
-      await session.script("reset statement_timeout; reset lock_timeout").catch(() => {});
-      await session.execute(sql`select pg_advisory_unlock(${lockKey(database.schema)})`).catch(() => {});
-    }
+    const lock = lockOf(database.schema, chosen.lockTimeoutMs, options.clock ?? systemClock);
+    return withAdvisoryLock(session, lock, async () => {
+      try {
+        await prepare(session, database.schema);
+        const pending = pendingOf(steps, await appliedOf(session, chosen.set), chosen.ahead, database);
+        if (chosen.lint === "refuse") await refuseUnsafe(steps, pending, database.schema);
+        await session.sql`select set_config('statement_timeout', ${String(chosen.statementTimeoutMs)}, false)`;
+        await session.sql`select set_config('lock_timeout', ${String(chosen.tableLockTimeoutMs)}, false)`;
+        for (const step of pending) await apply(session, step, chosen.set, database.schema);
+        return pending.map(({ number, name }) => ({ number, name }));
+      } finally {
+        // When the session is gone, so are its settings.
+        await session.script("reset statement_timeout; reset lock_timeout").catch(() => {});
+      }
+    });
   };
   if (!database.flags.sessionState) throw pooled(database.schema);
   if (await isCurrent(database, steps, chosen)) return [];
@@ -120,26 +121,18 @@ function pooled(schema: string): StartError {
   );
 }
 
-function lockKey(schema: string): Fragment {
-  return sql`hashtextextended(${`plinth.migrate:${schema}`}, 0)`;
-}
-
-async function lock(session: DatabaseSession, { schema }: Database, timeoutMs: number, clock: Clock): Promise<void> {
-  const endsAt = clock.now() + timeoutMs;
-  for (;;) {
-    const { rows } = await session.execute<{ got: boolean }>(
-      sql`select pg_try_advisory_lock(${lockKey(schema)}) as got`,
-    );
-    if (rows[0]?.got) return;
-    if (clock.now() >= endsAt) {
-      throw new StartError(
+function lockOf(schema: string, timeoutMs: number, clock: Clock): AdvisoryLockOptions {
+  return {
+    key: `plinth.migrate:${schema}`,
+    timeoutMs,
+    clock,
+    tooLate: () =>
+      new StartError(
         "MIGRATION_LOCKED",
         `migrations of schema ${schema}: another process has been migrating for ${timeoutMs} ms. Wait for it, or end its ` +
           "session: select pid, query from pg_stat_activity join pg_locks using (pid) where locktype = 'advisory'",
-      );
-    }
-    await clock.sleep(pollMs);
-  }
+      ),
+  };
 }
 
 async function prepare(session: DatabaseSession, schema: string): Promise<void> {

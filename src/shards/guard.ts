@@ -1,7 +1,7 @@
 import type { Clock } from "../base/index.ts";
 import { StartError } from "../base/index.ts";
-import type { Database, DatabaseSession } from "../database/index.ts";
-import { quoteName, sql } from "../database/index.ts";
+import type { AdvisoryLockOptions, Database, DatabaseSession } from "../database/index.ts";
+import { quoteName, sql, withAdvisoryLock } from "../database/index.ts";
 import { keyConstraint } from "./errors.ts";
 import type { ShardedTable } from "./sharded-table.ts";
 import { nameFor, outboxTable, platformColumn, platformTables, qualified } from "./sharded-table.ts";
@@ -16,12 +16,9 @@ import { nameFor, outboxTable, platformColumn, platformTables, qualified } from 
 export async function guardTables(database: Database, tables: readonly ShardedTable[], clock: Clock): Promise<void> {
   await database.session(
     async (session) => {
-      await lock(session, database.schema, clock);
-      try {
+      await withAdvisoryLock(session, lockOf(database.schema, clock), async () => {
         for (const table of tables) await guardTable(session, database, table);
-      } finally {
-        await session.execute(sql`select pg_advisory_unlock(${lockKey(database.schema)})`);
-      }
+      });
     },
     { statementTimeoutMs: indexTimeoutMs, pinned: true },
   );
@@ -174,24 +171,15 @@ function literal(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
-function lockKey(schema: string) {
-  return sql`hashtextextended(${`plinth.shards:${schema}`}, 0)`;
-}
-
-/** Asked for again and again, not waited for: a waiting statement would hold back the index that another builds. */
-async function lock(session: DatabaseSession, schema: string, clock: Clock): Promise<void> {
-  const endsAt = clock.now() + lockTimeoutMs;
-  for (;;) {
-    const { rows } = await session.execute<{ got: boolean }>(
-      sql`select pg_try_advisory_lock(${lockKey(schema)}) as got`,
-    );
-    if (rows[0]?.got) return;
-    if (clock.now() >= endsAt) {
-      throw new StartError(
+function lockOf(schema: string, clock: Clock): AdvisoryLockOptions {
+  return {
+    key: `plinth.shards:${schema}`,
+    timeoutMs: lockTimeoutMs,
+    clock,
+    tooLate: () =>
+      new StartError(
         "SHARD_LOCKED",
         `shard schema ${schema}: another process has been preparing its tables for ${lockTimeoutMs} ms. Wait for it, or end its session`,
-      );
-    }
-    await clock.sleep(50);
-  }
+      ),
+  };
 }
