@@ -52,7 +52,7 @@ function kindOf(before: Spread, now: Spread): Move["kind"] {
   const change = now.median / before.median - 1;
   if (now.max < before.min && change < -leastMove) return "fell";
   if (now.min > before.max && change > leastMove) return "rose";
-  return leastSeen(before, now) > blindFrom ? "blind" : "within";
+  return leastSeen(before, now) <= blindFrom ? "within" : "blind";
 }
 
 /** The smallest fall that would be told, as a share, if the rounds lay as far apart as they do. */

@@ -89,7 +89,9 @@ function toRow(candidate: string, samples: readonly Sample[], reference: readonl
   };
 }
 
-function spreadOf(ratios: readonly number[]): Spread {
+/** A round in which one of the two did nothing at all, for the machine stood still, says nothing of them. */
+function spreadOf(all: readonly number[]): Spread {
+  const ratios = all.filter((ratio) => Number.isFinite(ratio) && ratio > 0);
   return {
     median: rounded(median(ratios), 3),
     min: rounded(Math.min(...ratios), 3),

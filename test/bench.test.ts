@@ -46,6 +46,15 @@ describe("a table of a bench", () => {
     assert.deepEqual(rows[1]?.cpuRatio, { median: 0.75, min: 0.5, max: 1 });
   });
 
+  test("leaves out a round in which one of the two did nothing", async () => {
+    const { rows } = await tableOf({
+      raw: [{ perSecond: 100 }, { perSecond: 0, cpuUs: Number.POSITIVE_INFINITY }, { perSecond: 100 }],
+      plinth: [{ perSecond: 90 }, { perSecond: 80 }, { perSecond: 0, cpuUs: Number.POSITIVE_INFINITY }],
+    });
+    assert.deepEqual(rows[1]?.ratio, { median: 0.9, min: 0.9, max: 0.9 });
+    assert.deepEqual(rows[1]?.cpuRatio, { median: 1, min: 1, max: 1 });
+  });
+
   test("says which goals are reached, against the best of several, and skips those that were not measured", async () => {
     const table = await tableOf({
       raw: [{}],
