@@ -2,9 +2,11 @@ import type { IncomingMessage } from "node:http";
 import { awaitClient } from "./entrance.ts";
 import { bodyTooLarge } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
+import type { BodyTaker } from "./gateway-request.ts";
+import { GatewayRequest } from "./gateway-request.ts";
 
 /** Gets the whole body. Whatever it throws is answered as a problem. */
-export type BodyTaker = (exchange: Exchange, body: Buffer) => void;
+export type TakeBody = (exchange: Exchange, body: Buffer) => void;
 
 const nothing = Buffer.alloc(0);
 
@@ -14,10 +16,11 @@ const nothing = Buffer.alloc(0);
  *
  * How long a body may take is the server's `requestTimeout`; a client that goes away ends the exchange.
  */
-export function readBody(exchange: Exchange, limitBytes: number, take: BodyTaker): void {
+export function readBody(exchange: Exchange, limitBytes: number, take: TakeBody): void {
   const { req, headers } = exchange;
   const announced = headers["content-length"];
   if (announced === undefined ? headers["transfer-encoding"] === undefined : announced === "0") {
+    forgoBody(req);
     take(exchange, nothing);
     return;
   }
@@ -27,23 +30,66 @@ export function readBody(exchange: Exchange, limitBytes: number, take: BodyTaker
   }
   exchange.startReading();
   awaitClient(exchange);
-  (req as ReadRequest)[readerKey] = new Reader(exchange, limitBytes, take);
+  const reader = new Reader(exchange, limitBytes, take);
+  (req as ReadRequest)[readerKey] = reader;
+  if (req instanceof GatewayRequest && req.handTo(reader)) return;
   req.on("data", onData);
   req.on("end", onEnd);
 }
 
-class Reader {
-  readonly exchange: Exchange;
-  readonly limitBytes: number;
-  readonly take: BodyTaker;
-  first: Buffer | undefined = undefined;
-  more: Buffer[] | undefined = undefined;
-  bytes = 0;
+/** For a request that has no body: whoever asks for this never looks at its stream. */
+export function forgoBody(req: IncomingMessage): void {
+  if (req instanceof GatewayRequest) req.forgo();
+}
 
-  constructor(exchange: Exchange, limitBytes: number, take: BodyTaker) {
-    this.exchange = exchange;
-    this.limitBytes = limitBytes;
-    this.take = take;
+class Reader implements BodyTaker {
+  readonly #exchange: Exchange;
+  readonly #limitBytes: number;
+  readonly #take: TakeBody;
+  #first: Buffer | undefined = undefined;
+  #more: Buffer[] | undefined = undefined;
+  #bytes = 0;
+
+  constructor(exchange: Exchange, limitBytes: number, take: TakeBody) {
+    this.#exchange = exchange;
+    this.#limitBytes = limitBytes;
+    this.#take = take;
+  }
+
+  get isOver(): boolean {
+    return this.#exchange.isOver;
+  }
+
+  onChunk(chunk: Buffer): void {
+    if (this.#exchange.isOver) return;
+    this.#bytes += chunk.length;
+    if (this.#bytes > this.#limitBytes) {
+      this.#first = undefined;
+      this.#more = undefined;
+      this.#exchange.fail(bodyTooLarge(this.#limitBytes));
+      return;
+    }
+    if (this.#first === undefined) this.#first = chunk;
+    else if (this.#more === undefined) this.#more = [this.#first, chunk];
+    else this.#more.push(chunk);
+  }
+
+  onWhole(): void {
+    const exchange = this.#exchange;
+    if (exchange.isOver) return;
+    exchange.requestBytes = this.#bytes;
+    try {
+      if (exchange.entrance) exchange.entrance.enterAgain(exchange, handOn);
+      else this.handOn();
+    } catch (thrown) {
+      exchange.fail(thrown);
+    }
+  }
+
+  handOn(): void {
+    const body = this.#more ? Buffer.concat(this.#more, this.#bytes) : (this.#first ?? nothing);
+    this.#exchange.edge.inspectBody?.(this.#exchange, body);
+    this.#take(this.#exchange, body);
   }
 }
 
@@ -53,38 +99,14 @@ interface ReadRequest extends IncomingMessage {
   [readerKey]?: Reader;
 }
 
-function onData(this: IncomingMessage, chunk: Buffer): void {
-  const reader = (this as ReadRequest)[readerKey] as Reader;
-  const { exchange } = reader;
-  if (exchange.isOver) return;
-  reader.bytes += chunk.length;
-  if (reader.bytes > reader.limitBytes) {
-    reader.first = undefined;
-    reader.more = undefined;
-    exchange.fail(bodyTooLarge(reader.limitBytes));
-    return;
-  }
-  if (reader.first === undefined) reader.first = chunk;
-  else if (reader.more === undefined) reader.more = [reader.first, chunk];
-  else reader.more.push(chunk);
+function onData(this: ReadRequest, chunk: Buffer): void {
+  (this[readerKey] as Reader).onChunk(chunk);
 }
 
-function onEnd(this: IncomingMessage): void {
-  const reader = (this as ReadRequest)[readerKey] as Reader;
-  const { exchange } = reader;
-  if (exchange.isOver) return;
-  exchange.requestBytes = reader.bytes;
-  try {
-    if (exchange.entrance) exchange.entrance.enterAgain(exchange, handOn);
-    else handOn(exchange);
-  } catch (thrown) {
-    exchange.fail(thrown);
-  }
+function onEnd(this: ReadRequest): void {
+  (this[readerKey] as Reader).onWhole();
 }
 
-function handOn(exchange: Exchange): void {
-  const reader = (exchange.req as ReadRequest)[readerKey] as Reader;
-  const body = reader.more ? Buffer.concat(reader.more, reader.bytes) : (reader.first ?? nothing);
-  exchange.edge.inspectBody?.(exchange, body);
-  reader.take(exchange, body);
+function handOn({ req }: Exchange): void {
+  ((req as ReadRequest)[readerKey] as Reader).handOn();
 }

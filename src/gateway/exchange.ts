@@ -204,7 +204,7 @@ export class Exchange implements Guest, AccessEntry {
     this.finish(status);
   }
 
-  /** A header of whatever this is answered with, such as what is left of a limit. */
+  /** A header of whatever this is answered with, such as what is left of a limit. Its value is ours, and not looked at again. */
   addHeader(name: string, value: string): void {
     this.addedHeaders ??= [];
     this.addedHeaders.push(name, value);

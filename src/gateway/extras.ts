@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 import type { CallScope } from "../base/index.ts";
 import type { Cors } from "./cors.ts";
 import type { HeadTemplate } from "./head.ts";
-import { isHeaderValue, isRequestId } from "./head.ts";
+import { isRequestId } from "./head.ts";
 import { hasPosition, tellPosition } from "./position.ts";
 import { headLines } from "./quick-answer.ts";
 
@@ -34,15 +34,12 @@ export function headFor(exchange: Asking, template: HeadTemplate, bodyBytes: num
   return head;
 }
 
-/** What `extendHead` adds, as lines. Undefined when one of them may have what no head may: `writeHead` is to say so. */
-export function extraLines(exchange: Asking): string | undefined {
+/** What `extendHead` adds, as lines. */
+export function extraLines(exchange: Asking): string {
   const { headers, edge, addedHeaders, scope } = exchange;
   let lines = headers.origin !== undefined && edge.cors ? edge.cors.linesFor(headers.origin) : "";
   if (!addedHeaders && headers["x-request-id"] === undefined && !scope?.isRepeat && !hasPosition(scope)) return lines;
-  if (addedHeaders) {
-    for (let i = 1; i < addedHeaders.length; i += 2) if (!isHeaderValue(addedHeaders[i] as string)) return undefined;
-    lines += headLines(addedHeaders);
-  }
+  if (addedHeaders) lines += headLines(addedHeaders);
   const requestId = headers["x-request-id"];
   if (requestId !== undefined && isRequestId(requestId)) lines += `x-request-id: ${requestId}\r\n`;
   if (hasPosition(scope)) {

@@ -8,6 +8,7 @@ import type { Dispatcher } from "./dispatcher.ts";
 import { isWebSocket } from "./dispatcher.ts";
 import { expectationFailed, methodNotImplemented, shuttingDown, wrongGateway } from "./errors.ts";
 import type { Edge } from "./exchange.ts";
+import { GatewayRequest } from "./gateway-request.ts";
 import type { Http2Sessions } from "./http2/http2.ts";
 import { createHttp2Sessions } from "./http2/http2.ts";
 import { answerBrokenConnection, answerRaw } from "./parse-error.ts";
@@ -165,6 +166,7 @@ function listenOn(options: GatewayServerOptions, sockets: Set<Socket>, http2: Ht
       connectionsCheckingInterval: limits.timeoutCheckMs,
       keepAliveTimeout: limits.keepAliveMs,
       noDelay: true,
+      IncomingMessage: GatewayRequest,
       ServerResponse: GatewayResponse,
       ...laterOptions,
     },

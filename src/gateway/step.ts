@@ -6,12 +6,24 @@ import type { Exchange } from "./exchange.ts";
  */
 export type Step = (exchange: Exchange, next: (exchange: Exchange) => void) => void;
 
-/** One step that runs them in order, undefined ones left out. A stage that goes on later need not look after what the next throws. */
+/**
+ * One step that runs them in order, undefined ones left out. A stage that goes on later need not look after what the next
+ * throws. An endpoint always goes on with the same function: the way is put together for that one once.
+ */
 export function composeSteps(steps: readonly (Step | undefined)[]): Step {
   const needed = steps.filter((step) => step !== undefined);
-  const last = needed.pop();
-  if (!last) return (exchange, next) => next(exchange);
-  return needed.reduceRight<Step>((rest, step) => (exchange, next) => step(exchange, (each) => rest(each, next)), last);
+  const [first] = needed;
+  if (!first) return (exchange, next) => next(exchange);
+  if (needed.length === 1) return first;
+  let known: ((exchange: Exchange) => void) | undefined;
+  let begin: (exchange: Exchange) => void;
+  return (exchange, next) => {
+    if (next !== known) {
+      begin = needed.reduceRight<typeof next>((after, step) => (each) => step(each, after), next);
+      known = next;
+    }
+    begin(exchange);
+  };
 }
 
 /** Goes on from a callback or a promise: what the next stage throws refuses the request. */

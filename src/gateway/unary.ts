@@ -1,7 +1,7 @@
 import type { Call } from "../base/index.ts";
 import type { CachePlan, Operation, Route } from "../service/index.ts";
 import { notesOf } from "../service/index.ts";
-import { readBody } from "./body.ts";
+import { forgoBody, readBody } from "./body.ts";
 import type { Compression } from "./compression.ts";
 import type { ContentSender } from "./content.ts";
 import { createContentSender } from "./content.ts";
@@ -55,7 +55,11 @@ export function compileUnary(
     if (message.takesBody) {
       message.checkHeaders(exchange);
       readBody(exchange, bodyLimitBytes, takeBody);
-    } else void run(exchange, message.fromQuery(exchange));
+      return;
+    }
+    const request = message.fromQuery(exchange);
+    forgoBody(exchange.req);
+    void run(exchange, request);
   };
   return (exchange) => admit(exchange, proceed);
 }

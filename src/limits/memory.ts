@@ -56,11 +56,23 @@ class MemoryLimits implements LimitDriver {
 
   take(_slot: string, demands: readonly Demand[]): Taken {
     const nowMs = this.#clock.now();
-    const memories = demands.map(({ key, rule }) => this.#memoryOf(key, rule));
-    const fits = demands.map((demand, i) => this.#look(demand, memories[i] as Memory, nowMs));
-    const allowed = !fits.includes(false);
-    if (allowed) for (const [i, demand] of demands.entries()) take(demand, memories[i] as Memory, nowMs);
-    const states = demands.map((demand, i) => this.#state(demand, memories[i] as Memory, fits[i] as boolean, nowMs));
+    const memories: Memory[] = [];
+    const fits: boolean[] = [];
+    let allowed = true;
+    for (const demand of demands) {
+      const memory = this.#memoryOf(demand.key, demand.rule);
+      const isFitting = this.#look(demand, memory, nowMs);
+      memories.push(memory);
+      fits.push(isFitting);
+      allowed &&= isFitting;
+    }
+    const states: QuotaState[] = [];
+    for (let i = 0; i < demands.length; i++) {
+      const demand = demands[i] as Demand;
+      const memory = memories[i] as Memory;
+      if (allowed) take(demand, memory, nowMs);
+      states.push(this.#state(demand, memory, fits[i] as boolean, nowMs));
+    }
     return { allowed, states };
   }
 

@@ -9,6 +9,8 @@ import type { Partition, PartitionOf } from "./partition.ts";
 export interface Meter {
   readonly name: string;
   readonly partitionOf: PartitionOf;
+  /** Takes as much of the same from all requests of one principal. */
+  readonly isSteady: boolean;
   demand(exchange: Exchange, partition: Partition): Demand;
   /** What headers say of it, all but the partition and the numbers. */
   readonly policy: string;
@@ -17,10 +19,11 @@ export interface Meter {
 
 /** `id`: what the counters are called in the store. */
 export function createMeter(id: string, plan: LimitPlan, partitionOf: PartitionOf, cost: LimitCost): Meter {
-  const { name, rule, windowSeconds } = plan;
+  const { name, by, rule, windowSeconds } = plan;
   return {
     name,
     partitionOf,
+    isSteady: by !== "address" && typeof cost === "number",
     demand: (exchange, { key }) => ({
       key: `${id}:${key}`,
       rule,

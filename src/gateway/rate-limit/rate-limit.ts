@@ -6,10 +6,12 @@ import { quotaExceeded, wrongGateway } from "../errors.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Step } from "../step.ts";
 import { proceed } from "../step.ts";
+import type { Account } from "./account.ts";
+import { compileAccount } from "./account.ts";
 import { resetSeconds, stateText } from "./headers.ts";
 import type { Meter } from "./meter.ts";
 import { createMeter } from "./meter.ts";
-import type { Partition, PartitionOf } from "./partition.ts";
+import type { PartitionOf } from "./partition.ts";
 import { compilePartition } from "./partition.ts";
 
 /**
@@ -90,19 +92,19 @@ export function createRateLimits(options: RateLimitsOptions): RateLimits {
         `${id}: ${meters.length} limits hold for one request, at most ${limitsPerRequestMax} can; remove some.`,
       );
     }
+    const accountOf = compileAccount(meters, slot);
     return (exchange, next) => {
-      const partitions = meters.map((meter) => meter.partitionOf(exchange));
-      const demands = meters.map((meter, i) => meter.demand(exchange, partitions[i] as Partition));
-      const decided = limiter.take(slot ?? (partitions[0] as Partition).key, demands);
+      const account = accountOf(exchange);
+      const decided = limiter.take(account.slot, account.demands);
       if (decided instanceof Promise) {
         decided.then(
           (decision) => {
             if (exchange.isOver) decision.lease?.release();
-            else proceed(exchange, () => settle(exchange, meters, partitions, decision, next, observe));
+            else proceed(exchange, () => settle(exchange, meters, account, decision, next, observe));
           },
           (thrown) => exchange.fail(thrown),
         );
-      } else settle(exchange, meters, partitions, decided, next, observe);
+      } else settle(exchange, meters, account, decided, next, observe);
     };
   };
 
@@ -162,23 +164,19 @@ function planName({ claims }: Principal, claim: string): string | undefined {
 function settle(
   exchange: Exchange,
   meters: readonly Meter[],
-  partitions: readonly Partition[],
+  { policies, partitions }: Account,
   { allowed, states, lease }: Decision,
   next: (exchange: Exchange) => void,
   observe: RateLimitsOptions["observe"],
 ): void {
-  let policies = "";
   let text = "";
   for (let i = 0; i < meters.length; i++) {
     const meter = meters[i] as Meter;
-    const partition = (partitions[i] as Partition).text;
-    const policy = meter.policy + partition;
-    policies = policies === "" ? policy : `${policies}, ${policy}`;
     const state = states[i];
     if (state === undefined) continue;
     observe?.(meter.name, state.fits ? "allowed" : "refused");
     if (state.fits !== allowed) continue;
-    const item = stateText(meter.stateBeginning, state, partition);
+    const item = stateText(meter.stateBeginning, state, partitions[i] as string);
     text = text === "" ? item : `${text}, ${item}`;
   }
   exchange.addHeader("ratelimit-policy", policies);
