@@ -16,13 +16,13 @@ import { replyOf } from "./connection.ts";
 import type { Removals } from "./removals.ts";
 import {
   deleteScript,
-  getManyScript,
   getOrLeaseScript,
   invalidateScript,
   isCurrentScript,
   releaseScript,
   setScript,
 } from "./scripts.ts";
+import { TurnReads } from "./turn-reads.ts";
 
 /** The name of the tag that every entry has, and `clear` removes. No tag of a caller is empty. */
 const namespaceTag = "";
@@ -39,7 +39,8 @@ export interface RedisCacheOptions {
 }
 
 /**
- * The cache driver. Every operation is one round trip; one for each slot where a namespace is spread over several.
+ * The cache driver. Every operation is one round trip; one for each slot where a namespace is spread over several. Reads of
+ * the same turn share theirs (`turn-reads.ts`).
  *
  * Keys are `prefix:{namespace}:` and then `v:` and the key for an entry, `l:` for its lease, `x:` for its tombstone; `t:`
  * and the tag for a generation, `m:` for the mark of a fresh invalidation. What the caller named comes last, so nothing in
@@ -51,6 +52,7 @@ export class RedisCache implements CacheDriver {
   readonly watch?: (watcher: CacheWatcher) => () => void;
 
   readonly #connection: RedisConnection;
+  readonly #reads: TurnReads;
   readonly #removals: Removals | undefined;
   readonly #prefix: string;
   readonly #spread: number;
@@ -60,6 +62,7 @@ export class RedisCache implements CacheDriver {
 
   constructor(options: RedisCacheOptions) {
     this.#connection = options.connection;
+    this.#reads = new TurnReads(options.connection);
     this.#removals = options.removals;
     this.#prefix = options.prefix;
     this.#spread = options.spread ?? 1;
@@ -92,17 +95,18 @@ export class RedisCache implements CacheDriver {
   }
 
   async getMany(namespace: string, keys: readonly string[]): Promise<readonly (CacheFound | undefined)[]> {
+    const [only, ...others] = keys;
+    if (only !== undefined && others.length === 0) {
+      const [reply] = await this.#reads.read(this.#nameOf(namespace, only), keys);
+      return [toFresh(reply as FoundReply | null)];
+    }
     const found: (CacheFound | undefined)[] = [];
     const reads = this.#parts(namespace, keys).map(async ({ name, indexes }) => {
-      const reply = await this.#connection.evaluate(
-        getManyScript,
-        indexes.map((index) => `${name}v:${keys[index]}`),
-        [`${name}t:`],
+      const replies = await this.#reads.read(
+        name,
+        indexes.map((index) => keys[index] as string),
       );
-      for (const [at, index] of indexes.entries()) {
-        const entry = toFound((reply as (FoundReply | null)[])[at]);
-        found[index] = entry && entry.freshMs > 0 ? entry : undefined;
-      }
+      for (const [at, index] of indexes.entries()) found[index] = toFresh(replies[at] as FoundReply | null);
     });
     await Promise.all(reads);
     return found;
@@ -263,6 +267,11 @@ function toFound(reply: FoundReply | null | undefined): CacheFound | undefined {
   if (!reply) return undefined;
   const [value, leftMs, keptMs, staleMs, tags] = reply;
   return { value, freshMs: leftMs - staleMs, ageMs: Math.max(0, keptMs - leftMs), tags };
+}
+
+function toFresh(reply: FoundReply | null): CacheFound | undefined {
+  const found = toFound(reply);
+  return found && found.freshMs > 0 ? found : undefined;
 }
 
 /** Each tag with the generation that a fence holds of it. */

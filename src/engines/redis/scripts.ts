@@ -17,10 +17,14 @@ import { defineScript } from "./connection.ts";
  * and the tag. It tells others in the same step. What a full server refuses of that is done without: removing comes first.
  */
 
-/** The fields of an entry whose generations are all current, or false: value, ms left, kept ms, stale ms, tags. */
+/**
+ * The fields of an entry whose generations are all current, or false: value, ms left, kept ms, stale ms, tags. What is no
+ * entry of ours, under the same name, is none: others are read in the same run.
+ */
 const read = `
 local function read(key, tagPrefix)
-  local fields = redis.call('HGETALL', key)
+  local fields = redis.pcall('HGETALL', key)
+  if fields.err then return false end
   local value, whole, stale, tags = false, '0', '0', {}
   for i = 1, #fields, 2 do
     local name = fields[i]
