@@ -160,7 +160,7 @@ export class Connection {
     if (!head) return;
     const { events } = exchange;
     if (events.onWhole && head.body >= 0 && bytes.length - at >= head.body) {
-      const body = head.body === 0 ? nothing : Buffer.from(bytes.subarray(at, at + head.body));
+      const body = head.body === 0 ? nothing : bytes.subarray(at, at + head.body);
       this.#finish(bytes.length - at - head.body);
       events.onWhole(head.status, head.headers, body);
       return;

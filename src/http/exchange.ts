@@ -10,7 +10,7 @@ export interface ExchangeEvents {
   onEnd(): void;
   /**
    * Instead of `onHead`, `onChunk` and `onEnd`, where it is there: for a short answer that came in one piece. May be left
-   * out by whoever answers, and is not called for what comes in several.
+   * out by whoever answers, and is not called for what comes in several. `body` is good until this returns.
    */
   onWhole?(status: number, headers: IncomingHttpHeaders, body: Buffer): void;
   /** Once, instead of `onEnd`. */

@@ -41,6 +41,9 @@ const discardedBytesMax = 64 * 1024;
 
 const [waiting, answered, over] = [0, 1, 2] as const;
 
+/** From 200 on. */
+const statusClasses: readonly AttemptOutcome[] = ["2xx", "3xx", "4xx", "5xx"];
+
 /** One try of a request at one endpoint, from the moment it was picked until its answer's last byte. */
 export class Attempt implements ExchangeEvents, DeadlineEntry, BodySource {
   deadlineSlot = -1;
@@ -55,7 +58,7 @@ export class Attempt implements ExchangeEvents, DeadlineEntry, BodySource {
   #exchange: HttpExchange | undefined = undefined;
   #feed: BodyFeed | undefined = undefined;
   #body: AnswerBody | undefined = undefined;
-  /** What came in one piece, until somebody takes it. */
+  /** What came in one piece, while somebody can take it. */
   #whole: Buffer | undefined = undefined;
   #collected: { readonly chunks: Buffer[]; readonly then: (body: Buffer) => void } | undefined = undefined;
   #bytes = 0;
@@ -78,19 +81,18 @@ export class Attempt implements ExchangeEvents, DeadlineEntry, BodySource {
     return this.#feed?.hasBegun !== true;
   }
 
-  send(request: Omit<HttpRequest, "headTimeoutMs" | "bodyTimeoutMs">, untilMs: number): void {
-    const { clock, deadlines, stalledMs } = this.#parts;
-    this.#startedAt = clock.now();
-    deadlines.add(this, untilMs);
+  send(request: HttpRequest, nowMs: number, untilMs: number): void {
+    this.#startedAt = nowMs;
+    this.#parts.deadlines.add(this, untilMs);
     if (request.body instanceof BodyFeed) this.#feed = request.body;
-    this.#exchange = this.member.value.pool.send({ ...request, headTimeoutMs: 0, bodyTimeoutMs: stalledMs }, this);
+    this.#exchange = this.member.value.pool.send(request, this);
   }
 
   /** All of an answer that came in one piece, which then is over; undefined where it did not. */
-  takeWhole(): Buffer | undefined {
+  takeWhole(): string | undefined {
     const whole = this.#whole;
     this.#whole = undefined;
-    return whole;
+    return whole?.toString("latin1");
   }
 
   /** The answer's body from here on; undefined when there is none to come. */
@@ -119,9 +121,10 @@ export class Attempt implements ExchangeEvents, DeadlineEntry, BodySource {
   onHead(status: number, headers: IncomingHttpHeaders): void {
     this.#phase = answered;
     this.#parts.deadlines.remove(this);
-    this.#observe(isSick(status) ? "failure" : "success");
-    this.#parts.metrics.observeHead((this.#parts.clock.now() - this.#startedAt) / 1000);
-    this.#count(`${Math.floor(status / 100)}xx` as AttemptOutcome);
+    const tookMs = this.#parts.clock.now() - this.#startedAt;
+    this.#observe(isSick(status) ? "failure" : "success", tookMs);
+    this.#parts.metrics.observeHead(tookMs / 1000);
+    this.#count(statusClasses[Math.floor(status / 100) - 2] ?? "broken");
     this.#owner.onAnswer(this, status, headers);
   }
 
@@ -131,7 +134,7 @@ export class Attempt implements ExchangeEvents, DeadlineEntry, BodySource {
     const left = this.#whole;
     this.#whole = undefined;
     if (this.#phase !== answered) return;
-    if (left && left.length > 0) this.onChunk(left);
+    if (left && left.length > 0) this.onChunk(Buffer.from(left));
     if (this.#phase === answered) this.onEnd();
   }
 
@@ -217,10 +220,9 @@ export class Attempt implements ExchangeEvents, DeadlineEntry, BodySource {
       : upstreamBroken(name, this.target, reason);
   }
 
-  #observe(outcome: "success" | "failure" | "unfinished"): void {
-    const { balancer, clock } = this.#parts;
+  #observe(outcome: "success" | "failure" | "unfinished", tookMs = this.#parts.clock.now() - this.#startedAt): void {
     // How long a body took to be sent says nothing of the member.
-    balancer.observe(this.member, outcome, this.#feed ? undefined : clock.now() - this.#startedAt);
+    this.#parts.balancer.observe(this.member, outcome, this.#feed ? undefined : tookMs);
   }
 
   #count(outcome: AttemptOutcome): void {

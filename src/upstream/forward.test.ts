@@ -51,6 +51,19 @@ describe("a request", () => {
     assert.equal(await upstream.value("plinth_upstream_attempts_total", { outcome: "unreachable" }), 3);
   });
 
+  test("keeps its answer, whatever comes over other connections before that is read", async () => {
+    const target = await bench.target((req, res) => res.end(`\u00e9 of ${req.url}`, "latin1"));
+    const upstream = bench.upstream({ targets: [target.url] });
+    const paths = Array.from({ length: 20 }, (_, i) => `/${i}`);
+    for (const takesWhole of [true, false]) {
+      const answers = await Promise.all(paths.map((path) => upstream.forward(requestOf({ path, takesWhole }))));
+      for (const [i, { whole, body }] of answers.entries()) {
+        const text = whole ?? Buffer.concat(body ? await body.toArray() : []).toString("latin1");
+        assert.deepEqual([text, whole !== undefined], [`\u00e9 of /${i}`, takesWhole]);
+      }
+    }
+  });
+
   test("without a body to come has none", async () => {
     const target = await bench.target((req, res) => {
       if (req.url === "/204") res.writeHead(204).end();

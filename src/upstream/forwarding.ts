@@ -21,6 +21,13 @@ export interface ForwardParts extends AttemptParts {
   readonly random: Random;
 }
 
+/** Hears of one `onAnswer` or one `onFailure`, and of `onOver` when nothing is under way any more. */
+export interface ForwardingOwner {
+  onAnswer(status: number): void;
+  onFailure(reason: PlinthError): void;
+  onOver(): void;
+}
+
 /** Methods of which doing it twice is as good as once (RFC 9110, 9.2.2; RFC 10008). */
 const idempotentMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"]);
 
@@ -40,7 +47,7 @@ export class Forwarding implements AttemptOwner {
   readonly #request: ForwardRequest;
   readonly #headers: readonly string[];
   readonly #isRepeatable: boolean;
-  readonly #onOver: () => void;
+  readonly #owner: ForwardingOwner;
   readonly #tried: Member<Endpoint>[] = [];
   /** Those that may still answer. */
   #live: readonly Attempt[] = none;
@@ -54,12 +61,11 @@ export class Forwarding implements AttemptOwner {
   #stopTimer = (): void => {};
   #stopHedge = (): void => {};
 
-  /** `onOver` runs once, when nothing of it is under way any more. */
-  constructor(parts: ForwardParts, request: ForwardRequest, headers: readonly string[], onOver: () => void) {
+  constructor(parts: ForwardParts, request: ForwardRequest, headers: readonly string[], owner: ForwardingOwner) {
     this.#parts = parts;
     this.#request = request;
     this.#headers = headers;
-    this.#onOver = onOver;
+    this.#owner = owner;
     this.#isRepeatable = request.isIdempotent ?? idempotentMethods.has(request.method);
   }
 
@@ -74,13 +80,14 @@ export class Forwarding implements AttemptOwner {
   #start(): void {
     const { balancer, name, clock, settings } = this.#parts;
     const member = balancer.pick({ key: this.#request.hashKey });
-    if (!member || this.#request.deadline <= clock.now()) {
+    const nowMs = clock.now();
+    if (!member || this.#request.deadline <= nowMs) {
       this.#fail(member ? upstreamTimeout(name, member.value.target.origin, "no") : upstreamUnavailable(name));
       return;
     }
     this.#forgetCancel = this.#request.onCancel((reason) => this.#cancel(reason));
     if (this.#isSettled) return;
-    this.#launch(member, 0);
+    this.#launch(member, 0, nowMs);
     if (settings.hedgeMs !== undefined && this.#isRepeatable && !(this.#request.body instanceof Readable))
       this.#stopHedge = clock.after(settings.hedgeMs, () => this.#hedge());
   }
@@ -102,12 +109,13 @@ export class Forwarding implements AttemptOwner {
     const length = Number(headers["content-length"] ?? Number.NaN);
     if (length > answerBytesMax) {
       attempt.leave();
-      this.#reject(upstreamAnswerTooLarge(name, attempt.target, answerBytesMax));
+      this.#refuse(upstreamAnswerTooLarge(name, attempt.target, answerBytesMax));
       return;
     }
     const hasBody = this.#request.method !== "HEAD" && status !== 204 && status !== 304 && length !== 0;
     const whole = this.#request.takesWhole ? attempt.takeWhole() : undefined;
-    this.#answer(attempt, status, headers, whole ? undefined : attempt.open(hasBody), hasBody ? whole : undefined);
+    const body = whole === undefined ? attempt.open(hasBody) : undefined;
+    this.#answer(attempt, status, headers, body, hasBody ? whole : undefined);
   }
 
   /** Of a request that may not be repeated: if the target did nothing, it has not been done yet. */
@@ -116,7 +124,7 @@ export class Forwarding implements AttemptOwner {
     this.#settle();
     this.#forgetCancel();
     this.#answer(attempt, status, headers, body.length === 0 ? undefined : Readable.from([body]));
-    this.#onOver();
+    this.#owner.onOver();
   }
 
   #answer(
@@ -124,9 +132,10 @@ export class Forwarding implements AttemptOwner {
     status: number,
     headers: IncomingHttpHeaders,
     body: Readable | undefined,
-    whole?: Buffer,
+    whole?: string,
   ): void {
     const attempts = this.#tried.length;
+    this.#owner.onAnswer(status);
     this.#resolve({ status, headers: answerHeaders(headers), body, whole, target: attempt.target, attempts });
   }
 
@@ -142,7 +151,7 @@ export class Forwarding implements AttemptOwner {
     this.#live = without(this.#live, attempt);
     this.#open = without(this.#open, attempt);
     if (this.#winner === attempt) this.#forgetCancel();
-    if (this.#isSettled && this.#open.length === 0) this.#onOver();
+    if (this.#isSettled && this.#open.length === 0) this.#owner.onOver();
   }
 
   #mayRepeat(attempt: Attempt): boolean {
@@ -160,40 +169,42 @@ export class Forwarding implements AttemptOwner {
     if (!member) return false;
     const backoffMs = Math.min(backoffMaxMs, backoffMinMs * 2 ** (this.#tried.length - 1)) * random.next();
     const waitMs = isUnsent && member !== failed.member ? 0 : backoffMs;
-    if (clock.now() + waitMs >= this.#request.deadline) return false;
+    const nowMs = clock.now();
+    if (nowMs + waitMs >= this.#request.deadline) return false;
     if (!budget.withdraw()) {
       metrics.countRefusedRetry();
       return false;
     }
     metrics.countRetry(cause);
-    this.#launch(member, waitMs);
+    this.#launch(member, waitMs, nowMs);
     return true;
   }
 
   #hedge(): void {
     if (this.#isSettled || this.#live.length !== 1) return;
-    const { balancer, settings, budget, metrics } = this.#parts;
+    const { balancer, clock, settings, budget, metrics } = this.#parts;
     if (this.#tried.length >= settings.retry.attempts) return;
     const member = balancer.pick({ key: this.#request.hashKey, avoid: this.#tried });
     if (!member) return;
     if (budget.withdraw()) {
       metrics.countRetry("hedge");
-      this.#launch(member, 0);
+      this.#launch(member, 0, clock.now());
     } else metrics.countRefusedRetry();
   }
 
-  #launch(member: Member<Endpoint>, waitMs: number): void {
+  #launch(member: Member<Endpoint>, waitMs: number, nowMs: number): void {
     const attempt = new Attempt(member, this.#parts, this);
     this.#tried.push(member);
     // Lists are replaced, not changed: whoever goes through one may make attempts end. There is one as a rule.
     this.#live = this.#live.length === 0 ? [attempt] : [...this.#live, attempt];
     this.#open = this.#open.length === 0 ? [attempt] : [...this.#open, attempt];
-    if (waitMs < 1) this.#send(attempt);
-    else this.#stopTimer = this.#parts.clock.after(waitMs, () => this.#send(attempt));
+    const { clock } = this.#parts;
+    if (waitMs < 1) this.#send(attempt, nowMs);
+    else this.#stopTimer = clock.after(waitMs, () => this.#send(attempt, clock.now()));
   }
 
-  #send(attempt: Attempt): void {
-    const { clock, settings } = this.#parts;
+  #send(attempt: Attempt, nowMs: number): void {
+    const { settings, stalledMs } = this.#parts;
     const { method, path, body, deadline } = this.#request;
     attempt.send(
       {
@@ -201,8 +212,11 @@ export class Forwarding implements AttemptOwner {
         path,
         headers: this.#headers,
         body: body instanceof Readable ? new BodyFeed(body) : body,
+        headTimeoutMs: 0,
+        bodyTimeoutMs: stalledMs,
       },
-      Math.min(deadline, clock.now() + settings.retry.tryMs),
+      nowMs,
+      Math.min(deadline, nowMs + settings.retry.tryMs),
     );
   }
 
@@ -214,16 +228,21 @@ export class Forwarding implements AttemptOwner {
     this.#settle();
     const isIdle = this.#open.length === 0;
     for (const attempt of this.#open) attempt.cancel(reason);
-    this.#reject(reason);
-    if (isIdle) this.#onOver();
+    this.#refuse(reason);
+    if (isIdle) this.#owner.onOver();
   }
 
   #fail(reason: PlinthError): void {
     const isIdle = this.#open.length === 0;
     this.#settle();
     this.#forgetCancel();
+    this.#refuse(reason);
+    if (isIdle) this.#owner.onOver();
+  }
+
+  #refuse(reason: PlinthError): void {
+    this.#owner.onFailure(reason);
     this.#reject(reason);
-    if (isIdle) this.#onOver();
   }
 
   #settle(): void {

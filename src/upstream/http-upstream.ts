@@ -7,7 +7,7 @@ import type { Metrics } from "../telemetry/index.ts";
 import { isSick } from "./attempt.ts";
 import { upstreamBusy, upstreamLoop, upstreamUnavailable } from "./errors.ts";
 import { requestHeaders } from "./forward-headers.ts";
-import type { ForwardParts } from "./forwarding.ts";
+import type { ForwardingOwner, ForwardParts } from "./forwarding.ts";
 import { Forwarding } from "./forwarding.ts";
 import type { UpstreamLog } from "./log.ts";
 import type { Resolve } from "./resolver.ts";
@@ -48,6 +48,10 @@ class HttpUpstream implements Upstream {
   #settings: UpstreamSettings;
   #budget: RetryBudget;
   #breaker: CircuitBreaker | undefined;
+  /** Tells the breaker of what it lets pass. */
+  #counting: ForwardingOwner;
+  /** Of what the breaker runs itself. */
+  readonly #uncounting = this.#newOwner(undefined);
   #forward: ForwardParts;
   #inFlight = 0;
   #isDraining = false;
@@ -74,6 +78,7 @@ class HttpUpstream implements Upstream {
     });
     this.#budget = this.#newBudget();
     this.#breaker = this.#newBreaker();
+    this.#counting = this.#newOwner(this.#breaker);
     this.#forward = this.#forwardParts();
   }
 
@@ -86,16 +91,7 @@ class HttpUpstream implements Upstream {
     }
     const breaker = this.#breaker;
     if (breaker && breaker.state !== "closed") return this.#probe(breaker, request, headers);
-    const sent = this.#send(request, headers);
-    if (breaker) {
-      sent.then(
-        ({ status }) => (isSick(status) ? breaker.onFailure(sick) : breaker.onAnswer()),
-        (thrown) => {
-          if (!isError(thrown, "UPSTREAM_UNAVAILABLE")) breaker.onFailure(thrown);
-        },
-      );
-    }
-    return sent;
+    return this.#send(request, headers, this.#counting);
   }
 
   /** The headers as they are sent. */
@@ -112,7 +108,7 @@ class HttpUpstream implements Upstream {
   async #probe(breaker: CircuitBreaker, request: ForwardRequest, headers: readonly string[]): Promise<ForwardAnswer> {
     try {
       return await breaker.run(async () => {
-        const answer = await this.#send(request, headers).catch(throwUncounted);
+        const answer = await this.#send(request, headers, this.#uncounting).catch(throwUncounted);
         if (isSick(answer.status)) throw new SickAnswer(answer);
         return answer;
       });
@@ -145,7 +141,10 @@ class HttpUpstream implements Upstream {
     this.#settings = settings;
     this.#group.update(settings);
     if (settings.retry.budget !== before.retry.budget) this.#budget = this.#newBudget();
-    if (JSON.stringify(settings.breaker) !== JSON.stringify(before.breaker)) this.#breaker = this.#newBreaker();
+    if (JSON.stringify(settings.breaker) !== JSON.stringify(before.breaker)) {
+      this.#breaker = this.#newBreaker();
+      this.#counting = this.#newOwner(this.#breaker);
+    }
     this.#forward = this.#forwardParts();
   }
 
@@ -174,16 +173,27 @@ class HttpUpstream implements Upstream {
     this.#metrics.close();
   }
 
-  #send(request: ForwardRequest, headers: readonly string[]): Promise<ForwardAnswer> {
+  #send(request: ForwardRequest, headers: readonly string[], owner: ForwardingOwner): Promise<ForwardAnswer> {
     this.#inFlight++;
     this.#budget.deposit();
-    return new Forwarding(this.#forward, request, headers, this.#onOver).run();
+    return new Forwarding(this.#forward, request, headers, owner).run();
   }
 
-  readonly #onOver = (): void => {
-    this.#inFlight--;
-    this.#checkIdle();
-  };
+  #newOwner(breaker: CircuitBreaker | undefined): ForwardingOwner {
+    return {
+      onAnswer(status) {
+        if (isSick(status)) breaker?.onFailure(sick);
+        else breaker?.onAnswer();
+      },
+      onFailure(reason) {
+        if (!isError(reason, "UPSTREAM_UNAVAILABLE")) breaker?.onFailure(reason);
+      },
+      onOver: () => {
+        this.#inFlight--;
+        this.#checkIdle();
+      },
+    };
+  }
 
   #checkIdle(): void {
     if (this.#inFlight === 0 && this.#tunnels.size === 0) this.#onIdle?.();

@@ -89,8 +89,8 @@ export interface ForwardAnswer {
    * with an error when the target breaks off.
    */
   readonly body: Readable | undefined;
-  /** Instead of `body`, where the request takes it: all of it, for it came in one piece. */
-  readonly whole?: Buffer | undefined;
+  /** Instead of `body`, where the request takes it: all of it, for it came in one piece. Latin-1: a character for each byte. */
+  readonly whole?: string | undefined;
   /** The target as it was declared: "http://orders:8080". */
   readonly target: string;
   /** 1, or more when it was tried again or hedged. */

@@ -40,12 +40,12 @@ export function sendAnswer(exchange: Exchange, answer: ForwardAnswer, answering:
   const { whole } = answer;
   const quick = whole && quickHeadOf(status, ownHeadOf(exchange, answer.headers, answering), whole.length);
   if (quick) {
-    exchange.answerText(quick, whole.toString("latin1"), whole.length, "latin1");
+    exchange.answerText(quick, whole, whole.length, "latin1");
     return;
   }
   const head = headOf(exchange, answer.headers, answering);
   if (!body) {
-    exchange.answer(status, head, whole, whole?.length ?? 0);
+    exchange.answer(status, head, whole, whole?.length ?? 0, "latin1");
     return;
   }
   exchange.keepOrClose();
@@ -73,12 +73,14 @@ function ownHeadOf({ edge }: Exchange, headers: readonly string[], { transform, 
 
 /** The head of a short answer as text; undefined where it does not tell its length in the one way that there is. */
 function quickHeadOf(status: number, head: HeaderPairs, bodyBytes: number): QuickHead | undefined {
-  const flat = ["content-length", String(bodyBytes)];
+  const length = String(bodyBytes);
+  const flat = ["content-length", length];
   let lengths = 0;
   let hasDate = false;
   for (let i = 0; i < head.length; i += 2) {
-    const [name, value] = [head[i] as string, head[i + 1] as string];
-    if (name === "content-length") lengths += value === flat[1] ? 1 : 2;
+    const name = head[i] as string;
+    const value = head[i + 1] as string;
+    if (name === "content-length") lengths += value === length ? 1 : 2;
     else {
       hasDate ||= name === "date";
       flat.push(name, value);

@@ -3,6 +3,7 @@ import type { ForwardClient } from "../../upstream/index.ts";
 import { hopByHopHeaders } from "../../wire/index.ts";
 import { tellsOfClient } from "../client/address-headers.ts";
 import type { Exchange } from "../exchange.ts";
+import { memoize } from "../memo.ts";
 import { hostName } from "../route-table.ts";
 import type { HeaderPairs } from "./transform.ts";
 
@@ -85,9 +86,11 @@ function pairsOf(principal: Principal): readonly string[] {
 /** Whence a request came, as the gateway knows it. Throws 400 for a `Host` that is none. */
 export function forwardClientOf({ req, client }: Exchange): ForwardClient {
   const { host } = req.headers;
-  if (host !== undefined) hostName(host);
+  if (host !== undefined) checkHost(host);
   return { addresses: [client.address], proto: client.protocol, host: client.host ?? host ?? "" };
 }
+
+const checkHost = memoize(hostName);
 
 const claimHeaders = [
   ["client_id", "x-plinth-client"],
