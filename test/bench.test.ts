@@ -10,6 +10,7 @@ import { renderProfile, summarize } from "../bench/profile-summary.ts";
 import { type Result, renderTable } from "../bench/report.ts";
 import { measureInRounds, type Sample, type Table } from "../bench/rounds.ts";
 import { renderShortfalls } from "../bench/shortfalls.ts";
+import { measureSound } from "../bench/void-slice.ts";
 
 /** Candidate → what each of its rounds gave, of one second. */
 async function tableOf(rounds: Readonly<Record<string, readonly Partial<Sample>[]>>): Promise<Table> {
@@ -53,6 +54,22 @@ describe("a table of a bench", () => {
     });
     assert.deepEqual(rows[1]?.ratio, { median: 0.9, min: 0.9, max: 0.9 });
     assert.deepEqual(rows[1]?.cpuRatio, { median: 1, min: 1, max: 1 });
+  });
+
+  test("measures a slice again in which a request failed, and gives up after three", async () => {
+    const said: string[] = [];
+    let left = 2;
+    const slice = async () => {
+      if (left-- > 0) throw new Error("plinth: 3 of 9 requests failed");
+      return "a sample";
+    };
+    assert.equal(await measureSound(slice, (text) => said.push(text)), "a sample");
+    assert.deepEqual(said, Array(2).fill("plinth: 3 of 9 requests failed; measured again"));
+    left = 3;
+    await assert.rejects(
+      measureSound(slice, () => {}),
+      /3 of 9/,
+    );
   });
 
   test("says which goals are reached, against the best of several, and skips those that were not measured", async () => {

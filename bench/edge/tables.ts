@@ -3,6 +3,7 @@ import type { Load } from "../load/load.ts";
 import type { LoadRequest } from "../load/measurement.ts";
 import { cpuUs, memoryMiB } from "../program.ts";
 import { measureInRounds, type Sample, type Table } from "../rounds.ts";
+import { measureSound } from "../void-slice.ts";
 import { type Credentials, type EdgeCandidate, type EdgeSpec, origin, startCandidate } from "./candidate.ts";
 import { orderBody, orderPath, statusPath } from "./order.ts";
 import { proveAnswers, proveFeatures, proveLimit, proveSamples } from "./proof.ts";
@@ -10,7 +11,6 @@ import { proveAnswers, proveFeatures, proveLimit, proveSamples } from "./proof.t
 export const connections = 64;
 const serverCore = 0;
 const loadCore = 1;
-const attemptsMax = 3;
 
 /** The candidates under both requests, the first of them as the reference. `signer`: Plinth, whose tokens all take. */
 export async function measureEdge(
@@ -42,7 +42,7 @@ export async function measureEdge(
       if (!isWanted(name, options)) continue;
       say(`${name}: ${rounds} rounds of ${seconds} s each, load by ${load.name}`);
       const slice = (candidate: EdgeCandidate) =>
-        measure(candidate, { load, request: requestFor(name, candidate, credentials), seconds, say });
+        measureSound(() => measure(candidate, load, requestFor(name, candidate, credentials), seconds), say);
       for (const candidate of candidates) await slice(candidate);
       const byName = new Map(candidates.map((candidate) => [candidate.name, candidate]));
       tables.push(
@@ -68,29 +68,14 @@ async function prove(candidate: EdgeCandidate, credentials: Credentials): Promis
   await proveLimit(candidate.spec, serverCore, credentials);
 }
 
-/** A slice in which a request failed counts for nothing. It is measured again: a machine that stood still is no defect. */
-async function measure(candidate: EdgeCandidate, how: Slice): Promise<Sample> {
-  const { load, request, seconds, say } = how;
-  for (let left = attemptsMax - 1; ; left--) {
-    const before = await cpuUs(candidate);
-    const result = await load.run({ request, connections, seconds, core: loadCore });
-    const { requests, failures, p50Ms, p99Ms } = result;
-    if (failures === 0) {
-      const used = (await cpuUs(candidate)) - before;
-      const rssMiB = await memoryMiB(candidate);
-      return { perSecond: requests / result.seconds, p50Ms, p99Ms, cpuUs: used / requests, rssMiB };
-    }
-    const what = `${candidate.name}: ${failures} of ${requests} requests failed: ${request.url}`;
-    if (left === 0) throw new Error(what);
-    say(`${what}; measured again`);
-  }
-}
-
-interface Slice {
-  readonly load: Load;
-  readonly request: LoadRequest;
-  readonly seconds: number;
-  say(text: string): void;
+async function measure(candidate: EdgeCandidate, load: Load, request: LoadRequest, seconds: number): Promise<Sample> {
+  const before = await cpuUs(candidate);
+  const result = await load.run({ request, connections, seconds, core: loadCore });
+  const { requests, failures, p50Ms, p99Ms } = result;
+  if (failures > 0) throw new Error(`${candidate.name}: ${failures} of ${requests} requests failed: ${request.url}`);
+  const used = (await cpuUs(candidate)) - before;
+  const rssMiB = await memoryMiB(candidate);
+  return { perSecond: requests / result.seconds, p50Ms, p99Ms, cpuUs: used / requests, rssMiB };
 }
 
 /** The same bytes for all: who does not look at a header still has to read it. */

@@ -5,6 +5,7 @@ import { findLoad, type Load } from "../load/load.ts";
 import { peersLack, peerVersions, startPeer } from "../peers.ts";
 import { canPin, cpuUs, type Program, startProgram } from "../program.ts";
 import { measureInRounds, type Sample, type Table } from "../rounds.ts";
+import { measureSound } from "../void-slice.ts";
 import { cargo, cargoPath } from "./cargo.ts";
 import type { HopCandidate, Way } from "./hop-program.ts";
 import { startNative, versionOf } from "./native.ts";
@@ -76,7 +77,10 @@ async function measureWay(
     for (const method of wantedMethods) {
       const name = nameOf(method);
       const slice = (wanted: string) =>
-        measure(started[candidates.indexOf(wanted)] as HopCandidate, { load, method, token, seconds });
+        measureSound(
+          () => measure(started[candidates.indexOf(wanted)] as HopCandidate, { load, method, token, seconds }),
+          say,
+        );
       say(`${name}: ${rounds} rounds of ${candidates.join(", ")}, ${seconds} s each, load by ${load.name}`);
       for (const candidate of candidates) await slice(candidate);
       const table = await measureInRounds({ name, candidates, rounds, slice });
