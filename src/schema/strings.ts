@@ -20,7 +20,18 @@ export type Flat = Readonly<Record<string, string | readonly string[]>>;
  *
  * Names that the schema does not know stay as they are. Objects inside a query have no reading.
  */
-export function compileStrings(schema: JsonSchema): (flat: Flat) => Record<string, unknown> {
+export function compileStrings(schema: JsonSchema): TextReader {
+  const reader = compiled.get(schema) ?? compileReader(schema);
+  compiled.set(schema, reader);
+  return reader;
+}
+
+type TextReader = (flat: Flat) => Record<string, unknown>;
+
+/** Once for each schema, however many routes have it. */
+const compiled = new WeakMap<JsonSchema, TextReader>();
+
+function compileReader(schema: JsonSchema): TextReader {
   const shapes = toShapes(schema);
   const readings = new Map<string, Reading>();
   collect(shapes.root, shapes, readings, new Set());
