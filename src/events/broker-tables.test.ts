@@ -84,6 +84,22 @@ describe("the broker's tables", () => {
     await copy.close();
   });
 
+  it("claim for several subscriptions at once, and tell of an end whether its key has more", async () => {
+    const { tables } = await tablesOf("tables_several");
+    const others = { ...mail, subscription: "mail.count" };
+    await tables.ensure([mail, others]);
+    await tables.publish([messageOf({ key: "a" }), messageOf({ key: "a" }), messageOf({ key: "b" })]);
+    const wanted = [...claim.wanted, { subscription: others.subscription, limit: 1 }];
+    const claimed = await tables.claim({ ...claim, wanted });
+    const of = (name: string) => claimed.filter(({ subscription }) => subscription === name);
+    assert.deepEqual([of(mail.subscription).length, of(others.subscription).length], [2, 1]);
+    assert.deepEqual(await tables.acknowledge(of(mail.subscription)), ["more", "last"]);
+    const [next] = await tables.claim({ ...claim, inHand: claimed });
+    assert.ok(next);
+    assert.deepEqual(await tables.acknowledge([next, next]), ["last", "last"]);
+    assert.deepEqual(await tables.acknowledge([next]), ["lost"]);
+  });
+
   it("drop deliveries whose message is gone, and deliver what waited behind them", async () => {
     const { tables, database } = await tablesOf("tables_orphans");
     await tables.ensure([mail]);

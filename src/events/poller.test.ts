@@ -49,6 +49,30 @@ describe("poller", () => {
     await poller.stop();
   });
 
+  it("looks no more for what a wake has brought, when that was all, and keeps its rhythm", async () => {
+    const clock = createManualClock();
+    const looks: number[] = [];
+    const answers = [0, 0, 3];
+    const poller = createPoller({
+      clock,
+      isMoreLikely: () => false,
+      onError: () => assert.fail(),
+      async look() {
+        looks.push(clock.now());
+        return answers.shift() ?? 0;
+      },
+    });
+    poller.start();
+    await pass(clock, 10);
+    poller.wake();
+    await pass(clock, 50);
+    const waits = looks.slice(1).map((at, i) => at - (looks[i] as number));
+    assert.equal(waits[0], 5);
+    assert.ok((waits[1] as number) < 10, "woken");
+    assert.equal(waits[2], 20, "as if nobody had woken it");
+    await poller.stop();
+  });
+
   it("looks again when woken during a look", async () => {
     const clock = createManualClock();
     let looks = 0;
