@@ -27,8 +27,12 @@ export class Packing {
     return packed.length < text.length * 0.9 ? packed : text;
   }
 
+  isPacked(text: string): boolean {
+    return text.startsWith(marker);
+  }
+
   async unpack(text: string): Promise<string | undefined> {
-    if (!text.startsWith(marker)) return text;
+    if (!this.isPacked(text)) return text;
     const bytes = Buffer.from(text.slice(marker.length), "base64");
     const bounded = { maxOutputLength: this.#bytesMax };
     try {

@@ -95,14 +95,15 @@ export class Shield {
     if (!(await this.#isPaid())) return keys.map(() => undefined);
     const list = await this.#try("get", () => this.#driver.getMany(this.#namespace, keys));
     if (!list) return keys.map(() => undefined);
-    return Promise.all(
-      list.map(async (packed, index) => {
-        const key = keys[index] as string;
-        const found = packed && (await this.#unpack(key, packed));
-        if (found) this.#near?.keep(this.#namespace, key, found, mark as NearMark);
-        return found;
-      }),
-    );
+    const plain = list.some((each) => each && this.#isPacked(each))
+      ? await Promise.all(list.map((each, index) => each && this.#unpack(keys[index] as string, each)))
+      : list;
+    if (this.#near) {
+      for (const [index, found] of plain.entries()) {
+        if (found) this.#near.keep(this.#namespace, keys[index] as string, found, mark as NearMark);
+      }
+    }
+    return plain;
   }
 
   /** Undefined: the engine failed, or may not be read yet. */
@@ -115,7 +116,7 @@ export class Shield {
     if (!(await this.#isPaid())) return undefined;
     const lookup = await this.#try("get", () => this.#driver.getOrLease(this.#namespace, key, tags, options));
     if (!lookup?.found) return lookup;
-    const found = await this.#unpack(key, lookup.found);
+    const found = this.#isPacked(lookup.found) ? await this.#unpack(key, lookup.found) : lookup.found;
     if (!found) return lookup.fence === undefined ? undefined : { ...lookup, found };
     if (found.freshMs > 0) this.#near?.keep(this.#namespace, key, found, mark as NearMark);
     return { ...lookup, found };
@@ -213,6 +214,10 @@ export class Shield {
     if (done) return;
     owe();
     this.#remind();
+  }
+
+  #isPacked({ value }: CacheFound): boolean {
+    return this.#packing?.isPacked(value) === true;
   }
 
   /** What does not unpack is as good as gone, and is taken out so that it can be made anew. */
