@@ -93,7 +93,8 @@ export function createBucketLease({ database, clock, owner, leaseMs }: BucketLea
       select (select count(*) from changed where keeps)::int as held, fair, most from part`;
     bucketCount = row?.held ?? 0;
     hasTooMuch = row !== undefined && row.held > row.most;
-    wantedCount = row?.fair ?? bucketCountAll;
+    // One less than its part is how 64 may fall to three relays for good: no reason to hurry.
+    wantedCount = row ? Math.max(1, row.fair - 1) : bucketCountAll;
     beatenAt = askedAt;
     vacant = false;
     validUntil = askedAt + (leaseMs * 2) / 3;

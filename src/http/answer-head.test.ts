@@ -85,6 +85,11 @@ describe("the head of an answer", () => {
     });
   }
 
+  test("may have headers that are called as what every object has", () => {
+    const { headers } = parse("HTTP/1.1 200 OK", "constructor: a", "toString: b", "ToString: c");
+    assert.deepEqual({ ...headers }, { constructor: "a", tostring: ["b", "c"] });
+  });
+
   test("is read as well when there were very many names", () => {
     for (let i = 0; i < 1200; i++) assert.equal(parse("HTTP/1.1 200 OK", `X-${i}: a`).headers[`x-${i}`], "a");
   });

@@ -89,7 +89,10 @@ function addField(fields: Fields, text: string, at: number, end: number): void {
   const known = fields[name];
   if (known === undefined) fields[name] = value;
   else if (typeof known === "string") fields[name] = [known, value];
-  else known.push(value);
+  else if (Array.isArray(known)) known.push(value);
+  else if (name === "__proto__") throw new BrokenAnswer("a header has the name of no header");
+  // What every object has by itself, such as "constructor".
+  else fields[name] = value;
 }
 
 function isBlank(code: number): boolean {

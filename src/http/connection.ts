@@ -87,7 +87,8 @@ export class Connection {
       this.destroy();
       return;
     }
-    this.#movedMs = this.#owner.nowMs;
+    // Until its head is there, an answer has its time from when the request was sent, however it drips.
+    if (this.#head) this.#movedMs = this.#owner.nowMs;
     this.#isReading = true;
     try {
       this.#take(bytes);
@@ -158,6 +159,7 @@ export class Connection {
     const at = this.#takeHead(bytes, exchange.isForHead);
     const head = this.#head as AnswerHead | undefined;
     if (!head) return;
+    this.#movedMs = this.#owner.nowMs;
     const { events } = exchange;
     if (events.onWhole && head.body >= 0 && bytes.length - at >= head.body) {
       const body = head.body === 0 ? nothing : bytes.subarray(at, at + head.body);

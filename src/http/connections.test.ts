@@ -240,6 +240,22 @@ describe("a connection", () => {
     assert.ok(ports.size > 1);
   });
 
+  test("whose head drips is given up in the time that the whole head has", async () => {
+    const clock = createManualClock();
+    const dripped = "HTTP/1.1 103 Early Hints\r\n\r\n";
+    const { url, sockets } = await serve((socket) => socket.write(dripped));
+    const pool = poolOf(url, { clock });
+    const failures: PlinthError[] = [];
+    ask(pool, { headTimeoutMs: 2000 }).catch((thrown) => failures.push(thrown));
+    await until(() => sockets.size === 1);
+    for (let i = 0; i < 8; i++) {
+      for (const socket of sockets) socket.write(dripped);
+      await systemClock.sleep(10);
+      await clock.advance(500);
+    }
+    assert.equal(failures[0]?.code, "deadline_exceeded");
+  });
+
   test("that stands still within an answer is given up, but not while it is held back", async () => {
     const clock = createManualClock();
     const { url } = await serve((socket) => socket.write("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf"));

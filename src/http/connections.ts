@@ -28,7 +28,7 @@ export class Connections implements ConnectionOwner {
   readonly #options: ConnectionsOptions;
   readonly #all = new Set<Connection>();
   readonly #idle: Connection[] = [];
-  readonly #waiting: WholeExchange[] = [];
+  #waiting: WholeExchange[] = [];
   #openingCount = 0;
   #isClosing = false;
   #isClosed = false;
@@ -182,6 +182,7 @@ export class Connections implements ConnectionOwner {
       else connection.rest();
     }
     for (const connection of [...this.#all]) connection.look();
+    this.#waiting = this.#waiting.filter(({ isOver }) => !isOver);
   }
 
   #checkEmpty(): void {
