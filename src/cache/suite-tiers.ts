@@ -167,7 +167,7 @@ export async function mismatchesOf({ make, options }: Bench, more: Partial<Creat
   const load = async (key: string) => {
     const read = truth.get(key) ?? 0;
     // Between reading the row and giving it to the cache, anything may happen.
-    await turns(random.uint32() % 20);
+    await turns(random.uint32() % 60);
     return read;
   };
   const use = async (cache: Cache) => {
@@ -181,7 +181,8 @@ export async function mismatchesOf({ make, options }: Bench, more: Partial<Creat
     }
   };
   const mismatches: string[] = [];
-  for (let round = 0; round < 6; round++) {
+  // Few rounds end with a load that somebody overtook.
+  for (let round = 0; round < 20; round++) {
     await Promise.all(shared.flatMap((cache) => [use(cache), use(cache), use(cache)]));
     // The last loads end, and the last messages arrive.
     await turns(50);

@@ -438,7 +438,7 @@ describe("a server that drains", () => {
 
   test("is called while there is no other: 3 s at most, and not by a process that leaves itself", async () => {
     const clock = createManualClock();
-    const call = (client: RpcClient) => client.call("echo")({ text: "x" }, scope({ deadline: clock.now() + 5000 }));
+    const call = (client: RpcClient) => client.call("echo")({ text: "x" }, scope({ remainingMs: 60_000 }));
     const [server, other] = [await all.server([echo]), await all.server([echo])];
     const addresses = [server.address, `127.0.0.1:${await freePort()}`];
     const [client, leaving] = [all.client(addresses, [echo], { clock }), all.client([server.address], [echo])];
