@@ -94,7 +94,7 @@ export function createBucketLease({ database, clock, owner, leaseMs }: BucketLea
     bucketCount = row?.held ?? 0;
     hasTooMuch = row !== undefined && row.held > row.most;
     // One less than its part is how 64 may fall to three relays for good: no reason to hurry.
-    wantedCount = row ? Math.max(1, row.fair - 1) : bucketCountAll;
+    wantedCount = row ? Math.max(Math.min(1, row.fair), row.fair - 1) : bucketCountAll;
     beatenAt = askedAt;
     vacant = false;
     validUntil = askedAt + (leaseMs * 2) / 3;

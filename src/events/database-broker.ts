@@ -93,10 +93,11 @@ export function createDatabaseBroker(options: DatabaseBrokerOptions): Broker {
     async look() {
       const free = [...members].filter((member) => member.mayClaim());
       if (free.length === 0) return 0;
-      // Where there is more, a claim asks for itself. Suspects are asked for in between.
+      // Where there is more, a claim asks for itself. Suspects are asked for in between, and all others where it was wrong.
       const sure = free.filter((member) => member.mayHaveMore());
       if (sure.length > 0 && clock.now() - askedAt < askEveryMs) {
-        return claim(sure, false);
+        const count = await claim(sure, false);
+        if (count > 0) return count;
       }
       askedAt = clock.now();
       const ready = await tables.findReady([...new Set(free.map(({ subscription }) => subscription))]);
@@ -158,7 +159,6 @@ export function createDatabaseBroker(options: DatabaseBrokerOptions): Broker {
         intake: tables.intake,
         arrived(subscriptions) {
           for (const member of members) if (subscriptions.includes(member.subscription)) member.expect();
-          if (subscriptions.length > 0) poller.wake();
         },
       };
     },
@@ -219,7 +219,7 @@ interface Member extends Subscribed {
   hasSuspect(): boolean;
   /** The last claim brought as many as it asked for, or there is something new since. */
   mayHaveMore(): boolean;
-  /** There is something new. */
+  /** There is something new: it looks as soon as that is worth a claim. */
   expect(): void;
   /** When it last asked for a claim. */
   claimedAt(): number;
@@ -321,7 +321,7 @@ function createMember({ subscription, concurrency }: Subscriber, deliver: Delive
     inHand: () => [...running.keys()],
     hasSuspect: () => suspects.size > 0,
     mayHaveMore: () => mayHaveMore,
-    expect,
+    expect: expectAndWake,
     claimedAt: () => claimedAt,
     freeCount,
     take(claim, limit, asSuspects) {

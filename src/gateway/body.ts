@@ -88,6 +88,8 @@ class Reader implements BodyTaker {
 
   handOn(): void {
     const body = this.#more ? Buffer.concat(this.#more, this.#bytes) : (this.#first ?? nothing);
+    this.#first = undefined;
+    this.#more = undefined;
     this.#exchange.edge.inspectBody?.(this.#exchange, body);
     this.#take(this.#exchange, body);
   }

@@ -57,6 +57,33 @@ test("a connection is kept after requests without a body that nobody looks at", 
   assert.equal(connections, 1);
 });
 
+test("an idle connection keeps nothing of a request whose body was taken, or that had none", async () => {
+  for (const parts of [["taken"], []]) {
+    let seen: GatewayRequest | undefined;
+    await serve(
+      parts,
+      async (req) => {
+        seen = req;
+        if (parts.length > 0) return collect(req, []);
+        req.forgo();
+      },
+      async () => {
+        const { socket } = seen as GatewayRequest;
+        assert.equal((socket as unknown as { parser: { incoming: unknown } }).parser.incoming, null);
+      },
+    );
+  }
+});
+
+test("whoever waits for the end of the stream gets it", async () => {
+  await serve(["body"], async (req) => {
+    const ended = once(req, "end");
+    assert.equal(req.handTo({ isOver: false, onChunk() {}, onWhole() {} }), false);
+    req.resume();
+    await ended;
+  });
+});
+
 function collect(req: GatewayRequest, heard: string[]): Promise<void> {
   return new Promise((resolve) => {
     const isTaken = req.handTo({
@@ -72,9 +99,13 @@ function collect(req: GatewayRequest, heard: string[]): Promise<void> {
 }
 
 /** Sends a body in parts to a server that answers when `handle` is done. */
-async function serve(parts: readonly string[], handle: (req: GatewayRequest) => Promise<void>): Promise<void> {
-  const { url, close } = await listen(handle, () => {});
-  const req = request(url, { method: "POST", agent: false });
+async function serve(
+  parts: readonly string[],
+  handle: (req: GatewayRequest) => Promise<void>,
+  look: () => Promise<void> = async () => {},
+): Promise<void> {
+  const { url, close, agent } = await listen(handle, () => {});
+  const req = request(url, { method: parts.length > 0 ? "POST" : "GET", agent });
   const answered = once(req, "response");
   for (const part of parts) {
     req.write(part);
@@ -85,6 +116,8 @@ async function serve(parts: readonly string[], handle: (req: GatewayRequest) => 
   const [res] = (await answered) as [IncomingMessage];
   res.resume();
   await once(res, "end");
+  await nextTurn();
+  await look();
   await close();
 }
 
@@ -100,6 +133,7 @@ async function listen(handle: (req: GatewayRequest) => Promise<void>, onConnecti
   await once(server, "listening");
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   return {
+    agent,
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
     async ask(url: string): Promise<number> {
       const req = request(url, { agent });

@@ -17,13 +17,15 @@ export interface BodyTaker {
 export class GatewayRequest extends IncomingMessage {
   /** Node's own: what is left of the body when the answer is out is thrown away, or was already. */
   declare _dumped: boolean;
+  /** Node's own: it keeps a request whose stream has not ended for as long as its connection is idle. */
+  declare _readableState: { endEmitted: boolean };
   declare taker: BodyTaker | undefined;
   /** The stream has something of the body, or knows its end: it is too late for a taker. */
   declare hasBegun: boolean;
 
-  /** The taker gets the body. False when it is too late for that. */
+  /** The taker gets the body. False when it is too late for that, or somebody else waits for the stream's end. */
   handTo(taker: BodyTaker): boolean {
-    if (this.hasBegun) return false;
+    if (this.hasBegun || this.listenerCount("end") > 0) return false;
     this.taker = taker;
     return true;
   }
@@ -31,7 +33,7 @@ export class GatewayRequest extends IncomingMessage {
   /** There is no body, and nobody waits for its end. */
   forgo(): void {
     this.taker = nobody;
-    this._dumped = true;
+    leaveStream(this);
   }
 
   override push(chunk: Buffer | null, encoding?: BufferEncoding): boolean {
@@ -41,7 +43,7 @@ export class GatewayRequest extends IncomingMessage {
       return super.push(chunk, encoding);
     }
     if (chunk === null) {
-      this._dumped = true;
+      leaveStream(this);
       taker.onWhole();
     } else taker.onChunk(chunk);
     return true;
@@ -50,5 +52,11 @@ export class GatewayRequest extends IncomingMessage {
 
 GatewayRequest.prototype.taker = undefined;
 GatewayRequest.prototype.hasBegun = false;
+
+/** For Node, the stream is over. */
+function leaveStream(req: GatewayRequest): void {
+  req._dumped = true;
+  req._readableState.endEmitted = true;
+}
 
 const nobody: BodyTaker = { isOver: false, onChunk() {}, onWhole() {} };

@@ -18,7 +18,7 @@ export interface PendingCall {
   readonly codec: Codec;
   readonly isResponseCompiled: boolean;
   /** The connection's `flushCount` when the call was written. */
-  readonly writtenAt: number;
+  writtenAt: number;
   readonly context: CallContext;
   /** Takes back the listener on the caller's cancellation. */
   forget: () => void;
@@ -236,6 +236,8 @@ export class Channel {
       const id = this.#freeId();
       const position = hasPositions ? context.knownPosition?.token : undefined;
       const criticality = hasCriticality && context.criticality !== levelOf() ? context.criticality : undefined;
+      // A new principal's frame may have been written out with what was there before it; the call is not.
+      pending.writtenAt = connection.flushCount;
       mark = connection.begin(frameKind.call);
       const place = this.#place;
       place.id = id;

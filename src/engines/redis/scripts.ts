@@ -24,7 +24,10 @@ import { defineScript } from "./connection.ts";
 const read = `
 local function read(key, tagPrefix)
   local fields = redis.pcall('HGETALL', key)
-  if fields.err then return false end
+  if fields.err then
+    if string.find(fields.err, '^WRONGTYPE') then return false end
+    error(fields.err)
+  end
   local value, whole, stale, tags = false, '0', '0', {}
   for i = 1, #fields, 2 do
     local name = fields[i]

@@ -1,6 +1,5 @@
 import type { Principal } from "../../base/index.ts";
 import type { Demand } from "../../limits/index.ts";
-import { Keyed } from "../../limits/index.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Meter } from "./meter.ts";
 
@@ -14,12 +13,10 @@ export interface Account {
   readonly partitions: readonly string[];
 }
 
-/** Accounts that are remembered, for each route. */
-const accountsMax = 10_000;
-
 /**
- * Where all limits take as much from each request of a principal, its account is made once for all of them. A principal is
- * the same object for as long as its token is remembered; who is not signed in is counted by address, so never by this.
+ * Where all limits take as much from each request of a principal, its account is made once for all of them, and forgotten
+ * with it. A principal is the same object for as long as its token is remembered; who is not signed in is counted by
+ * address, so never by this.
  */
 export function compileAccount(meters: readonly Meter[], slot: string | undefined): (exchange: Exchange) => Account {
   const open = (exchange: Exchange): Account => {
@@ -32,7 +29,7 @@ export function compileAccount(meters: readonly Meter[], slot: string | undefine
     };
   };
   if (!meters.every(({ isSteady }) => isSteady)) return open;
-  const known = new Keyed<Account, Principal>(accountsMax);
+  const known = new WeakMap<Principal, Account>();
   return (exchange) => {
     const { principal } = exchange;
     if (principal.kind === "anonymous") return open(exchange);
