@@ -4,6 +4,7 @@ import type { Machine } from "./machine.ts";
 import type { ProfileSummary } from "./profile-summary.ts";
 import type { Row, Table } from "./rounds.ts";
 import { renderShortfalls } from "./shortfalls.ts";
+import { renderSummary } from "./summary.ts";
 import { whys } from "./whys.ts";
 
 /** A run that counts, as it is kept in `results/`. */
@@ -29,7 +30,8 @@ export function renderDocument(document: string, all: readonly Kept[]): string {
   const from = document.indexOf(begin);
   const to = document.indexOf(end);
   if (from === -1 || to < from) throw new Error(`docs/benchmarks.md: the lines "${begin}" and "${end}" are missing`);
-  return `${document.slice(0, from + begin.length)}\n${all.flatMap(renderKept).join("\n")}\n${document.slice(to)}`;
+  const results = [renderSummary(all), ...all.flatMap(renderKept)];
+  return `${document.slice(0, from + begin.length)}\n${results.join("\n")}\n${document.slice(to)}`;
 }
 
 function renderKept({ name, result, profile }: Kept): string[] {

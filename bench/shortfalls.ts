@@ -1,13 +1,14 @@
 import { type ProfileSummary, renderProfile } from "./profile-summary.ts";
 import type { Result } from "./report.ts";
+import { goalsOf } from "./summary.ts";
 
 /** Of goals that are not reached: why, and the profile that says so. Nothing when all are. */
 export function renderShortfalls(
-  { tables, goals = [] }: Pick<Result, "tables" | "goals">,
+  result: Pick<Result, "tables" | "goals">,
   whys: Readonly<Record<string, string>>,
   profile: ProfileSummary | undefined,
 ): string[] {
-  const missed = [...tables.flatMap((table) => table.goals ?? []), ...goals].filter(({ isReached }) => !isReached);
+  const missed = goalsOf(result).filter(({ isReached }) => !isReached);
   if (missed.length === 0) return [];
   const reasons = Object.entries(whys).filter(([name]) => missed.some(({ what }) => what.includes(name)));
   return [

@@ -10,6 +10,7 @@ import { renderProfile, summarize } from "../bench/profile-summary.ts";
 import { type Result, renderTable } from "../bench/report.ts";
 import { measureInRounds, type Sample, type Table } from "../bench/rounds.ts";
 import { renderShortfalls } from "../bench/shortfalls.ts";
+import { renderSummary } from "../bench/summary.ts";
 import { measureSound } from "../bench/void-slice.ts";
 
 /** Candidate → what each of its rounds gave, of one second. */
@@ -309,5 +310,23 @@ describe("a profile", () => {
     );
     assert.doesNotMatch(text, /nest/);
     assert.deepEqual(renderShortfalls({ tables: [], goals: [{ ...goal, isReached: true }] }, whys, summary), []);
+  });
+});
+
+describe("the summary of all benches", () => {
+  test("counts the goals of tables and of the whole, and names each that is not reached", async () => {
+    const table = judge(await tableOf({ raw: [{}, {}], plinth: [{ perSecond: 90 }, { perSecond: 90 }] }), [
+      { candidate: "plinth", atLeast: 0.85 },
+      { candidate: "plinth", atLeast: 0.95 },
+    ]);
+    const goals = [{ what: "heap", wanted: "at most 1", measured: "0.5", isReached: true }];
+    const all = [resultOf(), { ...resultOf(table), goals }].map((result) => ({
+      name: "t",
+      result,
+      profile: undefined,
+    }));
+    const text = renderSummary(all);
+    assert.match(text, /\| T \| 2 of 3 \| .*, plinth to raw: 0\.90, at least 0\.95 \|$/);
+    assert.equal(text.match(/\| T \|/g)?.length, 1, "a bench without goals is not in it");
   });
 });
