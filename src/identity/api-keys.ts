@@ -68,6 +68,8 @@ export function createApiKeyCheck(options: ApiKeyCheckOptions): ApiKeyCheck {
   const { store, clock, prefix = apiKeyPrefixDefault, planClaim = "plan" } = options;
   const known = new TwoGenerations<{ readonly principal: Principal | undefined; readonly until: number }>(
     rememberedCount,
+    rememberMs,
+    clock,
   );
   const underWay = new Map<string, Promise<Principal | undefined>>();
   const limit = createTimeLimit({ name: "the database of API keys", limit: lookupMsMax, clock });

@@ -4,7 +4,8 @@ import { TwoGenerations } from "./two-generations.ts";
 
 /**
  * Tokens that were verified a short while ago. Verifying costs five to ten times a request, so what was verified is
- * remembered: by the whole header, bounded, for `rememberMs` and never past a token's own end. Refusals are not.
+ * remembered: by the whole header, bounded, for `rememberMs` and never past a token's own end; one that is not used goes
+ * within that time. Refusals are not.
  */
 export class TokenMemory {
   readonly #clock: Clock;
@@ -18,7 +19,7 @@ export class TokenMemory {
     this.#clock = clock;
     this.#rememberMs = rememberMs;
     this.#count = count;
-    this.#entries = new TwoGenerations(count);
+    this.#entries = new TwoGenerations(count, rememberMs, clock);
   }
 
   /** The principal of a header that is enough by itself, in the time that a request has for it. */
@@ -61,6 +62,10 @@ export class TokenMemory {
       this.#set(authorization, found.claims, found.until, this.#clock.wallNow() + freshMs, doubts);
   }
 
+  get size(): number {
+    return this.#entries.size;
+  }
+
   /** From now on everything must be asked again: something was revoked. */
   doubt(): void {
     this.#doubts++;
@@ -68,7 +73,7 @@ export class TokenMemory {
 
   clear(): void {
     this.#clears++;
-    this.#entries = new TwoGenerations(this.#count);
+    this.#entries = new TwoGenerations(this.#count, this.#rememberMs, this.#clock);
   }
 
   #set(authorization: string, claims: VerifiedClaims, until: number, freshUntil: number, doubts: number): void {

@@ -186,7 +186,7 @@ test("a signature of the DER form is refused", async () => {
 });
 
 test("a bounded map keeps what is used and drops what is not", () => {
-  const map = new TwoGenerations<number>(10);
+  const map = new TwoGenerations<number>(10, 1000, createManualClock());
   map.set("hot", 1);
   for (let i = 0; i < 100; i++) {
     map.set(`cold${i}`, i);
@@ -196,4 +196,19 @@ test("a bounded map keeps what is used and drops what is not", () => {
   assert.equal(map.get("cold0"), undefined);
   map.set("hot", 2);
   assert.equal(map.get("hot"), 2);
+});
+
+test("a bounded map that is never full still drops what was not used for long", async () => {
+  const clock = createManualClock();
+  const map = new TwoGenerations<number>(1000, 1000, clock);
+  map.set("hot", 1);
+  for (let i = 0; i < 100; i++) {
+    await clock.advance(100);
+    map.set(`cold${i}`, i);
+    assert.equal(map.get("hot"), 1);
+    assert.ok(map.size <= 14, `${map.size} are kept, although only ten came in the last second`);
+  }
+  await clock.advance(5000);
+  map.set("next", 1);
+  assert.equal(map.size, 1);
 });
