@@ -40,6 +40,32 @@ test("bounds the memory of its entries, and does not keep one that is larger, no
   assert.deepEqual(await read(driver, "b", "c"), [undefined, half]);
 });
 
+test("what is over leaves although there is room, and what is not over stays", async () => {
+  const clock = createManualClock();
+  const driver = createMemoryCache({ clock });
+  const kept = Array.from({ length: 50 }, (_, i) => `kept-${i}`);
+  for (const key of kept) await driver.set("n", key, "1", { ttlMs: 1_000_000, tags: [] });
+  for (let i = 0; i < 2000; i++) {
+    await driver.set("n", `short-${i}`, "1", write);
+    if (i % 100 === 0) await clock.advance(1000);
+    const bound = 2 * (kept.length + 100);
+    assert.ok(driver.entryCount <= bound, `${driver.entryCount} are kept, although 150 are not over`);
+  }
+  assert.deepEqual(
+    await read(driver, ...kept),
+    kept.map(() => "1"),
+  );
+});
+
+test("what was invalidated leaves although there is room", async () => {
+  const driver = createMemoryCache();
+  for (let i = 0; i < 1000; i++) {
+    await driver.set("n", String(i), "1", { ttlMs: 1_000_000, tags: ["all"] });
+    if (i % 100 === 99) await driver.invalidate("n", ["all"]);
+  }
+  assert.ok(driver.entryCount <= 200, `${driver.entryCount} are kept, although none is current`);
+});
+
 test("bounds its notes of invalidations, and loses entries rather than the truth", async () => {
   const driver = createMemoryCache();
   await driver.set("n", "stale", "1", { ttlMs: 1000, tags: ["first"] });

@@ -4,6 +4,7 @@ import { systemClock, toBytes } from "../base/index.ts";
 import type { CacheDriver, CacheFound, CacheLeaseOptions, CacheLookup, CacheRemoval, CacheWrite } from "./driver.ts";
 import { holdMs, leaseMs, tombstoneMs } from "./driver.ts";
 import { Notes } from "./notes.ts";
+import { Sweep } from "./sweep.ts";
 
 export interface MemoryCacheOptions {
   /** Entries of all namespaces together. Default 10,000. */
@@ -15,10 +16,10 @@ export interface MemoryCacheOptions {
 
 /**
  * The reference driver: a cache in this process, lost with it, unknown to any other. What is used least goes first when
- * there is no more room. Invalidations are notes (`notes.ts`), so they cost the same however many entries they concern.
+ * there is no more room; what is over, soon after (`sweep.ts`). Invalidations are notes (`notes.ts`), so they cost the same however many entries they concern.
  * At most 10,000 leases and 10,000 tombstones are remembered.
  */
-export function createMemoryCache(options: MemoryCacheOptions = {}): CacheDriver {
+export function createMemoryCache(options: MemoryCacheOptions = {}): CacheDriver & { readonly entryCount: number } {
   return new MemoryCache(options);
 }
 
@@ -65,6 +66,7 @@ class MemoryCache implements CacheDriver {
   readonly #tombstones = new LRUCache<string, Tombstone>({ max: tombstonesMax });
   readonly #clearedAt = new Map<string, number>();
   readonly #notes = new Notes();
+  readonly #sweep = new Sweep();
 
   constructor(options: MemoryCacheOptions) {
     this.#clock = options.clock ?? systemClock;
@@ -73,7 +75,13 @@ class MemoryCache implements CacheDriver {
       max: options.entriesMax ?? 10_000,
       maxSize: this.#bytesMax,
       sizeCalculation: sizeOf,
+      dispose: (_entry, id) => this.#sweep.delete(id),
+      noDisposeOnSet: true,
     });
+  }
+
+  get entryCount(): number {
+    return this.#entries.size;
   }
 
   async open(): Promise<void> {}
@@ -148,7 +156,7 @@ class MemoryCache implements CacheDriver {
     };
     // An entry that is too large would only push out all others.
     if (sizeOf(entry, id) > this.#bytesMax) this.#entries.delete(id);
-    else this.#entries.set(id, entry);
+    else this.#keep(id, entry, nowMs);
     return true;
   }
 
@@ -183,12 +191,25 @@ class MemoryCache implements CacheDriver {
     const entry = this.#entries.get(id);
     if (!entry) return undefined;
     const nowMs = this.#clock.now();
-    if (entry.keptUntil > nowMs && this.#notes.isCurrent(entry.version, entry.namespace, entry.tagNames)) {
-      const { text: value, tags } = entry;
-      return { value, tags, freshMs: entry.freshUntil - nowMs, ageMs: nowMs - entry.storedAt };
+    if (this.#isOver(entry, nowMs)) {
+      this.#entries.delete(id);
+      return undefined;
     }
-    this.#entries.delete(id);
-    return undefined;
+    const { text: value, tags } = entry;
+    return { value, tags, freshMs: entry.freshUntil - nowMs, ageMs: nowMs - entry.storedAt };
+  }
+
+  #keep(id: string, entry: Entry, nowMs: number): void {
+    this.#entries.set(id, entry);
+    this.#sweep.add(id);
+    this.#sweep.step((each) => {
+      const other = this.#entries.peek(each);
+      if (other && this.#isOver(other, nowMs)) this.#entries.delete(each);
+    });
+  }
+
+  #isOver(entry: Entry, nowMs: number): boolean {
+    return entry.keptUntil <= nowMs || !this.#notes.isCurrent(entry.version, entry.namespace, entry.tagNames);
   }
 
   #isGood(fence: string, namespace: string, id: string, tagNames: readonly string[]): boolean {
