@@ -10,6 +10,7 @@ import { renderProfile, summarize } from "../bench/profile-summary.ts";
 import { type Result, renderTable } from "../bench/report.ts";
 import { measureInRounds, type Sample, type Table } from "../bench/rounds.ts";
 import { renderShortfalls } from "../bench/shortfalls.ts";
+import { judgeMemory } from "../bench/soak/judge.ts";
 import { renderSummary } from "../bench/summary.ts";
 import { measureSound } from "../bench/void-slice.ts";
 
@@ -328,5 +329,33 @@ describe("the summary of all benches", () => {
     const text = renderSummary(all);
     assert.match(text, /\| T \| 2 of 3 \| .*, plinth to raw: 0\.90, at least 0\.95 \|$/);
     assert.equal(text.match(/\| T \|/g)?.length, 1, "a bench without goals is not in it");
+  });
+});
+
+describe("the soak", () => {
+  /** 120 looks in 20 minutes, the second half of which has 18,000 requests: seven days' waves, and what each request leaves. */
+  const isFlat = (leakBytes: number) =>
+    judgeMemory(
+      Array.from({ length: 120 }, (_, i) => {
+        const day = Math.sin((i / 120) * 7 * 2 * Math.PI);
+        const leakedMiB = ((i / 120) * 36_000 * leakBytes) / 2 ** 20;
+        const sample = {
+          heapMiB: 24 + 0.3 * day + leakedMiB,
+          externalMiB: 4,
+          residentMiB: 100 + 0.5 * day + leakedMiB,
+          nurseryMiB: 16 + 16 * day,
+          handles: 20,
+        };
+        return { at: i * 10, sample };
+      }),
+    ).map(({ goal }) => goal.isReached);
+
+  test("takes the waves of days for no growth, whatever the nursery does", () => {
+    assert.deepEqual(isFlat(0), [true, true, true]);
+  });
+
+  test("finds 80 bytes that each request leaves in the heap, and 400 that it leaves in resident memory", () => {
+    assert.deepEqual(isFlat(80), [false, true, true]);
+    assert.deepEqual(isFlat(400), [false, true, false]);
   });
 });

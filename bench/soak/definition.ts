@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { app, cache, contract, database, event, method, service, t, tokens } from "plinth";
+import { leak } from "./leak.ts";
 
 /** A small shop that uses what an app uses: tokens, a cache, transactions, events, errors, answers that take a while. */
 const Item = t.Object({ id: t.String(), name: t.String(), priceCents: t.Integer() });
@@ -37,6 +38,9 @@ const shop = contract("shop", {
   events: { Ordered: event({ key: "item", payload: t.Object({ id: t.String(), item: t.String() }) }) },
 });
 
+/** The control leaks on purpose. */
+const leaks = process.argv.includes("leaking");
+
 const books = contract("books", { methods: {} });
 
 const shopService = service(shop, {
@@ -46,6 +50,7 @@ const shopService = service(shop, {
       return tokens.issue({ subject: name, scopes: ["orders"] });
     },
     async getItem({ id }, { cache, fail }) {
+      if (leaks) leak();
       if (id.startsWith("no-")) throw fail("not_found", "There is no such thing.");
       return cache.getOrLoad(id, async () => ({ id, name: `Thing ${id}`, priceCents: id.length * 100 }), {
         ttl: "20s",
