@@ -23,6 +23,8 @@ export function createMemoryCache(options: MemoryCacheOptions = {}): CacheDriver
   return new MemoryCache(options);
 }
 
+/** Each write may add one, and drops two that are over. */
+const looksPerWrite = 2;
 const leasesMax = 10_000;
 const tombstonesMax = 10_000;
 /** What an entry takes besides its texts, roughly. */
@@ -202,10 +204,11 @@ class MemoryCache implements CacheDriver {
   #keep(id: string, entry: Entry, nowMs: number): void {
     this.#entries.set(id, entry);
     this.#sweep.add(id);
-    this.#sweep.step((each) => {
-      const other = this.#entries.peek(each);
-      if (other && this.#isOver(other, nowMs)) this.#entries.delete(each);
-    });
+    for (let i = 0; i < looksPerWrite; i++) {
+      const other = this.#sweep.next();
+      const found = other !== undefined && this.#entries.peek(other);
+      if (found && this.#isOver(found, nowMs)) this.#entries.delete(other);
+    }
   }
 
   #isOver(entry: Entry, nowMs: number): boolean {

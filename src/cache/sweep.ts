@@ -1,30 +1,24 @@
 /**
- * Finds entries that are over although there is room for them. Each write looks at two, in turn: no write looks at all of
- * them, and soon there are no more that are over than those that are not.
+ * Goes through keys in turn, while others come and go: whoever looks at two for each that it adds has soon looked at all,
+ * and never at all of them at once.
  */
 export class Sweep {
-  readonly #ids = new Set<string>();
-  #rest = this.#ids.values();
+  readonly #keys = new Set<string>();
+  #rest = this.#keys.values();
 
-  add(id: string): void {
-    this.#ids.add(id);
+  add(key: string): void {
+    this.#keys.add(key);
   }
 
-  delete(id: string): void {
-    this.#ids.delete(id);
+  delete(key: string): void {
+    this.#keys.delete(key);
   }
 
-  /** To be called for each write; `look` may delete what it is shown. */
-  step(look: (id: string) => void): void {
-    for (let i = 0; i < looksPerWrite; i++) {
-      const { value: id, done } = this.#rest.next();
-      if (done) {
-        this.#rest = this.#ids.values();
-        return;
-      }
-      look(id);
-    }
+  /** The key whose turn it is; none at the end of each round. */
+  next(): string | undefined {
+    const { value, done } = this.#rest.next();
+    if (!done) return value;
+    this.#rest = this.#keys.values();
+    return undefined;
   }
 }
-
-const looksPerWrite = 2;
