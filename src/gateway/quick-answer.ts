@@ -54,7 +54,7 @@ export class QuickAnswers {
     res.writeHead(head.status, flat);
     const text = res._header ?? "";
     const date = head.hasDate ? "" : (/\r\nDate: ([^\r]+)\r\n/.exec(text)?.[1] ?? "");
-    const isNow = head.hasDate === true || Math.abs(Date.parse(date) - this.#clock.wallNow()) < dateMsMax;
+    const isNow = head.hasDate || Math.abs(Date.parse(date) - this.#clock.wallNow()) < dateMsMax;
     const end = head.hasDate ? this.#datedEnd : `Date: ${date}${this.#end}`;
     const expected = `${head.beginning}${flat[1]}${head.rest}${extras}${end}`;
     const changed = [...fieldsOf(res)].filter(([name, value]) => !Object.is(before.get(name), value));
@@ -79,22 +79,30 @@ export interface QuickHead {
   readonly beginning: string;
   readonly rest: string;
   /** It tells the date itself, for the answer is somebody else's. */
-  readonly hasDate?: boolean;
+  readonly hasDate: boolean;
 }
 
-export function quickHead(status: number, flat: HeadTemplate): QuickHead {
-  return {
-    status,
-    flat,
-    beginning: `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "unknown"}\r\n${flat[0]}: `,
-    rest: `\r\n${headLines(flat.slice(2))}`,
-  };
+/** Of a head whose first line is the length. */
+export function quickHead(status: number, flat: HeadTemplate, hasDate = false): QuickHead {
+  return { status, flat, beginning: beginningOf(status), rest: `\r\n${headLines(flat, 2)}`, hasDate };
 }
 
-/** Names and values as lines of a head. They have been checked. */
-export function headLines(pairs: readonly string[]): string {
+/** Up to the length, by status: there are few. */
+const beginnings = new Map<number, string>();
+
+function beginningOf(status: number): string {
+  let beginning = beginnings.get(status);
+  if (beginning === undefined) {
+    beginning = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "unknown"}\r\ncontent-length: `;
+    beginnings.set(status, beginning);
+  }
+  return beginning;
+}
+
+/** Names and values, from the `from`th on, as lines of a head. They have been checked. */
+export function headLines(pairs: readonly string[], from = 0): string {
   let text = "";
-  for (let i = 0; i < pairs.length; i += 2) text += `${pairs[i]}: ${pairs[i + 1]}\r\n`;
+  for (let i = from; i < pairs.length; i += 2) text += `${pairs[i]}: ${pairs[i + 1]}\r\n`;
   return text;
 }
 

@@ -86,7 +86,7 @@ function quickHeadOf(status: number, head: HeaderPairs, bodyBytes: number): Quic
       flat.push(name, value);
     }
   }
-  return lengths === 1 && bodyBytes > 0 ? { ...quickHead(status, flat), hasDate } : undefined;
+  return lengths === 1 && bodyBytes > 0 ? quickHead(status, flat, hasDate) : undefined;
 }
 
 /** An answer of lines without an end. */
