@@ -30,9 +30,10 @@ export function toRequestBytes(request: WholeRequest, host: string): RequestByte
   if (!isToken(method)) throw new TypeError("the method is none");
   if (!/^[\x21-\x7e\x80-\xff]+$/.test(path) || path.charCodeAt(0) !== 0x2f) throw new TypeError("the path is none");
   const fields = new Fields();
-  if (isList(headers)) {
-    for (let i = 0; i < headers.length; i += 2) fields.add(headers[i] as string, headers[i + 1] as string);
-  } else for (const name of Object.keys(headers)) fields.add(name, headers[name] as string);
+  const pairs = isList(headers) ? headers : Object.entries(headers).flat();
+  for (let i = 0; i < pairs.length; i += 2) fields.add(pairs[i] as string, pairs[i + 1] as string);
+  if (notInValue.test(fields.values))
+    throw unsendable(pairs[pairs.findIndex((each, i) => i % 2 === 1 && notInValue.test(each)) - 1]);
   const bytes = body?.length ?? 0;
   if (fields.length !== undefined && fields.length !== bytes) throw new TypeError("its body has another length");
   let text = `${method} ${path} HTTP/1.1\r\nhost: ${fields.host ?? host}\r\nconnection: keep-alive\r\n${fields.text}`;
@@ -42,42 +43,57 @@ export function toRequestBytes(request: WholeRequest, host: string): RequestByte
   return bytes <= joinedBytesMax ? { text: text + body.toString("latin1"), body: undefined } : { text, body };
 }
 
+const notInValue = /[^\t\x20-\x7e\x80-\xff]/;
+
 class Fields {
   text = "";
   host: string | undefined = undefined;
   /** The length that the caller tells. */
   length: number | undefined = undefined;
+  /** In a row: what may not stand in one is looked for in all at once. */
+  values = "";
 
   add(name: string, value: string): void {
-    const plain = plainName(name);
-    if (plain === undefined || typeof value !== "string" || /[^\t\x20-\x7e\x80-\xff]/.test(value))
-      throw new TypeError(`the header ${JSON.stringify(name)} cannot be sent`);
-    if (plain === "host") this.host = value;
-    else if (plain === "content-length") this.length = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
-    else if (ofConnection.has(plain)) throw new TypeError(`the header ${JSON.stringify(name)} is the connection's`);
-    else this.text += `${name}: ${value}\r\n`;
+    const kind = kindOf(name);
+    if (kind === unsent || typeof value !== "string") throw unsendable(name);
+    this.values += value;
+    if (kind === plain) this.text += `${name}: ${value}\r\n`;
+    else if (kind === ofHost) this.host = value;
+    else this.length = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
   }
+}
+
+function unsendable(name: string | undefined): TypeError {
+  return new TypeError(`the header ${JSON.stringify(name)} cannot be sent`);
 }
 
 function isList(headers: HttpRequest["headers"]): headers is readonly string[] {
   return Array.isArray(headers);
 }
 
-/** Names as they are given, and in lower case: most requests have the same ones. */
-const names = new Map<string, string>();
+const [unsent, plain, ofHost, ofLength] = [0, 1, 2, 3] as const;
+type Kind = typeof unsent | typeof plain | typeof ofHost | typeof ofLength;
+
+/** Names as they are given, and what they mean: most requests have the same ones. */
+const kinds = new Map<string, Kind>();
 const nameCountMax = 500;
 const nameCharsMax = 64;
 
-/** In lower case; undefined when it is none. */
-function plainName(given: string): string | undefined {
-  const known = names.get(given);
+function kindOf(given: string): Kind {
+  const known = kinds.get(given);
   if (known !== undefined) return known;
-  if (!isToken(given)) return undefined;
-  const name = given.toLowerCase();
-  if (given.length > nameCharsMax) return name;
-  if (names.size >= nameCountMax) names.clear();
-  names.set(given, name);
-  return name;
+  const kind = readKind(given);
+  if (given.length > nameCharsMax) return kind;
+  if (kinds.size >= nameCountMax) kinds.clear();
+  kinds.set(given, kind);
+  return kind;
+}
+
+function readKind(given: string): Kind {
+  const name = isToken(given) ? given.toLowerCase() : "";
+  if (name === "" || ofConnection.has(name)) return unsent;
+  if (name === "host") return ofHost;
+  return name === "content-length" ? ofLength : plain;
 }
 
 function isToken(text: string): boolean {
