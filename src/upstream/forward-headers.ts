@@ -19,6 +19,8 @@ const ofProxies: ReadonlySet<string> = new Set([
   "x-real-ip",
 ]);
 
+const notPassed: ReadonlySet<string> = new Set([...ofConnection, ...ofProxies]);
+
 /** How this process calls itself in `Via`. */
 const pseudonym = "plinth";
 const passesMax = 10;
@@ -36,14 +38,14 @@ export function requestHeaders(
     const name = (headers[i] as string).toLowerCase();
     const value = headers[i + 1] as string;
     if (name === "via") via += via === "" ? value : `, ${value}`;
-    if (ofConnection.has(name) || ofProxies.has(name) || named?.has(name)) continue;
+    if (notPassed.has(name) || named?.has(name)) continue;
     if (trace && (name === "traceparent" || name === "tracestate")) continue;
     if (name === "content-length" && !options.keepsLength) continue;
     sent.push(name, value);
   }
   if (via !== "" && via.split(` ${pseudonym}`).length > passesMax) return undefined;
   sent.push("via", via === "" ? `1.1 ${pseudonym}` : `${via}, 1.1 ${pseudonym}`);
-  addOrigin(sent, client);
+  for (const each of originOf(client)) sent.push(each);
   if (trace) {
     sent.push("traceparent", trace.traceparent());
     if (trace.tracestate) sent.push("tracestate", trace.tracestate);
@@ -57,22 +59,26 @@ export interface RequestHeaderOptions {
   readonly keepsLength: boolean;
 }
 
-function addOrigin(sent: string[], { addresses, proto, host }: ForwardClient): void {
-  sent.push(
-    "x-forwarded-for",
-    addresses.length === 1 ? (addresses[0] as string) : addresses.join(", "),
-    "x-forwarded-proto",
-    proto,
-  );
-  if (host !== "") sent.push("x-forwarded-host", host);
-  // RFC 7239: one element for each proxy; the first of them saw the client.
-  let hops = "";
-  for (let i = 0; i < addresses.length; i++) {
-    const by = `for=${nodeOf(addresses[i] as string)}`;
-    if (i > 0) hops += `, ${by}`;
-    else hops = host === "" ? `${by};proto=${proto}` : `${by};host=${quoted(host)};proto=${proto}`;
+/** What is said of a client. One connection brings many requests of one client, so it is kept with that. */
+function originOf(client: ForwardClient): readonly string[] {
+  let pairs = origins.get(client);
+  if (!pairs) {
+    pairs = tellOrigin(client);
+    origins.set(client, pairs);
   }
-  sent.push("forwarded", hops);
+  return pairs;
+}
+
+const origins = new WeakMap<ForwardClient, readonly string[]>();
+
+function tellOrigin({ addresses, proto, host }: ForwardClient): readonly string[] {
+  const pairs = ["x-forwarded-for", addresses.join(", "), "x-forwarded-proto", proto];
+  if (host !== "") pairs.push("x-forwarded-host", host);
+  // RFC 7239: one element for each proxy; the first of them saw the client.
+  const [first = "", ...others] = addresses.map((address) => `for=${nodeOf(address)}`);
+  const seen = host === "" ? `${first};proto=${proto}` : `${first};host=${quoted(host)};proto=${proto}`;
+  pairs.push("forwarded", [seen, ...others].join(", "));
+  return pairs;
 }
 
 function nodeOf(address: string): string {
@@ -88,7 +94,8 @@ function quoted(text: string): string {
 function namedByConnection(headers: readonly string[]): ReadonlySet<string> | undefined {
   let names: Set<string> | undefined;
   for (let i = 0; i < headers.length; i += 2) {
-    if ((headers[i] as string).toLowerCase() !== "connection") continue;
+    const name = headers[i] as string;
+    if (name.length !== 10 || name.toLowerCase() !== "connection") continue;
     names = addNames(names, headers[i + 1] as string);
   }
   return names;

@@ -11,7 +11,7 @@ import type { Endpoint } from "./endpoint.ts";
 import { upstreamAnswerTooLarge, upstreamTimeout, upstreamUnavailable } from "./errors.ts";
 import { answerHeaders } from "./forward-headers.ts";
 import { isRefusal, mayBeRefusal } from "./refusal.ts";
-import type { ForwardAnswer, ForwardRequest } from "./upstream.ts";
+import type { ForwardReceiver, ForwardRequest } from "./upstream.ts";
 import type { RetryCause } from "./upstream-metrics.ts";
 import type { UpstreamSettings } from "./upstream-settings.ts";
 
@@ -55,29 +55,27 @@ export class Forwarding implements AttemptOwner {
   #open: readonly Attempt[] = none;
   #isSettled = false;
   #winner: Attempt | undefined = undefined;
-  #resolve: (answer: ForwardAnswer) => void = () => {};
-  #reject: (reason: PlinthError) => void = () => {};
-  #forgetCancel = (): void => {};
-  #stopTimer = (): void => {};
-  #stopHedge = (): void => {};
+  readonly #receiver: ForwardReceiver;
+  #forgetCancel = nothing;
+  #stopTimer = nothing;
+  #stopHedge = nothing;
 
-  constructor(parts: ForwardParts, request: ForwardRequest, headers: readonly string[], owner: ForwardingOwner) {
+  constructor(
+    parts: ForwardParts,
+    request: ForwardRequest,
+    headers: readonly string[],
+    owner: ForwardingOwner,
+    receiver: ForwardReceiver,
+  ) {
     this.#parts = parts;
     this.#request = request;
     this.#headers = headers;
     this.#owner = owner;
+    this.#receiver = receiver;
     this.#isRepeatable = request.isIdempotent ?? idempotentMethods.has(request.method);
   }
 
-  run(): Promise<ForwardAnswer> {
-    return new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-      this.#start();
-    });
-  }
-
-  #start(): void {
+  start(): void {
     const { balancer, name, clock, settings } = this.#parts;
     const member = balancer.pick({ key: this.#request.hashKey });
     const nowMs = clock.now();
@@ -136,7 +134,8 @@ export class Forwarding implements AttemptOwner {
   ): void {
     const attempts = this.#tried.length;
     this.#owner.onAnswer(status);
-    this.#resolve({ status, headers: answerHeaders(headers), body, whole, target: attempt.target, attempts });
+    const { target } = attempt;
+    this.#receiver.onAnswer({ status, headers: answerHeaders(headers), body, whole, target, attempts });
   }
 
   onFailure(attempt: Attempt, reason: PlinthError): void {
@@ -242,7 +241,7 @@ export class Forwarding implements AttemptOwner {
 
   #refuse(reason: PlinthError): void {
     this.#owner.onFailure(reason);
-    this.#reject(reason);
+    this.#receiver.onFailure(reason);
   }
 
   #settle(): void {
@@ -258,6 +257,8 @@ function without(attempts: readonly Attempt[], gone: Attempt): readonly Attempt[
 }
 
 const none: readonly Attempt[] = [];
+
+const nothing = (): void => {};
 
 const hedged = error("cancelled", "Another target has answered.");
 

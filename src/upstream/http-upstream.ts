@@ -14,7 +14,14 @@ import type { Resolve } from "./resolver.ts";
 import { systemResolve } from "./resolver.ts";
 import { TargetGroup } from "./target-group.ts";
 import { Upgrading } from "./upgrading.ts";
-import type { ForwardAnswer, ForwardRequest, TargetState, UpgradeRequest, Upstream } from "./upstream.ts";
+import type {
+  ForwardAnswer,
+  ForwardReceiver,
+  ForwardRequest,
+  TargetState,
+  UpgradeRequest,
+  Upstream,
+} from "./upstream.ts";
 import type { UpstreamMetrics } from "./upstream-metrics.ts";
 import { createUpstreamMetrics } from "./upstream-metrics.ts";
 import type { UpstreamOptions } from "./upstream-options.ts";
@@ -83,15 +90,24 @@ class HttpUpstream implements Upstream {
   }
 
   forward(request: ForwardRequest): Promise<ForwardAnswer> {
+    return new Promise((resolve, reject) => this.forwardTo({ onAnswer: resolve, onFailure: reject }, request));
+  }
+
+  forwardTo(receiver: ForwardReceiver, request: ForwardRequest): void {
     let headers: readonly string[];
     try {
       headers = this.#admit(request);
     } catch (thrown) {
-      return Promise.reject(thrown);
+      receiver.onFailure(thrown);
+      return;
     }
     const breaker = this.#breaker;
-    if (breaker && breaker.state !== "closed") return this.#probe(breaker, request, headers);
-    return this.#send(request, headers, this.#counting);
+    if (!breaker || breaker.state === "closed") this.#send(receiver, request, headers, this.#counting);
+    else
+      this.#probe(breaker, request, headers).then(
+        (answer) => receiver.onAnswer(answer),
+        (thrown) => receiver.onFailure(thrown),
+      );
   }
 
   /** The headers as they are sent. */
@@ -108,7 +124,9 @@ class HttpUpstream implements Upstream {
   async #probe(breaker: CircuitBreaker, request: ForwardRequest, headers: readonly string[]): Promise<ForwardAnswer> {
     try {
       return await breaker.run(async () => {
-        const answer = await this.#send(request, headers, this.#uncounting).catch(throwUncounted);
+        const answer = await new Promise<ForwardAnswer>((resolve, reject) =>
+          this.#send({ onAnswer: resolve, onFailure: reject }, request, headers, this.#uncounting),
+        ).catch(throwUncounted);
         if (isSick(answer.status)) throw new SickAnswer(answer);
         return answer;
       });
@@ -173,10 +191,10 @@ class HttpUpstream implements Upstream {
     this.#metrics.close();
   }
 
-  #send(request: ForwardRequest, headers: readonly string[], owner: ForwardingOwner): Promise<ForwardAnswer> {
+  #send(receiver: ForwardReceiver, request: ForwardRequest, headers: readonly string[], owner: ForwardingOwner): void {
     this.#inFlight++;
     this.#budget.deposit();
-    return new Forwarding(this.#forward, request, headers, owner).run();
+    new Forwarding(this.#forward, request, headers, owner, receiver).start();
   }
 
   #newOwner(breaker: CircuitBreaker | undefined): ForwardingOwner {

@@ -6,6 +6,7 @@ export type { Resolve } from "./resolver.ts";
 export type {
   ForwardAnswer,
   ForwardClient,
+  ForwardReceiver,
   ForwardRequest,
   TargetState,
   UpgradeEnd,

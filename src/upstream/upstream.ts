@@ -29,6 +29,8 @@ export interface Upstream {
    * its status, is no error.
    */
   forward(request: ForwardRequest): Promise<ForwardAnswer>;
+  /** The same without a promise: what becomes of it is told to `receiver`, also at once. */
+  forwardTo(receiver: ForwardReceiver, request: ForwardRequest): void;
   /**
    * Hands a client's connection over to a target that changes the protocol (WebSocket): answers on `socket` itself, also
    * when it is refused, and owns it from here on.
@@ -95,6 +97,12 @@ export interface ForwardAnswer {
   readonly target: string;
   /** 1, or more when it was tried again or hedged. */
   readonly attempts: number;
+}
+
+/** Hears of one of them, once. Must not throw. */
+export interface ForwardReceiver {
+  onAnswer(answer: ForwardAnswer): void;
+  onFailure(reason: unknown): void;
 }
 
 /** `path`, `headers`, `client`, `deadline` (until the protocol is changed) and `trace` as of a request. */

@@ -1,6 +1,8 @@
+import type { Socket } from "node:net";
 import type { Principal } from "../../base/index.ts";
 import type { ForwardClient } from "../../upstream/index.ts";
 import { hopByHopHeaders } from "../../wire/index.ts";
+import type { ClientFacts } from "../client/address.ts";
 import { tellsOfClient } from "../client/address-headers.ts";
 import type { Exchange } from "../exchange.ts";
 import { memoize } from "../memo.ts";
@@ -86,8 +88,21 @@ function pairsOf(principal: Principal): readonly string[] {
 /** Whence a request came, as the gateway knows it. Throws 400 for a `Host` that is none. */
 export function forwardClientOf({ req, client }: Exchange): ForwardClient {
   const { host } = req.headers;
+  // Whoever has left may have none.
+  const socket: Socket | null | undefined = req.socket;
+  const last = socket && lastOf.get(socket);
+  if (last && last.given === host && isSame(last.client, client, host)) return last.client;
   if (host !== undefined) checkHost(host);
-  return { addresses: [client.address], proto: client.protocol, host: client.host ?? host ?? "" };
+  const found = { addresses: [client.address], proto: client.protocol, host: client.host ?? host ?? "" };
+  if (socket) lastOf.set(socket, { given: host, client: found });
+  return found;
+}
+
+/** By connection: it brings requests of one client as a rule. */
+const lastOf = new WeakMap<Socket, { readonly given: string | undefined; readonly client: ForwardClient }>();
+
+function isSame(last: ForwardClient, { address, protocol, host }: ClientFacts, given: string | undefined): boolean {
+  return last.addresses[0] === address && last.proto === protocol && last.host === (host ?? given ?? "");
 }
 
 const checkHost = memoize(hostName);

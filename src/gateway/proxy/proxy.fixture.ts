@@ -46,8 +46,14 @@ export async function realUpstream(
 
 /** An upstream of one target without any policy: what the gateway does is seen alone. */
 export function plainUpstream(name: string, target: string): Upstream {
-  return {
+  const upstream: Upstream = {
     name,
+    forwardTo(receiver, request) {
+      upstream.forward(request).then(
+        (answer) => receiver.onAnswer(answer),
+        (thrown) => receiver.onFailure(thrown),
+      );
+    },
     forward: ({ method, path, headers, body, onCancel }) =>
       new Promise((resolve, reject) => {
         const outgoing = send(target + path, { method, headers: pairsOf(headers), agent: false });
@@ -76,6 +82,7 @@ export function plainUpstream(name: string, target: string): Upstream {
     drain: async () => {},
     close: async () => {},
   };
+  return upstream;
 }
 
 function pairsOf(headers: readonly string[]): Record<string, string[]> {

@@ -1,10 +1,10 @@
-import type { Upstream } from "../../upstream/index.ts";
+import type { ForwardAnswer, ForwardReceiver, ForwardRequest, Upstream } from "../../upstream/index.ts";
 import { readBody } from "../body.ts";
 import type { Exchange } from "../exchange.ts";
 import { sendOutcome } from "../response-cache/answer.ts";
 import type { EdgeCache } from "../response-cache/response-cache.ts";
 import type { Step } from "../step.ts";
-import type { StreamCount } from "./answer.ts";
+import type { Answering, StreamCount } from "./answer.ts";
 import { sendAnswer } from "./answer.ts";
 import { LimitedBody } from "./body.ts";
 import { forwardClientOf, inwardHeaders, principalHeaders } from "./headers.ts";
@@ -52,7 +52,20 @@ export function compileProxy(parts: ProxyParts, admit: Step): (exchange: Exchang
   const streams: StreamCount = { open: 0, max: resolved.streamCount };
   const answering = { transform, vary: parts.vary, streams, streamMs: resolved.streamMs };
 
-  const send = async (exchange: Exchange, kept: Buffer | undefined): Promise<void> => {
+  const sendCacheable = async (exchange: Exchange, request: ForwardRequest, upstream: Upstream, cache: EdgeCache) => {
+    try {
+      const found = cache.find(exchange, request, upstream);
+      if (found) sendOutcome(exchange, await found, answering);
+      else {
+        const answer = await upstream.forward(request);
+        cache.note(exchange, request, answer);
+        passOn(exchange, answer, answering);
+      }
+    } catch (thrown) {
+      exchange.fail(thrown);
+    }
+  };
+  const send = (exchange: Exchange, kept: Buffer | undefined): void => {
     try {
       // A body that is still coming has the time that a request may take to arrive.
       const arrivalMs = kept ? 0 : exchange.edge.limits.requestTimeoutMs;
@@ -61,22 +74,13 @@ export function compileProxy(parts: ProxyParts, admit: Step): (exchange: Exchang
       const request = toRequest(exchange, body, scope);
       const upstream = parts.upstreamOf(exchange);
       if (parts.mirror && !(body instanceof LimitedBody)) parts.mirror.copy(exchange, request);
-      const found = parts.cache?.find(exchange, request, upstream);
-      if (found) {
-        sendOutcome(exchange, await found, answering);
-        return;
-      }
-      const answer = await upstream.forward(request);
-      exchange.target = answer.target;
-      exchange.attempts = answer.attempts;
-      parts.cache?.note(exchange, request, answer);
-      if (exchange.isOver) answer.body?.destroy();
-      else sendAnswer(exchange, answer, answering);
+      if (parts.cache) void sendCacheable(exchange, request, upstream, parts.cache);
+      else upstream.forwardTo(new Forwarder(exchange, answering), request);
     } catch (thrown) {
       exchange.fail(thrown);
     }
   };
-  const takeBody = (exchange: Exchange, body: Buffer): void => void send(exchange, body);
+  const takeBody = (exchange: Exchange, body: Buffer): void => send(exchange, body);
   const proceed = (exchange: Exchange): void => {
     if (exchange.tunnel) {
       openTunnel(exchange, exchange.tunnel, { route: resolved, upstream: parts.upstreamOf(exchange), toRequest });
@@ -85,10 +89,40 @@ export function compileProxy(parts: ProxyParts, admit: Step): (exchange: Exchang
     const length = exchange.headers["content-length"];
     const isStreamed =
       length === undefined ? exchange.headers["transfer-encoding"] !== undefined : Number(length) > keptBytesMax;
-    if (isStreamed) void send(exchange, undefined);
+    if (isStreamed) send(exchange, undefined);
     else readBody(exchange, Math.min(resolved.bodyLimitBytes, keptBytesMax), takeBody);
   };
   return (exchange) => admit(exchange, proceed);
+}
+
+/** Waits for the answer to one request. */
+class Forwarder implements ForwardReceiver {
+  readonly #exchange: Exchange;
+  readonly #answering: Answering;
+
+  constructor(exchange: Exchange, answering: Answering) {
+    this.#exchange = exchange;
+    this.#answering = answering;
+  }
+
+  onAnswer(answer: ForwardAnswer): void {
+    try {
+      passOn(this.#exchange, answer, this.#answering);
+    } catch (thrown) {
+      this.#exchange.fail(thrown);
+    }
+  }
+
+  onFailure(thrown: unknown): void {
+    this.#exchange.fail(thrown);
+  }
+}
+
+function passOn(exchange: Exchange, answer: ForwardAnswer, answering: Answering): void {
+  exchange.target = answer.target;
+  exchange.attempts = answer.attempts;
+  if (exchange.isOver) answer.body?.destroy();
+  else sendAnswer(exchange, answer, answering);
 }
 
 function compileRequest(
