@@ -1,4 +1,4 @@
-import { type Client, type Database, database, isError, service, sql, type Transaction } from "plinth";
+import { type Client, database, isError, service, sql, type Transaction } from "plinth";
 import { catalog } from "../catalog/contract.ts";
 import { checkout } from "../checkout/contract.ts";
 import { pricing } from "../pricing/contract.ts";
@@ -14,16 +14,13 @@ interface ItemRow {
   quantity: number;
 }
 
-interface Shelf {
-  readonly db: Database;
+interface Means {
   readonly catalog: Client<typeof catalog>;
   readonly pricing: Client<typeof pricing>;
 }
 
-/** The cart with today's names and prices; products that are no longer sold are left out. */
-async function priceCart(accountId: string, { db, catalog, pricing }: Shelf, currency?: string): Promise<Cart> {
-  const rows = await db.sql<ItemRow>`
-    select product_id, quantity from items where account_id = ${accountId} order by added_at, product_id`;
+/** These things with today's names and prices; products that are no longer sold are left out. */
+async function priceCart(rows: readonly ItemRow[], { catalog, pricing }: Means, currency?: string): Promise<Cart> {
   const { products } = await catalog.describeProducts({ ids: rows.map((row) => row.product_id) });
   const byId = new Map(products.map((product) => [product.id, product]));
   const sold = rows.flatMap(({ product_id: productId, quantity }) =>
@@ -41,29 +38,43 @@ export default service(cart, {
   needs: { db: database({ migrations: new URL("./migrations/", import.meta.url) }), catalog, pricing },
   methods: {
     async getCart({ currency }, { db, catalog, pricing, principal, fail }) {
-      return priceCart(principal.subject, { db, catalog, pricing }, currency).catch((thrown: unknown) => {
+      const rows = await db.sql<ItemRow>`
+        select product_id, quantity from items where account_id = ${principal.subject} order by added_at, product_id`;
+      return priceCart(rows, { catalog, pricing }, currency).catch((thrown: unknown) => {
         if (isError(thrown, "CURRENCY_UNKNOWN")) throw fail("CURRENCY_UNKNOWN", `There is no rate for "${currency}".`);
         throw thrown;
       });
     },
 
-    async setItem({ productId, quantity }, { db, catalog, pricing, principal, fail }) {
+    async setItem({ productId, quantity }, { db, catalog, pricing, principal: { subject: accountId }, fail }) {
       const { products } = await catalog.describeProducts({ ids: [productId] });
       if (products.length === 0) throw fail("PRODUCT_UNKNOWN", `There is no product "${productId}".`);
       // Two at once may go one over. Nothing breaks then: the limit keeps carts small, not exact.
-      const added = await db.sql`
-        insert into items (account_id, product_id, quantity)
-        select ${principal.subject}, ${productId}, ${quantity}
-        where (select count(*) from items where account_id = ${principal.subject} and product_id <> ${productId}) < ${itemsMax}
-        on conflict (account_id, product_id) do update set quantity = excluded.quantity
-        returning product_id`;
-      if (added.length === 0) throw fail("CART_FULL", `A cart holds ${itemsMax} different products.`);
-      return priceCart(principal.subject, { db, catalog, pricing });
+      const rows = await db.sql<ItemRow>`
+        with others as (
+          select product_id, quantity, added_at from items
+          where account_id = ${accountId} and product_id <> ${productId}
+        ),
+        added as (
+          insert into items (account_id, product_id, quantity)
+          select ${accountId}, ${productId}, ${quantity} where (select count(*) from others) < ${itemsMax}
+          on conflict (account_id, product_id) do update set quantity = excluded.quantity
+          returning product_id, quantity, added_at
+        )
+        select product_id, quantity from (select * from others union all select * from added) cart
+        order by added_at, product_id`;
+      if (!rows.some((row) => row.product_id === productId)) {
+        throw fail("CART_FULL", `A cart holds ${itemsMax} different products.`);
+      }
+      return priceCart(rows, { catalog, pricing });
     },
 
-    async removeItem({ productId }, { db, catalog, pricing, principal }) {
-      await db.sql`delete from items where account_id = ${principal.subject} and product_id = ${productId}`;
-      return priceCart(principal.subject, { db, catalog, pricing });
+    async removeItem({ productId }, { db, catalog, pricing, principal: { subject: accountId } }) {
+      const rows = await db.sql<ItemRow>`
+        with removed as (delete from items where account_id = ${accountId} and product_id = ${productId})
+        select product_id, quantity from items where account_id = ${accountId} and product_id <> ${productId}
+        order by added_at, product_id`;
+      return priceCart(rows, { catalog, pricing });
     },
 
     async emptyCart(_request, { db, principal }) {

@@ -35,3 +35,14 @@ const declines: Readonly<Record<string, string>> = {
   "4000000000009995": "There is not enough money on the card.",
   "4000000000009987": "The card is reported lost.",
 };
+
+/** Why a card is not charged. Undefined when it is. */
+export function refusalOf(card: Card): { readonly reason: Reason; readonly message: string } | undefined {
+  const digits = digitsOf(card.number);
+  if (!passesLuhn(digits)) return { reason: "CARD_INVALID", message: "This is no card number." };
+  if (isExpired(card, new Date())) return { reason: "CARD_EXPIRED", message: "The card is expired." };
+  const decline = declineOf(digits);
+  return decline === undefined ? undefined : { reason: "CARD_DECLINED", message: decline };
+}
+
+type Reason = "CARD_INVALID" | "CARD_EXPIRED" | "CARD_DECLINED";

@@ -1,5 +1,5 @@
 import { type Database, database, newId, service } from "plinth";
-import { declineOf, digitsOf, isExpired, passesLuhn } from "./card.ts";
+import { digitsOf, refusalOf } from "./card.ts";
 import { payment } from "./contract.ts";
 
 interface ChargeRow {
@@ -21,14 +21,9 @@ export default service(payment, {
   needs: { db: database({ migrations: new URL("./migrations/", import.meta.url) }) },
   methods: {
     async charge({ key, amount: { amount, currency }, card }, { db, events, fail }) {
-      const digits = digitsOf(card.number);
-      const last4 = digits.slice(-4);
-      const known = await findCharge(db, key);
-      if (!known) {
-        if (!passesLuhn(digits)) throw fail("CARD_INVALID", "This is no card number.");
-        if (isExpired(card, new Date())) throw fail("CARD_EXPIRED", "The card is expired.");
-        const decline = declineOf(digits);
-        if (decline !== undefined) throw fail("CARD_DECLINED", decline);
+      const last4 = digitsOf(card.number).slice(-4);
+      const refusal = refusalOf(card);
+      if (!refusal) {
         const chargeId = newId();
         const isNew = await db.transaction(async (tx) => {
           const inserted = await tx.sql`
@@ -41,8 +36,9 @@ export default service(payment, {
         });
         if (isNew) return { chargeId, last4 };
       }
-      // The row of an earlier call with this key, or of a refund that was faster.
-      const charge = known ?? (await findCharge(db, key));
+      // The row of an earlier call with this key, or of a refund that was faster. It counts, whatever the card is now.
+      const charge = await findCharge(db, key);
+      if (!charge && refusal) throw fail(refusal.reason, refusal.message);
       if (!charge || charge.refunded_at !== null) {
         throw fail("CHARGE_KEY_VOID", "This key has been given back and charges no more.");
       }

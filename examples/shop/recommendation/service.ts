@@ -57,7 +57,8 @@ export default service(recommendation, {
           where one.id <> other.id order by one.id, other.id
           on conflict (product_id, other_id) do update set order_count = bought_together.order_count + 1`,
         ]);
-        await cache.invalidate([popular, ...ids.map(productTag)], { in: tx });
+        // Invalidations with the same first tag wait for each other: not what every order has.
+        await cache.invalidate([...ids.map(productTag), popular], { in: tx });
       },
     },
   },
