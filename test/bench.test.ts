@@ -348,6 +348,7 @@ describe("the soak", () => {
         };
         return { at: i * 10, sample };
       }),
+      1200,
     ).map(({ goal }) => goal.isReached);
 
   test("takes the waves of days for no growth, whatever the nursery does", () => {

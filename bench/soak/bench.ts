@@ -52,7 +52,7 @@ export const soak: Bench = {
       assert.deepEqual(unexpected, {}, "some requests were answered otherwise than they should have been");
       const kept = await settled(shop);
       const { handles } = await shop.ask<MemorySample>("sample");
-      const results = judgeMemory(samples);
+      const results = judgeMemory(samples, seconds);
       const nursery = samples.map(({ sample }) => sample.nurseryMiB);
       return {
         tables: [],
@@ -71,7 +71,7 @@ export const soak: Bench = {
           nurseryMiB: `${Math.min(...nursery).toFixed(1)} to ${Math.max(...nursery).toFixed(1)}`,
         },
         notes: [
-          "growth is that along the line of least squares through the second half of the samples, each after a full collection; the interval allows for samples that are like the one before",
+          "growth is that along the line of least squares through the second half of the samples, each after a full collection that compacts, without what follows the wave of a day and the weekend; the interval allows for samples that are like the one before",
           "resident memory is without V8's nursery, which follows the traffic within bounds of its own: it is large by day and is given back by night",
         ],
       };

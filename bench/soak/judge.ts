@@ -1,6 +1,7 @@
 import type { Goal } from "../goals.ts";
 import type { MemorySample } from "./plinth.ts";
 import { type Point, trendOf } from "./trend.ts";
+import { wavesAt } from "./week.ts";
 
 /** What a process held at a moment of the week. */
 export interface Taken {
@@ -22,14 +23,14 @@ const names: Readonly<Record<Measure, string>> = {
   residentMiB: "resident, MiB",
 };
 
-/** Whether memory was flat in the second half: a row and a goal for each measure. */
-export function judgeMemory(samples: readonly Taken[]): readonly { row: string[]; goal: Goal }[] {
+/** Whether memory was flat in the second half of a week of so many seconds: a row and a goal for each measure. */
+export function judgeMemory(samples: readonly Taken[], seconds: number): readonly { row: string[]; goal: Goal }[] {
   const half = samples.slice(Math.floor(samples.length / 2));
-  return (Object.keys(bounds) as Measure[]).map((measure) => judge(measure, samples[0], half));
+  return (Object.keys(bounds) as Measure[]).map((measure) => judge(measure, samples[0], half, seconds));
 }
 
-function judge(measure: Measure, first: Taken | undefined, half: readonly Taken[]) {
-  const points: Point[] = half.map(({ at, sample }) => ({ at, value: sample[measure] }));
+function judge(measure: Measure, first: Taken | undefined, half: readonly Taken[], seconds: number) {
+  const points: Point[] = half.map(({ at, sample }) => ({ at, value: sample[measure], waves: wavesAt(at, seconds) }));
   const { mean, growth, low, high } = trendOf(points);
   const bound = bounds[measure](mean);
   const text = (value: number) => value.toFixed(2);
