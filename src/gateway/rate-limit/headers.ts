@@ -1,6 +1,7 @@
 import type { BareItem } from "structured-headers";
 import { serializeItem, serializeParameters } from "structured-headers";
 import type { QuotaState, Rule } from "../../limits/index.ts";
+import { digitsOf } from "./digits.ts";
 
 /**
  * `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-11): lists of structured fields, an item for
@@ -35,9 +36,8 @@ export function partitionText(pk: Uint8Array): string {
 /** An item of `RateLimit`. */
 export function stateText(beginning: string, state: QuotaState, partition: string): string {
   const seconds = resetSeconds(state);
-  return seconds === 0
-    ? `${beginning}${state.remaining}${partition}`
-    : `${beginning}${state.remaining};t=${seconds}${partition}`;
+  const text = beginning + digitsOf(state.remaining);
+  return seconds === 0 ? text + partition : `${text};t=${seconds}${partition}`;
 }
 
 export function resetSeconds({ resetMs }: QuotaState): number {
