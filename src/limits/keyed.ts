@@ -2,16 +2,16 @@
  * A map that holds at most `sizeMax` keys: two generations. What is used moves to the young one; when that is full, the
  * old one is forgotten with everything in it that was not used meanwhile. Holds the last `sizeMax / 2` keys at least.
  */
-export class Keyed<V> {
+export class Keyed<V, K = string> {
   readonly #half: number;
-  #young = new Map<string, V>();
-  #old = new Map<string, V>();
+  #young = new Map<K, V>();
+  #old = new Map<K, V>();
 
   constructor(sizeMax: number) {
     this.#half = Math.max(1, Math.floor(sizeMax / 2));
   }
 
-  get(key: string): V | undefined {
+  get(key: K): V | undefined {
     const young = this.#young.get(key);
     if (young !== undefined) return young;
     const old = this.#old.get(key);
@@ -21,7 +21,7 @@ export class Keyed<V> {
     return old;
   }
 
-  set(key: string, value: V): void {
+  set(key: K, value: V): void {
     if (this.#young.size >= this.#half && !this.#young.has(key)) {
       this.#old = this.#young;
       this.#young = new Map();
@@ -29,7 +29,7 @@ export class Keyed<V> {
     this.#young.set(key, value);
   }
 
-  delete(key: string): void {
+  delete(key: K): void {
     if (!this.#young.delete(key)) this.#old.delete(key);
   }
 

@@ -1,5 +1,6 @@
 import type { Principal } from "../../base/index.ts";
 import type { Demand } from "../../limits/index.ts";
+import { Keyed } from "../../limits/index.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Meter } from "./meter.ts";
 
@@ -13,10 +14,12 @@ export interface Account {
   readonly partitions: readonly string[];
 }
 
+/** Accounts that a route remembers. Forgotten ones are made again. */
+export const accountsMax = 1000;
+
 /**
- * Where all limits take as much from each request of a principal, its account is made once for all of them, and forgotten
- * with it. A principal is the same object for as long as its token is remembered; who is not signed in is counted by
- * address, so never by this.
+ * Where all limits take as much from each request of a principal, its account is made once for all of them. A principal is
+ * the same object for as long as its token is remembered; who is not signed in is counted by address, so never by this.
  */
 export function compileAccount(meters: readonly Meter[], slot: string | undefined): (exchange: Exchange) => Account {
   const open = (exchange: Exchange): Account => {
@@ -29,7 +32,7 @@ export function compileAccount(meters: readonly Meter[], slot: string | undefine
     };
   };
   if (!meters.every(({ isSteady }) => isSteady)) return open;
-  const known = new WeakMap<Principal, Account>();
+  const known = new Keyed<Account, Principal>(accountsMax);
   return (exchange) => {
     const { principal } = exchange;
     if (principal.kind === "anonymous") return open(exchange);
