@@ -37,7 +37,7 @@ export type { PartitionOptions, PartitionReport } from "./partition.ts";
 export { maintainPartitions } from "./partition.ts";
 export type { PartitionDeclarations, Partitioning } from "./partition-declaration.ts";
 export { checkPartitions } from "./partition-declaration.ts";
-export { isPlannedEachTime, planEachTime } from "./planning.ts";
+export { isPlannedByIndex, isPlannedEachTime, planByIndex, planEachTime } from "./planning.ts";
 export type { Lease, LeaseOptions, Pool, PoolOptions } from "./pool.ts";
 export { createPool, notStarted } from "./pool.ts";
 export type { ReadDatabase, ReadSession, ReadTransactionOptions } from "./read-database.ts";

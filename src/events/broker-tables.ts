@@ -1,6 +1,6 @@
 import { newId } from "../base/index.ts";
 import type { Database, Fragment } from "../database/index.ts";
-import { isConflict, planEachTime, quoteName, sql } from "../database/index.ts";
+import { isConflict, planByIndex, quoteName, sql } from "../database/index.ts";
 import type { Delivery, SubscriptionSpec, SubscriptionStats } from "./driver.ts";
 import type { EventMessage } from "./event.ts";
 import { hashOf } from "./event.ts";
@@ -140,7 +140,7 @@ export function createBrokerTables(database: Database, { epochCheck = true } = {
           select * from json_to_recordset(${JSON.stringify(rows)}::text::json) as r(seq int, id uuid, hash text,
             type text, source text, key text, sequence bigint, payload text, at text, traceparent text, tracestate text)
         ), ${intake(sql`select * from incoming`)}
-        select 1 as one ${planEachTime}`;
+        select 1 as one ${planByIndex}`;
     },
     intake,
     async findReady(names) {
@@ -153,7 +153,7 @@ export function createBrokerTables(database: Database, { epochCheck = true } = {
           exists (
             select 1 from ${deliveries} d where d.subscription = name and d.claimed_until < statement_timestamp()
           ) as "hasSuspect"
-        from unnest(${names}::text[]) as name ${planEachTime}`;
+        from unnest(${names}::text[]) as name ${planByIndex}`;
       return rows.filter(({ hasNormal, hasSuspect }) => hasNormal || hasSuspect);
     },
     async claim({ wanted, suspects, owner, leaseMs, inHand }) {
@@ -195,7 +195,7 @@ export function createBrokerTables(database: Database, { epochCheck = true } = {
             m.sequence::text as sequence
         )
         select c.*, o.count as orphans from (select count(*)::int as count from orphan) o left join claimed c on true
-        where c.seq is not null or o.count > 0 ${planEachTime}`;
+        where c.seq is not null or o.count > 0 ${planByIndex}`;
       for (;;) {
         const rows = await claimOnce();
         const claimed = rows.filter((row): row is ClaimedRow => row.seq !== null);
@@ -211,7 +211,7 @@ export function createBrokerTables(database: Database, { epochCheck = true } = {
           returning d.subscription, d.seq::text as seq, exists (
             select 1 from ${deliveries} e
             where e.subscription = d.subscription and e.source = d.source and e.key = d.key and e.seq > d.seq
-          ) as more ${planEachTime}`,
+          ) as more ${planByIndex}`,
       );
       const known = new Map(gone.map((row) => [nameOf(row), row.more ? "more" : "last"] as const));
       return claimed.map((each) => known.get(nameOf(each)) ?? "lost");
@@ -231,7 +231,7 @@ export function createBrokerTables(database: Database, { epochCheck = true } = {
         () => database.sql`
           with ${heldOf(claimed, sql`d.epoch = r.epoch and d.owner = r.owner`)}
           update ${deliveries} d set claimed_until = clock_timestamp() + ${leaseMs}::float8 * interval '1 ms'
-          from held h where d.subscription = h.subscription and d.seq = h.seq ${planEachTime}`,
+          from held h where d.subscription = h.subscription and d.seq = h.seq ${planByIndex}`,
       );
     },
     async expireOthers(process) {

@@ -1,5 +1,5 @@
 import type { Database, Transaction } from "../database/index.ts";
-import { planEachTime, sql } from "../database/index.ts";
+import { planByIndex, sql } from "../database/index.ts";
 
 /**
  * The table `plinth_inbox` of one service: the ids whose effect is committed, for each subscription its own. A row is
@@ -39,7 +39,7 @@ export function createInbox(schema: string): Inbox {
     const rows = await on.sql<{ subscription: string; id: string; hash: string }>`
       select subscription, message_id::text as id, payload_hash as hash from ${table}
       where subscription = any(${subscriptions}::text[])
-        and message_id = any(${entries.map(({ messageId }) => messageId)}::uuid[]) ${planEachTime}`;
+        and message_id = any(${entries.map(({ messageId }) => messageId)}::uuid[]) ${planByIndex}`;
     const hashes = new Map(rows.map(({ subscription, id, hash }) => [`${id} ${subscription}`, hash]));
     return entries.map(({ subscription, messageId, payloadHash }) => {
       const hash = hashes.get(`${messageId.toLowerCase()} ${subscription}`);

@@ -1,5 +1,5 @@
 import type { Database, Fragment, Transaction } from "../database/index.ts";
-import { planEachTime, sql } from "../database/index.ts";
+import { planByIndex, sql } from "../database/index.ts";
 import { bucketOf } from "./bucket-lease.ts";
 import type { Joined } from "./driver.ts";
 import type { EventMessage } from "./event.ts";
@@ -118,9 +118,9 @@ export function createOutbox(schema: string): Outbox {
         select
           exists (
             select 1 from ${table} o
-            where o.published_at is null and ${bucketOf} in (select bucket from (${heldBy(owner)}) mine)
+            where o.published_at is null and ${bucketOf} = any(array(select bucket from (${heldBy(owner)}) mine))
           ) as waiting,
-          exists (select 1 from ${buckets} where owner is null or expires_at <= statement_timestamp()) as vacant ${planEachTime}`;
+          exists (select 1 from ${buckets} where owner is null or expires_at <= statement_timestamp()) as vacant ${planByIndex}`;
       return row ?? { waiting: false, vacant: false };
     },
     async move(database, source, owner, limit, joined) {
@@ -128,7 +128,8 @@ export function createOutbox(schema: string): Outbox {
         with mine as materialized (${heldBy(owner)}),
         due as materialized (
           select o.seq from ${table} o
-          where ${unsyncedOn(database)} and o.published_at is null and ${bucketOf} in (select bucket from mine) order by o.seq limit ${limit}::int
+          where ${unsyncedOn(database)} and o.published_at is null and ${bucketOf} = any(array(select bucket from mine))
+          order by o.seq limit ${limit}::int
         ),
         gone as (
           delete from ${table} o using due where o.seq = due.seq
@@ -136,7 +137,7 @@ export function createOutbox(schema: string): Outbox {
         ),
         ${joined.intake(sql`select *, ${hashInSql} as hash from (select *, ${source}::text as source from gone) sourced`)}
         select (select count(*)::int from gone) as count,
-          array(select distinct subscription from placed) as subscriptions ${planEachTime}`;
+          array(select distinct subscription from placed) as subscriptions ${planByIndex}`;
       return row ?? { count: 0, subscriptions: [] };
     },
     async read(database, source, owner, limit) {
@@ -145,7 +146,7 @@ export function createOutbox(schema: string): Outbox {
           o.payload::text as payload, o.at, o.traceparent, o.tracestate, o.sequence::text as sequence,
           ${source}::text as source
         from ${table} o join (${heldBy(owner)}) mine on mine.bucket = ${bucketOf}
-        where o.published_at is null order by o.seq limit ${limit}::int ${planEachTime}`;
+        where o.published_at is null order by o.seq limit ${limit}::int ${planByIndex}`;
       return rows.map((row) => ({ seq: row.seq, bucket: row.bucket, epoch: row.epoch, message: toMessage(row) }));
     },
     async markPublished(database, owner, read, check) {
@@ -158,7 +159,7 @@ export function createOutbox(schema: string): Outbox {
       const marked = await database.sql`
         update ${table} o set published_at = clock_timestamp()
         from json_to_recordset(${JSON.stringify(rows)}::text::json) as r(seq bigint, bucket int, epoch bigint)
-        where o.seq = r.seq and ${isHeld} returning 1 as one ${planEachTime}`;
+        where o.seq = r.seq and ${isHeld} returning 1 as one ${planByIndex}`;
       return marked.length;
     },
     async deletePublished(database, retentionMs, limit) {

@@ -10,8 +10,8 @@ export interface ExchangeOptions {
   readonly prepared: PreparedStatements;
   /** On which unqualified names mean what they mean here. */
   readonly schema: string;
-  /** Asked when it is sent: goes before everything else, without an answer of its own. */
-  readonly prelude: () => string | undefined;
+  /** Asked when it is sent: statements that go before everything else, without an answer of their own. */
+  readonly preludes: () => readonly string[];
 }
 
 /** What came of the statements, in their order: after one that failed no other has run. */
@@ -36,7 +36,8 @@ export class Exchange {
   readonly #wereKnown: boolean[] = [];
   readonly #results: QueryResult[] = [];
   #resolve!: (answers: Answers) => void;
-  #hasPrelude = false;
+  /** Those that have no answer yet, in order. */
+  readonly #preludes: { readonly text: string; readonly use: Prepared }[] = [];
   #fields: readonly Field[] = noFields;
   #rows: Record<string, unknown>[] = [];
   /** A value that could not be read: the rest of the answer is still on its way. */
@@ -50,14 +51,14 @@ export class Exchange {
   }
 
   submit({ stream }: ProtocolConnection): null {
-    const { statements, prepared, schema, prelude } = this.#options;
-    const before = prelude();
+    const { statements, prepared, schema, preludes } = this.#options;
+    for (const text of preludes())
+      this.#preludes.push({ text, use: isPlain(text) ? once : prepared.use(schema, text) });
     for (const { text } of statements) this.#uses.push(isPlain(text) ? once : prepared.use(schema, text));
     for (const name of prepared.takeClosing()) writer.close(name);
-    if (before !== undefined) {
-      this.#hasPrelude = true;
-      writer.parse("", before);
-      writer.bind("", []);
+    for (const { text, use } of this.#preludes) {
+      if (use.fields === undefined || use === once) writer.parse(use.name, text);
+      writer.bind(use.name, []);
       writer.execute();
     }
     for (const [i, { text, values }] of statements.entries()) {
@@ -85,6 +86,7 @@ export class Exchange {
   }
 
   handleDataRow({ fields: texts }: { readonly fields: readonly (string | null)[] }): void {
+    if (this.#preludes.length > 0) return;
     const fields = this.#fields;
     const row: Record<string, unknown> = {};
     try {
@@ -100,8 +102,9 @@ export class Exchange {
   }
 
   handleCommandComplete({ text }: { readonly text: string }): void {
-    if (this.#hasPrelude) {
-      this.#hasPrelude = false;
+    const prelude = this.#preludes.shift();
+    if (prelude) {
+      if (prelude.use.name !== "") prelude.use.fields ??= noFields;
       return;
     }
     const use = this.#uses[this.#results.length];
@@ -139,7 +142,10 @@ export class Exchange {
       const use = this.#uses[i];
       if (use && use.name !== "" && use.fields === undefined) prepared.forget(schema, statements[i]?.text ?? "");
     }
-    const wasKnown = !this.#hasPrelude && this.#wereKnown[at] === true;
+    for (const { text, use } of this.#preludes) {
+      if (use.name !== "" && use.fields === undefined) prepared.forget(schema, text);
+    }
+    const wasKnown = this.#preludes.length === 0 && this.#wereKnown[at] === true;
     this.#resolve({ results: this.#results, failure: { thrown, wasKnown } });
   }
 
@@ -155,9 +161,9 @@ export class Exchange {
   }
 }
 
-/** What opens and ends transactions has no values and no plan: it is sent as it is. */
+/** What has no values and no plan, and is another text each time: it is sent as it is. */
 function isPlain(text: string): boolean {
-  return text.length < 60 && /^(?:begin|commit|rollback|savepoint|release|set)\b/.test(text);
+  return text.length < 60 && /^(?:savepoint|rollback to|release|set)\b/.test(text);
 }
 
 const noFields: readonly Field[] = [];

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { isError, newId } from "../../base/index.ts";
 import type { Database, DatabaseDriver } from "../../database/index.ts";
-import { createDatabase, lazyTransaction } from "../../database/index.ts";
+import { createDatabase, lazyTransaction, planByIndex, sql } from "../../database/index.ts";
 import { createPostgresDriver } from "./database.ts";
 
 const address = process.env.PLINTH_TEST_POSTGRES_URL;
@@ -130,6 +130,23 @@ describe("statements that share a round trip, or a name", { skip }, () => {
     }
     await assert.rejects(db.sql`copy item from stdin`);
     assert.deepEqual(await db.sql``, []);
+  });
+
+  test("that are marked so are planned once, by index, whatever the tables hold; no others are", async () => {
+    const settings = sql`select current_setting('enable_seqscan') as scans, current_setting('plan_cache_mode') as mode`;
+    const plain = { scans: "on", mode: "auto" };
+    const marked = sql`${settings} where ${1}::int = 1 ${planByIndex}`;
+    for (let i = 0; i < 8; i++) {
+      assert.deepEqual((await db.execute(marked)).rows, [{ scans: "off", mode: "force_generic_plan" }]);
+      assert.deepEqual((await db.execute(settings)).rows, [plain]);
+    }
+    const plans = await db.sql`
+      select generic_plans::int as once, custom_plans::int as each from pg_prepared_statements
+      where statement like '%where $1::int = 1%' and statement not like '%pg_prepared_statements%'`;
+    assert.deepEqual(plans, [{ once: 7, each: 0 }]);
+    assert.deepEqual(await db.transaction(async (tx) => (await tx.execute(marked)).rows), [plain]);
+    await assert.rejects(db.sql`select ${"x"}::text::int ${planByIndex}`, { reason: "VALUE_INVALID" });
+    assert.deepEqual((await db.execute(settings)).rows, [plain]);
   });
 
   test("that begin a lazy transaction together with its first step are undone when that throws", async () => {

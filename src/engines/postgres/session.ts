@@ -12,6 +12,7 @@ import type {
 } from "../../database/index.ts";
 import {
   breaksSession,
+  isPlannedByIndex,
   isTransactionControl,
   notStarted,
   quoteName,
@@ -102,15 +103,17 @@ export class PostgresSession implements Session {
   async #exchange(statements: readonly Statement[]): Promise<Answers> {
     const connection = this.#lease.resource;
     const { client, prepared, renewal } = connection;
-    const prelude = (): string | undefined => {
-      if (this.#isInTransaction) return undefined;
-      if (connection.schema === this.#schema && !this.#pathInDoubt) return undefined;
+    const preludes = (): readonly string[] => {
+      if (this.#isInTransaction) return none;
+      const isAlone = statements.length === 1;
+      const planning = isAlone && isPlannedByIndex(statements[0]?.text ?? "") ? [planningByIndexText] : none;
+      if (connection.schema === this.#schema && !this.#pathInDoubt) return planning;
       this.#pathInDoubt = false;
       this.#pathPending = true;
       connection.schema = this.#schema;
-      return searchPathText(this.#schema);
+      return [searchPathText(this.#schema), ...planning];
     };
-    const exchange = new Exchange({ statements, prepared, schema: this.#schema, prelude });
+    const exchange = new Exchange({ statements, prepared, schema: this.#schema, preludes });
     (client as Client).query(exchange as unknown as Submittable);
     const answers = await exchange.answers;
     const command = answers.results.at(-1)?.command ?? "";
@@ -209,6 +212,19 @@ export class PostgresSession implements Session {
 export function searchPathText(schema: string): string {
   return `set search_path to ${quoteName(schema)}, public`;
 }
+
+/** Holds until the statement after it has ended. Compiling a plan would take longer than carrying it out. */
+const planningByIndexText = `select ${Object.entries({
+  plan_cache_mode: "force_generic_plan",
+  enable_seqscan: "off",
+  enable_bitmapscan: "off",
+  enable_hashjoin: "off",
+  enable_mergejoin: "off",
+  jit: "off",
+})
+  .map(([name, value]) => `pg_catalog.set_config('${name}', '${value}', true)`)
+  .join(", ")}`;
+const none: readonly string[] = [];
 
 function toResult({ rows, rowCount, command, fields }: ServerResult): QueryResult {
   return {
