@@ -46,11 +46,13 @@ function goalOf(table: Table, { candidate, to = table.reference, by = "perSecond
       ),
     by,
   );
+  // Who did nothing in most rounds reaches nothing, and to be ahead of one who did nothing is no result.
+  const isSound = own.perSecond > 0 && Number.isFinite(value);
   return {
     what: `${table.name}, ${what}`,
     wanted: `${limits.join(", ")}${unit}`,
     measured: `${value.toFixed(value < 10 ? 2 : 1)}${unit}`,
-    isReached: value >= (atLeast ?? -Infinity) && value <= (atMost ?? Infinity),
+    isReached: isSound && value >= (atLeast ?? -Infinity) && value <= (atMost ?? Infinity),
   };
 }
 

@@ -5,7 +5,7 @@ import type { Row, Spread, Table } from "./rounds.ts";
 /**
  * A ratio of a short run beside the one that is committed. It fell when each of its rounds is below all that are committed,
  * and by more than 5 %: by chance alone five rounds are below five others once in 252 times, and a short run, which warms
- * up less, is off by so much. Where the spreads leave room for a fall by a quarter that would not be told, it says so instead
+ * up less, is off by so much. It fell as well when it did nothing in most of its rounds. Where the spreads leave room for a fall by a quarter that would not be told, it says so instead
  * of that all is well.
  */
 export interface Move {
@@ -50,6 +50,8 @@ function moveOf(what: string, before: Spread, now: Spread): Move {
 
 function kindOf(before: Spread, now: Spread): Move["kind"] {
   const change = now.median / before.median - 1;
+  // What did nothing has a ratio of 0, and what is no number is no good news either.
+  if (!(now.median > 0) || Number.isNaN(change)) return "fell";
   if (now.max < before.min && change < -leastMove) return "fell";
   if (now.min > before.max && change > leastMove) return "rose";
   return leastSeen(before, now) <= blindFrom ? "within" : "blind";

@@ -89,11 +89,16 @@ function cellsOf(row: Row, withCpu: boolean, withMemory: boolean): string[] {
     `**${digits(ratio.median)}**`,
     `${digits(ratio.min)} to ${digits(ratio.max)}`,
     perSecond.toLocaleString("en"),
-    p50Ms.toFixed(2),
-    p99Ms.toFixed(2),
-    ...(withCpu ? [cpuUs?.toFixed(1) ?? ""] : []),
+    fixed(p50Ms, 2),
+    fixed(p99Ms, 2),
+    ...(withCpu ? [cpuUs === undefined ? "" : fixed(cpuUs, 1)] : []),
     ...(withMemory ? [rssMiB?.toFixed(0) ?? ""] : []),
   ];
+}
+
+/** What never came took for ever, which is `null` in JSON. */
+function fixed(value: number, digits: number): string {
+  return Number.isFinite(value) ? value.toFixed(digits) : "none";
 }
 
 /** Small shares keep what tells them apart. */

@@ -55,7 +55,8 @@ export interface RoundOptions {
 
 /**
  * Measures in rounds, A B C A B C: what makes the machine slower for a while makes it slower for all, and the ratio of two
- * candidates in the same round keeps its meaning.
+ * candidates in the same round keeps its meaning. A round whose reference did nothing has no ratios and is left out; with
+ * more than a third of such rounds nothing is measured. A candidate that did nothing did nothing: its ratio is 0.
  */
 export async function measureInRounds({ name, candidates, rounds, slice, pauseMs = 50 }: RoundOptions): Promise<Table> {
   const samples = new Map<string, Sample[]>(candidates.map((candidate) => [candidate, []]));
@@ -67,31 +68,46 @@ export async function measureInRounds({ name, candidates, rounds, slice, pauseMs
   }
   const [reference = ""] = candidates;
   const own = samples.get(reference) ?? [];
-  return { name, reference, rows: candidates.map((candidate) => toRow(candidate, samples.get(candidate) ?? [], own)) };
+  const lost = own.filter(didNothing).length;
+  const remark = `${reference} did nothing in ${lost} of ${rounds} rounds`;
+  if (lost > rounds / 3) throw new Error(`${name}: ${remark}, so there is nothing to compare with`);
+  const sound = (all: readonly Sample[] = []) => all.filter((_, round) => !didNothing(own[round]));
+  return {
+    name,
+    reference,
+    rows: candidates.map((candidate) => toRow(candidate, sound(samples.get(candidate)), sound(own))),
+    ...(lost > 0 && { notes: [`${remark}, which are left out`] }),
+  };
+}
+
+/** Nothing at all, or nothing that is a number. */
+function didNothing(sample: Sample | undefined): boolean {
+  return !(sample && sample.perSecond > 0 && Number.isFinite(sample.perSecond));
 }
 
 function toRow(candidate: string, samples: readonly Sample[], reference: readonly Sample[]): Row {
-  const of = (field: "perSecond" | "p50Ms" | "p99Ms" | "cpuUs" | "rssMiB") =>
-    samples.map((sample) => sample[field] ?? Number.NaN);
-  const ratios = samples.map(({ perSecond }, round) => perSecond / (reference[round]?.perSecond ?? Number.NaN));
-  const cpuRatios = samples.map(({ cpuUs }, round) => (reference[round]?.cpuUs ?? Number.NaN) / (cpuUs ?? Number.NaN));
-  const cpuUs = median(of("cpuUs"));
-  const rssMiB = median(of("rssMiB"));
+  const ratioOf = (mine: Sample, field: "perSecond" | "cpuUs", round: number) =>
+    (mine[field] ?? Number.NaN) / (reference[round]?.[field] ?? Number.NaN);
+  const ratios = samples.map((mine, round) => (didNothing(mine) ? 0 : ratioOf(mine, "perSecond", round)));
+  const cpuRatios = samples.map((mine, round) => (didNothing(mine) ? 0 : 1 / ratioOf(mine, "cpuUs", round)));
+  // What never came took for ever.
+  const took = (field: "p50Ms" | "p99Ms" | "cpuUs") =>
+    median(samples.map((mine) => (didNothing(mine) && mine[field] !== undefined ? Infinity : (mine[field] ?? NaN))));
+  const cpuUs = took("cpuUs");
+  const rssMiB = median(samples.map((mine) => mine.rssMiB ?? Number.NaN));
   return {
     candidate,
     ratio: spreadOf(ratios),
     ...(!cpuRatios.some(Number.isNaN) && { cpuRatio: spreadOf(cpuRatios) }),
-    perSecond: Math.round(median(of("perSecond"))),
-    p50Ms: rounded(median(of("p50Ms")), 3),
-    p99Ms: rounded(median(of("p99Ms")), 3),
+    perSecond: Math.round(median(samples.map((mine) => (didNothing(mine) ? 0 : mine.perSecond)))),
+    p50Ms: rounded(took("p50Ms"), 3),
+    p99Ms: rounded(took("p99Ms"), 3),
     ...(!Number.isNaN(cpuUs) && { cpuUs: rounded(cpuUs, 1) }),
     ...(!Number.isNaN(rssMiB) && { rssMiB: Math.round(rssMiB) }),
   };
 }
 
-/** A round in which one of the two did nothing at all, for the machine stood still, says nothing of them. */
-function spreadOf(all: readonly number[]): Spread {
-  const ratios = all.filter((ratio) => Number.isFinite(ratio) && ratio > 0);
+function spreadOf(ratios: readonly number[]): Spread {
   return {
     median: rounded(median(ratios), 3),
     min: rounded(Math.min(...ratios), 3),

@@ -12,7 +12,7 @@ import { measureInRounds, type Sample, type Table } from "../bench/rounds.ts";
 import { renderShortfalls } from "../bench/shortfalls.ts";
 import { judgeMemory } from "../bench/soak/judge.ts";
 import { renderSummary } from "../bench/summary.ts";
-import { measureSound } from "../bench/void-slice.ts";
+import { measureSound, proveSlice } from "../bench/void-slice.ts";
 
 /** Candidate → what each of its rounds gave, of one second. */
 async function tableOf(rounds: Readonly<Record<string, readonly Partial<Sample>[]>>): Promise<Table> {
@@ -49,13 +49,59 @@ describe("a table of a bench", () => {
     assert.deepEqual(rows[1]?.cpuRatio, { median: 0.75, min: 0.5, max: 1 });
   });
 
-  test("leaves out a round in which one of the two did nothing", async () => {
-    const { rows } = await tableOf({
-      raw: [{ perSecond: 100 }, { perSecond: 0, cpuUs: Number.POSITIVE_INFINITY }, { perSecond: 100 }],
-      plinth: [{ perSecond: 90 }, { perSecond: 80 }, { perSecond: 0, cpuUs: Number.POSITIVE_INFINITY }],
+  const idle: Partial<Sample> = { perSecond: 0, p50Ms: 0, p99Ms: 0, cpuUs: Number.POSITIVE_INFINITY };
+
+  test("leaves out a round whose reference did nothing, and says so", async () => {
+    const table = await tableOf({
+      raw: [{ perSecond: 100 }, idle, { perSecond: 100 }],
+      plinth: [{ perSecond: 90 }, { perSecond: 10, p99Ms: 99 }, { perSecond: 90 }],
     });
-    assert.deepEqual(rows[1]?.ratio, { median: 0.9, min: 0.9, max: 0.9 });
-    assert.deepEqual(rows[1]?.cpuRatio, { median: 1, min: 1, max: 1 });
+    const [, row] = table.rows;
+    assert.deepEqual(row?.ratio, { median: 0.9, min: 0.9, max: 0.9 });
+    assert.deepEqual([row?.perSecond, row?.p99Ms], [90, 2]);
+    assert.match(renderTable(table), /- raw did nothing in 1 of 3 rounds, which are left out/);
+  });
+
+  test("is void when its reference did nothing in more than a third of the rounds", async () => {
+    await assert.rejects(
+      tableOf({ raw: [{}, idle, {}, idle, {}], plinth: [{}, {}, {}, {}, {}] }),
+      /GET: raw did nothing in 2 of 5 rounds, so there is nothing to compare with/,
+    );
+  });
+
+  test("counts a round in which a candidate did nothing as 0, by all that is measured", async () => {
+    const table = await tableOf({
+      raw: [{}, {}, {}, {}, {}],
+      plinth: [idle, {}, idle, idle, idle],
+      half: [{}, idle, {}, idle, {}],
+    });
+    const [, plinth, half] = table.rows;
+    assert.deepEqual(plinth?.ratio, { median: 0, min: 0, max: 1 });
+    assert.deepEqual(plinth?.cpuRatio, { median: 0, min: 0, max: 1 });
+    assert.deepEqual(half?.ratio, { median: 1, min: 0, max: 1 });
+    assert.deepEqual([half?.perSecond, half?.p99Ms], [100, 2]);
+    const kept = JSON.parse(JSON.stringify(table)) as Table;
+    assert.match(renderTable(kept), /\| plinth \| \*\*0\.000\*\* \| 0\.000 to 1\.00 \| 0 \| none \| none \| none \|/);
+  });
+
+  test("has no goal that a candidate without an answer reaches, nor one that is reached against such a one", async () => {
+    const table = await tableOf({ raw: [{}, {}, {}], plinth: [idle, {}, idle], stuck: [idle, idle, idle] });
+    const { goals = [] } = judge(table, [
+      { candidate: "plinth", atLeast: 0 },
+      { candidate: "plinth", by: "perCpu", atLeast: 0 },
+      { candidate: "plinth", by: "p99Ms", atMost: 15 },
+      { candidate: "raw", to: "stuck", atLeast: 1 },
+    ]);
+    assert.deepEqual(
+      goals.map(({ isReached }) => isReached),
+      [false, false, false, false],
+    );
+  });
+
+  test("takes a slice without an answer for void, as one in which a request failed", () => {
+    assert.throws(() => proveSlice("plinth", { requests: 9, failures: 3 }), /^Error: plinth: 3 of 9 requests failed$/);
+    assert.throws(() => proveSlice("plinth", { requests: 0, failures: 0 }), /^Error: plinth: no request was answered$/);
+    proveSlice("plinth", { requests: 9, failures: 0 });
   });
 
   test("measures a slice again in which a request failed, and gives up after three", async () => {
@@ -152,6 +198,15 @@ describe("bench:check", () => {
     assert.match(renderMove(move), /only a fall by 51 % would show$/);
   });
 
+  test("takes what did nothing in most of its rounds for fallen, and what is no number as well", async () => {
+    assert.equal((await against([95, 94, 96, 95, 95], [0, 0, 95, 0, 0])).kind, "fell");
+    assert.equal((await against([95, 94, 96], [0, 0, 0])).kind, "fell");
+    const table = await tableOf({ raw: rounds(100), plinth: rounds(95) });
+    const nothing = { median: Number.NaN, min: Number.POSITIVE_INFINITY, max: Number.NEGATIVE_INFINITY };
+    const rows = table.rows.map((row) => ({ ...row, ratio: nothing }));
+    assert.equal(compareResults("edge", resultOf(table), resultOf({ ...table, rows }))[0]?.kind, "fell");
+  });
+
   test("compares by processor time as well, and what a sheet shows", async () => {
     const table = await tableOf({ raw: rounds(100), plinth: rounds(50) });
     const before = { ...resultOf(), ratios: [table] };
@@ -176,8 +231,21 @@ describe("bench:check", () => {
     ]);
   });
 
+  interface CheckedWith {
+    elapsedMs?: number;
+    /** Instead of the table of `then`. */
+    committed?: Table;
+    /** More benches like it, by name, and where they differ. */
+    others?: Readonly<Record<string, Partial<{ [Key in keyof Bench]: Bench[Key] | undefined }>>>;
+  }
+
   /** A bench whose rounds are given, beside what is committed of it. */
-  const checked = async (then: readonly number[], now: readonly number[], more: Partial<Bench> = {}, elapsed = 0) => {
+  const checked = async (
+    then: readonly number[],
+    now: readonly number[],
+    more: Partial<Bench> = {},
+    { elapsedMs = 0, committed, others = {} }: CheckedWith = {},
+  ) => {
     const tableFor = (each: readonly number[]) =>
       tableOf({ raw: rounds(...each.map(() => 100)), plinth: rounds(...each) });
     const bench: Bench = {
@@ -188,14 +256,17 @@ describe("bench:check", () => {
       run: async () => ({ tables: [await tableFor(now)], conditions: {} }),
       ...more,
     };
-    const before = resultOf(await tableFor(then));
+    const before = resultOf(committed ?? (await tableFor(then)));
     const said: string[] = [];
-    const code = await checkBenches(["edge"], {
-      benches: { edge: bench },
-      read: (name) => (name === "edge" ? before : undefined),
+    const code = await checkBenches(["edge", ...Object.keys(others)], {
+      benches: {
+        edge: bench,
+        ...Object.fromEntries(Object.entries(others).map(([name, own]) => [name, { ...bench, ...own }])),
+      },
+      read: () => before,
       measure: async (each, options) => ({ ...before, ...(await each.run(options)) }),
       say: (text) => said.push(text),
-      elapsedMs: () => elapsed,
+      elapsedMs: () => elapsedMs,
     });
     return { code, text: said.join("\n") };
   };
@@ -210,13 +281,51 @@ describe("bench:check", () => {
 
   test("ends with 1 when nothing was compared, and says what was left out and why", async () => {
     const lacking = { rounds: 3, seconds: 1, lacks: () => "there is no database" };
-    assert.match((await checked([90], [90], { check: lacking })).text, /edge was left out: there is no database/);
-    const late = await checked([90], [90], {}, 151_000);
-    assert.match(late.text, /edge was left out: the time is up/);
+    assert.match((await checked([90], [90], { check: lacking })).text, /; left out: edge \(there is no database\)$/);
+    const late = await checked([90], [90], {}, { elapsedMs: 151_000 });
+    assert.match(late.text, /; left out: edge \(the time is up\)$/);
     assert.equal(late.code, 1);
     const other = await checked([90], [90], { run: async () => ({ tables: [], conditions: {} }) });
     assert.match(other.text, /edge: what is committed has none of these rows; record it anew/);
     assert.equal(other.code, 1);
+    const beside = await checked(
+      [90],
+      [90],
+      {},
+      { others: { gone: { run: async () => ({ tables: [], conditions: {} }) } } },
+    );
+    assert.match(beside.text, /gone: what is committed has none of these rows/);
+    assert.equal(beside.code, 1, "also beside one that was compared");
+  });
+
+  test("ends with 1 when of one bench all ratios are blind, and says why; a few blind ones are no failure", async () => {
+    const blind = await checked([90, 50, 170], [80, 60, 90]);
+    assert.equal(blind.code, 1);
+    assert.match(
+      blind.text,
+      /edge: all of its 2 ratios are blind, so nothing was compared; try again on a quieter machine\n.*of 2 nothing can be said/,
+    );
+    const tables = [
+      await tableOf({ raw: rounds(100, 100, 100), plinth: rounds(80, 60, 90), lean: rounds(100, 100, 100) }),
+    ];
+    const before = await tableOf({
+      raw: rounds(100, 100, 100),
+      plinth: rounds(90, 50, 170),
+      lean: rounds(100, 100, 100),
+    });
+    const some = await checked([], [], { run: async () => ({ tables, conditions: {} }) }, { committed: before });
+    assert.match(some.text, /4 ratios compared .*of 2 nothing can be said/);
+    assert.equal(some.code, 0);
+  });
+
+  test("names in its last line what it left out, and why", async () => {
+    const others = {
+      soak: { check: undefined },
+      state: { check: { rounds: 3, seconds: 1, lacks: () => "no database" } },
+    };
+    const { code, text } = await checked([90, 91, 92], [91, 92, 90], {}, { others });
+    assert.match(text, /; left out: soak \(it takes no part\), state \(no database\)$/);
+    assert.equal(code, 0);
   });
 
   test("ends with 1 when something could not be measured, and still compares the others", async () => {
