@@ -240,6 +240,41 @@ test("the last request of a connection says so", async () => {
   assert.equal(closed, true);
 });
 
+test("nothing runs behind the last answer of a connection, for nobody would hear of it", async () => {
+  const words: string[] = [];
+  const echo = method({ http: "POST /echo", access: "public", request: word, response: word, bodyLimit: 100 });
+  const handle = (q: { word: string }) => {
+    words.push(q.word);
+    return q;
+  };
+  const gateway = testGateway({ post: { method: echo, handle } }, { limits: { requestsPerConnection: 2 } });
+  running.push(gateway);
+  const { port } = await gateway.start();
+  const good = (value: string) => request("POST /echo", {}, JSON.stringify({ word: value }));
+  const chunked = (type: string) =>
+    `POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: ${type}\r\nTransfer-Encoding: chunked\r\n\r\n`;
+  const cases: [name: string, sent: (string | number)[], statuses: number[], ran: string[]][] = [
+    ["a refusal", [good("a") + request("POST /echo", {}, '{"word":3}') + good("b")], [200, 422], ["a"]],
+    ["no such route", [good("a") + request("GET /none") + good("b")], [200, 404], ["a"]],
+    ["another type", [chunked("text/plain"), 40, `5\r\nhello\r\n0\r\n\r\n${good("b")}`], [415], []],
+    [
+      "too large",
+      [`${chunked("application/json")}c8\r\n${"a".repeat(200)}\r\n`, 40, `0\r\n\r\n${good("b")}`],
+      [413],
+      [],
+    ],
+  ];
+  for (const [name, sent, statuses, ran] of cases) {
+    words.length = 0;
+    const { answers, closed } = await talk(port, sent);
+    assert.deepEqual(
+      [answers.map(({ status }) => status), answers.at(-1)?.headers.connection, closed, words],
+      [statuses, "close", true, ran],
+      name,
+    );
+  }
+});
+
 test("an idle connection is closed after its time", async () => {
   const { port } = await open({ keepAlive: "50ms" });
   const { answers, closed } = await talk(port, [get("1")], { quietMs: 3000 });

@@ -46,6 +46,14 @@ export class Connection {
     guest.nextGuest = undefined;
   }
 
+  /**
+   * An answer has said that it is the last one. What follows on an HTTP/1 connection is then not run: it would get no
+   * answer, and the client may send it again on another (RFC 9112, 9.6).
+   */
+  get isEnding(): boolean {
+    return this.lastResponse?.shouldKeepAlive === false;
+  }
+
   get newest(): Guest | undefined {
     return this.#newest;
   }

@@ -1,6 +1,5 @@
 import type { IncomingMessage } from "node:http";
 import { ServerResponse } from "node:http";
-import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import {
   notServing,
@@ -44,7 +43,7 @@ type DispatchOne = (...given: [...Parameters<Dispatcher["dispatch"]>, tunnel?: T
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { edge, table, fallbacks, prefix } = options;
-  const { clock, limits, maintenance, clientOf } = edge;
+  const { clock, limits, maintenance, clientOf, connections } = edge;
   const { only } = table;
 
   const refuse = (
@@ -55,25 +54,12 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     closes = false,
   ): void => {
     const endpoint = fallbacks.refusal(req.method as string, () => problem);
-    if (closes) {
-      res.shouldKeepAlive = false;
-      leave(req);
-    }
+    if (closes) res.shouldKeepAlive = false;
     run(new Exchange(edge, endpoint, req, res, new EmptyTexts(), "", clock.now(), expectsContinue));
   };
 
-  /** Connections of which nobody can say where the next request begins: what follows there is not answered. */
-  const left = new WeakSet<Socket>();
-  let leftCount = 0;
-  const leave = ({ socket, httpVersionMajor }: IncomingMessage): void => {
-    if (httpVersionMajor !== 1 || left.has(socket)) return;
-    left.add(socket);
-    leftCount++;
-    socket.once("close", () => leftCount--);
-  };
-
   const dispatch: DispatchOne = (req, res, expectsContinue, next, tunnel) => {
-    if (leftCount > 0 && left.has(req.socket)) return;
+    if (connections.known(req.socket)?.isEnding && req.httpVersionMajor === 1) return;
     const startedAt = clock.now();
     const method = req.method as string;
     let url = req.url as string;

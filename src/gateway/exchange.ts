@@ -2,9 +2,8 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:
 import type { PlinthError, Principal } from "../base/index.ts";
 import { anonymous, toPlinthError } from "../base/index.ts";
 import type { Level, Pass } from "../resilience/index.ts";
-import { overloaded } from "../resilience/index.ts";
 import type { AccessEntry, Span } from "../telemetry/index.ts";
-import { HttpError, httpPhrase, httpStatusOf, retryAfterOf, stringifyProblem, toProblem } from "../wire/index.ts";
+import { httpPhrase, httpStatusOf, stringifyProblem, toProblem } from "../wire/index.ts";
 import type { ClientFacts } from "./client/address.ts";
 import type { Connection, Guest } from "./connection.ts";
 import type { EdgeOf } from "./edge.ts";
@@ -19,8 +18,8 @@ import { pathOf } from "./proxy/target.ts";
 import type { Tunnel } from "./proxy/websocket-tunnel.ts";
 import type { Texts } from "./query.ts";
 import type { QuickHead } from "./quick-answer.ts";
+import { refusalHead } from "./refusal.ts";
 import { RequestScope } from "./request-scope.ts";
-import { retryAfterShed } from "./shed-answer.ts";
 import { spanAttributes } from "./span-attributes.ts";
 import { isUnreadBodyLarge, refuseAndLinger } from "./unread-body.ts";
 
@@ -46,7 +45,9 @@ type Body = string | Buffer | undefined;
 const open = 0;
 const reading = 1;
 const running = 2;
-const over = 3;
+/** The client is gone: what is told now, such as by an upstream that is given up, is told to nobody. */
+const leaving = 3;
+const over = 4;
 
 /** Smaller answers fit into the buffers of the network: a client that takes nothing holds up nobody. */
 const watchedBytesMin = 64 * 1024;
@@ -223,7 +224,7 @@ export class Exchange implements Guest, AccessEntry {
 
   /** Answers with a problem, whatever was thrown. Our own bugs are logged here, once. */
   fail(thrown: unknown): void {
-    if (this.#phase === over || this.#isHandedOver) return;
+    if (this.#phase >= leaving || this.#isHandedOver) return;
     const failure = toPlinthError(thrown);
     if (failure !== thrown) {
       this.edge.log.error(
@@ -257,16 +258,7 @@ export class Exchange implements Guest, AccessEntry {
     const text = stringifyProblem(toProblem(failure, { traceId: this.span?.traceId }));
     this.res.statusMessage = httpPhrase(status);
     const bodyBytes = Buffer.byteLength(text);
-    const head = headFor(this, this.edge.refusalHead, bodyBytes);
-    const retryAfter = retryAfterOf(failure);
-    if (retryAfter !== undefined) head.push("retry-after", retryAfter);
-    else if (failure.reason === overloaded.reason) head.push("retry-after", retryAfterShed(this.edge.overload));
-    if (failure instanceof HttpError)
-      for (const name of Object.keys(failure.headers)) head.push(name, failure.headers[name] as string);
-    if (!(failure instanceof HttpError && failure.headers["www-authenticate"] !== undefined)) {
-      const challenge = this.edge.challenge(status, failure, this.headers.authorization);
-      if (challenge !== undefined) head.push("www-authenticate", challenge);
-    }
+    const head = refusalHead(this, status, failure, bodyBytes);
     const { req, res } = this;
     if (this.expectsContinue || this.#isBroken || !isUnreadBodyLarge(req, res)) {
       this.answer(status, head, text, bodyBytes);
@@ -333,6 +325,7 @@ export class Exchange implements Guest, AccessEntry {
     if (this.#phase === over || this.#isHandedOver) return;
     const reason = clientGone();
     this.reason = reason.reason;
+    this.#phase = leaving;
     this.scope?.cancel(reason);
     this.finish(499);
   }
@@ -354,8 +347,8 @@ export class Exchange implements Guest, AccessEntry {
   }
 
   onShutdown(reason: PlinthError): void {
-    this.scope?.cancel(reason);
     this.res.shouldKeepAlive = false;
+    this.scope?.cancel(reason);
     this.fail(reason);
   }
 

@@ -7,7 +7,7 @@ import { hasPosition, tellPosition } from "./position.ts";
 import { headLines } from "./quick-answer.ts";
 
 /** A request, as far as its answer's head depends on it. */
-interface Asking {
+export interface Asking {
   readonly headers: IncomingHttpHeaders;
   readonly edge: { readonly cors: Cors | undefined };
   /** Names and values. */

@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import type { RequestListener } from "node:http";
+import { connect } from "node:net";
 import type { TestContext } from "node:test";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { StartError, systemClock } from "../../base/index.ts";
 import type { AccessEntry } from "../../telemetry/index.ts";
 import type { GatewayOptions } from "../gateway.ts";
 import { ask, request, talk, testGateway } from "../testing.ts";
-import { outsideSystem, plainUpstream, tellAll } from "./proxy.fixture.ts";
+import { outsideSystem, plainUpstream, realUpstream, tellAll } from "./proxy.fixture.ts";
 import type { OutsideRoute } from "./route.ts";
 
 const open: OutsideRoute = { path: "/legacy/*", upstream: "legacy", access: "public" };
@@ -307,4 +309,25 @@ test("a collision names both owners", async (t) => {
       thrown.message.includes("the route other") &&
       thrown.message.includes("the route /legacy/*"),
   );
+});
+
+test("a client that leaves while an outside system works is one 499, and nothing of it is left in flight", async (t) => {
+  const target = await outsideSystem(t, () => {});
+  const upstream = await realUpstream(t, "legacy", target);
+  const statuses: number[] = [];
+  const accessLog = { write: ({ status }: AccessEntry) => statuses.push(status) } as unknown as NonNullable<
+    GatewayOptions["accessLog"]
+  >;
+  const outside = { upstreams: new Map([["legacy", upstream]]), routes: [open] };
+  const gateway = testGateway({}, { outside, accessLog });
+  t.after(() => gateway.stop());
+  const { port } = await gateway.start();
+  for (const count of [1, 2, 3]) {
+    const socket = connect(port, "127.0.0.1");
+    socket.write(request("GET /legacy/slow"));
+    while (gateway.stats.inFlight === 0) await sleep(5);
+    socket.destroy();
+    while (statuses.length < count) await sleep(5);
+    assert.deepEqual([statuses, gateway.stats.inFlight], [Array(count).fill(499), 0]);
+  }
 });
