@@ -32,39 +32,29 @@ export function toRequestBytes(request: WholeRequest, host: string): RequestByte
   const fields = new Fields();
   const pairs = isList(headers) ? headers : Object.entries(headers).flat();
   for (let i = 0; i < pairs.length; i += 2) fields.add(pairs[i] as string, pairs[i + 1] as string);
-  if (notInValue.test(fields.values))
-    throw unsendable(pairs[pairs.findIndex((each, i) => i % 2 === 1 && notInValue.test(each)) - 1]);
   const bytes = body?.length ?? 0;
   if (fields.length !== undefined && fields.length !== bytes) throw new TypeError("its body has another length");
-  let text = `${method} ${path} HTTP/1.1\r\nhost: ${fields.host ?? host}\r\nconnection: keep-alive\r\n${fields.text}`;
-  if (bytes > 0 || bodyMethods.has(method)) text += `content-length: ${bytes}\r\n`;
-  text += "\r\n";
+  let text = `${method} ${path} HTTP/1.1\r\nhost: ${fields.host ?? host}\r\nconnection: keep-alive${fields.text}`;
+  text += bytes > 0 || bodyMethods.has(method) ? `\r\ncontent-length: ${bytes}\r\n\r\n` : "\r\n\r\n";
   if (!body || bytes === 0) return { text, body: undefined };
   return bytes <= joinedBytesMax ? { text: text + body.toString("latin1"), body: undefined } : { text, body };
 }
 
-const notInValue = /[^\t\x20-\x7e\x80-\xff]/;
-
 class Fields {
+  /** Each behind the end of the line before. */
   text = "";
   host: string | undefined = undefined;
   /** The length that the caller tells. */
   length: number | undefined = undefined;
-  /** In a row: what may not stand in one is looked for in all at once. */
-  values = "";
 
-  add(name: string, value: string): void {
-    const kind = kindOf(name);
-    if (kind === unsent || typeof value !== "string") throw unsendable(name);
-    this.values += value;
-    if (kind === plain) this.text += `${name}: ${value}\r\n`;
+  add(given: string, value: string): void {
+    const { kind, beginning } = nameOf(given);
+    if (kind === unsent || typeof value !== "string" || /[^\t\x20-\x7e\x80-\xff]/.test(value))
+      throw new TypeError(`the header ${JSON.stringify(given)} cannot be sent`);
+    if (kind === plain) this.text += beginning + value;
     else if (kind === ofHost) this.host = value;
     else this.length = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
   }
-}
-
-function unsendable(name: string | undefined): TypeError {
-  return new TypeError(`the header ${JSON.stringify(name)} cannot be sent`);
 }
 
 function isList(headers: HttpRequest["headers"]): headers is readonly string[] {
@@ -72,24 +62,29 @@ function isList(headers: HttpRequest["headers"]): headers is readonly string[] {
 }
 
 const [unsent, plain, ofHost, ofLength] = [0, 1, 2, 3] as const;
-type Kind = typeof unsent | typeof plain | typeof ofHost | typeof ofLength;
 
-/** Names as they are given, and what they mean: most requests have the same ones. */
-const kinds = new Map<string, Kind>();
+interface Name {
+  readonly kind: typeof unsent | typeof plain | typeof ofHost | typeof ofLength;
+  /** The end of the line before and what its own begins with; in one piece, as `join` makes it. */
+  readonly beginning: string;
+}
+
+/** Names as they are given: most requests have the same ones. */
+const names = new Map<string, Name>();
 const nameCountMax = 500;
 const nameCharsMax = 64;
 
-function kindOf(given: string): Kind {
-  const known = kinds.get(given);
+function nameOf(given: string): Name {
+  const known = names.get(given);
   if (known !== undefined) return known;
-  const kind = readKind(given);
-  if (given.length > nameCharsMax) return kind;
-  if (kinds.size >= nameCountMax) kinds.clear();
-  kinds.set(given, kind);
-  return kind;
+  const name = { kind: kindOf(given), beginning: ["\r\n", given, ": "].join("") };
+  if (given.length > nameCharsMax) return name;
+  if (names.size >= nameCountMax) names.clear();
+  names.set(given, name);
+  return name;
 }
 
-function readKind(given: string): Kind {
+function kindOf(given: string): Name["kind"] {
   const name = isToken(given) ? given.toLowerCase() : "";
   if (name === "" || ofConnection.has(name)) return unsent;
   if (name === "host") return ofHost;
