@@ -512,3 +512,18 @@ test("short texts come back equal wherever they lie among other bytes, in one me
     });
   }
 });
+
+test("a reader that begins anew has nothing left of the bytes before, be they the same buffer", () => {
+  const schema: JsonSchema = { type: "array", items: { type: "string" } };
+  const codec = compileCodec(schema);
+  const lists = ["first customer", "other customer"].map((text) => [text, `${text}'s`]);
+  for (const shared of [undefined, Buffer.alloc(100)]) {
+    const reader = new Reader();
+    for (const list of lists) {
+      const bytes = encode(schema, list);
+      if (shared) bytes.copy(shared);
+      reader.reset(shared ?? bytes, 0, bytes.length);
+      assert.deepEqual(codec.decode(reader), list);
+    }
+  }
+});

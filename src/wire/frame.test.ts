@@ -85,3 +85,19 @@ test("what was taken is never written to again", () => {
     new FrameReader((_, payload) => assert.equal(payload.string(), text)).feed(bytes);
   }
 });
+
+test("the buffer that chunks come in may be the same each time", () => {
+  const texts: string[] = [];
+  const reader = new FrameReader((_, payload) => texts.push(payload.string()));
+  const given = ["first customer", "other customer"];
+  let shared: Buffer | undefined;
+  for (const text of given) {
+    const writer = new Writer();
+    frame(writer, 1, text);
+    const bytes = writer.take();
+    shared ??= Buffer.alloc(bytes.length);
+    bytes.copy(shared);
+    reader.feed(shared);
+  }
+  assert.deepEqual(texts, given);
+});

@@ -67,6 +67,7 @@ export class FrameReader {
   #cut(bytes: Buffer): void {
     let at = 0;
     this.#wantedBytes = 4;
+    this.#reader.reset(bytes, 0, 0);
     while (bytes.length - at >= 4) {
       const byteCount = bytes.readUInt32LE(at);
       if (byteCount > this.limitBytes) throw frameTooLarge(this.limitBytes);
@@ -76,7 +77,7 @@ export class FrameReader {
         this.#wantedBytes = 4 + byteCount;
         break;
       }
-      this.#reader.reset(bytes, at + 5, end);
+      this.#reader.moveTo(at + 5, end);
       this.#onFrame(bytes[at + 4] as number, this.#reader);
       at = end;
     }

@@ -7,10 +7,10 @@ interface NativeBuffer extends Buffer {
 
 /**
  * Short text is cut out of a piece of the bytes that was made text at once: a call into C++ for each costs several times as
- * much. Such a text may keep its piece alive, so pieces are small.
+ * much. Such a text keeps its piece alive for as long as it is kept itself, so pieces are small.
  */
-const pieceBytes = 1024;
-const cutCharsMax = 256;
+const pieceBytes = 256;
+const cutCharsMax = 128;
 
 /**
  * Bytes being read, from `at` to before `end`. Each read checks its bounds: whatever the bytes are, the outcome is a
@@ -31,9 +31,15 @@ export class Reader {
     this.end = end;
   }
 
+  /** Begins anew: with other bytes, or with the same that have been filled again. */
   reset(bytes: Buffer, at: number, end: number): void {
-    if (bytes !== this.bytes) this.#pieceEnd = -1;
     this.bytes = bytes as NativeBuffer;
+    this.#pieceEnd = -1;
+    this.moveTo(at, end);
+  }
+
+  /** Goes on elsewhere in the same bytes, which are as they were. */
+  moveTo(at: number, end: number): void {
     this.at = at;
     this.end = end;
     this.depth = 0;
