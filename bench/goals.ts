@@ -1,8 +1,9 @@
+import type { Measured } from "./bench.ts";
 import type { Row, Table } from "./rounds.ts";
 
 /** What was asked of a candidate, and what came of it. Rendered below its table. */
 export interface Goal {
-  /** `"plinth, ratio to raw"`. */
+  /** `"GET, plinth to raw"`: its table, who, and to whom. */
   readonly what: string;
   /** `"at least 0.95"`. */
   readonly wanted: string;
@@ -18,6 +19,21 @@ export interface Wanted {
   readonly by?: "perSecond" | "perCpu" | "p99Ms" | "rssMiB";
   readonly atLeast?: number;
   readonly atMost?: number;
+}
+
+/** Those of its tables, and those of the whole. */
+export function goalsOf({ tables, goals = [] }: Pick<Measured, "tables" | "goals">): Goal[] {
+  return [...tables.flatMap((table) => table.goals ?? []), ...goals];
+}
+
+/** Its name to be read: candidates, which have commas in their names, stand out. */
+export function renderGoal({ what }: Pick<Goal, "what">, { name, rows }: Pick<Table, "name" | "rows">): string {
+  const isOfTable = what.startsWith(`${name}, `);
+  const rest = isOfTable ? what.slice(name.length + 2) : what;
+  const longestFirst = rows.map(({ candidate }) => candidate).sort((a, b) => b.length - a.length);
+  const names = longestFirst.map((each) => each.replace(/[^\w ,]/g, "\\$&")).join("|");
+  const shown = isOfTable ? rest.replace(new RegExp(`(?<!\\w)(?:${names})(?!\\w)`, "g"), "`$&`") : rest;
+  return isOfTable ? `${name}: ${shown}` : shown;
 }
 
 /** The table with its goals: `judge(table, [{ candidate: "plinth", atLeast: 0.95 }, { candidate: "plinth", by: "p99Ms", atMost: 15 }])`. */

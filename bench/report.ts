@@ -1,11 +1,12 @@
 import type { Measured, Sheet } from "./bench.ts";
-import type { Goal } from "./goals.ts";
+import { type Goal, renderGoal } from "./goals.ts";
 import type { Machine } from "./machine.ts";
+import { renderCells } from "./markdown-table.ts";
 import type { ProfileSummary } from "./profile-summary.ts";
 import type { Row, Table } from "./rounds.ts";
 import { renderShortfalls } from "./shortfalls.ts";
 import { renderSummary } from "./summary.ts";
-import { whys } from "./whys.ts";
+import type { Whys } from "./whys.ts";
 
 /** A run that counts, as it is kept in `results/`. */
 export interface Result extends Measured {
@@ -17,8 +18,8 @@ export interface Result extends Measured {
 
 /** All that is committed of a bench. */
 export interface Kept {
-  readonly name: string;
   readonly result: Result;
+  readonly whys: Whys | undefined;
   readonly profile: ProfileSummary | undefined;
 }
 
@@ -34,8 +35,8 @@ export function renderDocument(document: string, all: readonly Kept[]): string {
   return `${document.slice(0, from + begin.length)}\n${results.join("\n")}\n${document.slice(to)}`;
 }
 
-function renderKept({ name, result, profile }: Kept): string[] {
-  return [renderResult(result), ...renderShortfalls(result, whys[name] ?? {}, profile)];
+function renderKept({ result, whys, profile }: Kept): string[] {
+  return [renderResult(result), ...renderShortfalls(result, whys, profile)];
 }
 
 export function renderResult(result: Result): string {
@@ -50,23 +51,23 @@ export function renderResult(result: Result): string {
   ].join("\n");
 }
 
-export function renderTable({ name, reference, rows, conditions, notes, goals }: Table): string {
+export function renderTable(table: Table): string {
+  const { name, reference, rows, conditions, notes, goals } = table;
   const withCpu = rows.some((row) => row.cpuUs !== undefined);
   const withMemory = rows.some((row) => row.rssMiB !== undefined);
   const head = [name, `ratio to ${reference}`, "lowest to highest", "per second", "p50 ms", "p99 ms"];
   if (withCpu) head.push("CPU µs each");
   if (withMemory) head.push("MiB");
-  const lines = [head, head.map(() => "---"), ...rows.map((row) => cellsOf(row, withCpu, withMemory))];
+  const cells = rows.map((row) => cellsOf(row, withCpu, withMemory));
   return [
     ...(conditions ? [`\n${name}: ${listed(conditions)}.`] : []),
-    `\n${lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n")}`,
-    ...renderRemarks(notes, goals),
+    `\n${renderCells(head, cells)}`,
+    ...renderRemarks(notes, goals, (goal) => renderGoal(goal, table)),
   ].join("\n");
 }
 
 function renderSheet({ columns, rows }: Sheet): string {
-  const lines = [columns, columns.map(() => "---"), ...rows];
-  return `\n${lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n")}`;
+  return `\n${renderCells(columns, rows)}`;
 }
 
 function listed(conditions: Readonly<Record<string, string | number | boolean>>): string {
@@ -74,11 +75,15 @@ function listed(conditions: Readonly<Record<string, string | number | boolean>>)
   return all.join(", ");
 }
 
-function renderRemarks(notes: readonly string[] = [], goals: readonly Goal[] = []): string[] {
-  const asked = goals.map(
-    ({ what, wanted, measured, isReached }) =>
-      `- ${isReached ? "reached" : "**not reached**"}: ${what}: ${measured}, asked ${wanted}`,
-  );
+function renderRemarks(
+  notes: readonly string[] = [],
+  goals: readonly Goal[] = [],
+  nameOf: (goal: Goal) => string = ({ what }) => what,
+): string[] {
+  const asked = goals.map((goal) => {
+    const { wanted, measured, isReached } = goal;
+    return `- ${isReached ? "reached" : "**not reached**"}: ${nameOf(goal)}: ${measured}, asked ${wanted}`;
+  });
   return notes.length + asked.length === 0 ? [] : ["", ...notes.map((note) => `- ${note}`), ...asked];
 }
 

@@ -4,14 +4,24 @@ import { dirname } from "node:path";
 import { root } from "../scripts/source/tree.ts";
 import type { ProfileSummary } from "./profile-summary.ts";
 import { type Result, renderDocument } from "./report.ts";
+import { parseWhys, type Whys } from "./whys.ts";
 
-/** What is committed: a file for each bench, a summary of its profile where one is kept, and the document of all. */
+/**
+ * What is committed: a file for each bench, why its goals are not reached where some are not, a summary of its profile where
+ * one is kept, and the document of all.
+ */
 const documentFile = `${root}docs/benchmarks.md`;
 const resultFile = (name: string) => `${root}bench/results/${name}.json`;
+const whysFile = (name: string) => `${root}bench/results/${name}.whys.md`;
 const profileFile = (name: string) => `${root}bench/results/profiles/${name}.json`;
 
 export function readResult(name: string): Result | undefined {
   return readJson<Result>(resultFile(name));
+}
+
+export function readWhys(name: string): Whys | undefined {
+  const file = whysFile(name);
+  return existsSync(file) ? parseWhys(readFileSync(file, "utf8")) : undefined;
 }
 
 export function keepResult(name: string, result: Result): void {
@@ -26,7 +36,8 @@ export function keepProfile(name: string, summary: ProfileSummary): void {
 export function writeDocument(names: readonly string[]): void {
   const kept = names.flatMap((name) => {
     const result = readResult(name);
-    return result ? [{ name, result, profile: readJson<ProfileSummary>(profileFile(name)) }] : [];
+    const profile = readJson<ProfileSummary>(profileFile(name));
+    return result ? [{ result, whys: readWhys(name), profile }] : [];
   });
   writeFileSync(documentFile, renderDocument(readFileSync(documentFile, "utf8"), kept));
 }

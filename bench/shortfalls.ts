@@ -1,19 +1,21 @@
+import { goalsOf } from "./goals.ts";
 import { type ProfileSummary, renderProfile } from "./profile-summary.ts";
 import type { Result } from "./report.ts";
-import { goalsOf } from "./summary.ts";
+import { isMissed, type Whys } from "./whys.ts";
 
 /** Of goals that are not reached: why, and the profile that says so. Nothing when all are. */
 export function renderShortfalls(
   result: Pick<Result, "tables" | "goals">,
-  whys: Readonly<Record<string, string>>,
+  whys: Whys | undefined,
   profile: ProfileSummary | undefined,
 ): string[] {
-  const missed = goalsOf(result).filter(({ isReached }) => !isReached);
-  if (missed.length === 0) return [];
-  const reasons = Object.entries(whys).filter(([name]) => missed.some(({ what }) => what.includes(name)));
+  const goals = goalsOf(result);
+  if (goals.every(({ isReached }) => isReached)) return [];
+  const { date, reasons = {} } = whys ?? {};
+  const shown = Object.entries(reasons).filter(([name]) => isMissed(name, goals));
   return [
-    ...(reasons.length > 0 ? ["\nNot reached, why, and what was tried:\n"] : []),
-    ...reasons.map(([name, why]) => `- ${name}: ${why}`),
+    ...(shown.length > 0 ? [`\nNot reached, why, and what was tried (written ${date}):\n`] : []),
+    ...shown.map(([name, why]) => `- **${name}**: ${why}`),
     ...(profile ? [renderProfile(profile)] : []),
   ];
 }

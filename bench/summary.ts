@@ -1,25 +1,44 @@
-import type { Goal } from "./goals.ts";
+import { type Goal, goalsOf, renderGoal } from "./goals.ts";
+import { renderCells } from "./markdown-table.ts";
 import type { Kept, Result } from "./report.ts";
 
 /** Of all benches: how many goals were asked and are reached, and each that is not. */
 export function renderSummary(all: readonly Kept[]): string {
-  const rows = all.flatMap(({ result }) => {
-    const goals = goalsOf(result);
-    const missed = goals.filter(({ isReached }) => !isReached);
-    if (goals.length === 0) return [];
-    return [
-      [result.title, `${goals.length - missed.length} of ${goals.length}`, missed.map(renderMissed).join("<br>")],
-    ];
-  });
-  const lines = [["", "goals reached", "not reached: measured, asked"], ["---", "---", "---"], ...rows];
-  return `\n### In short\n\n${lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n")}`;
+  const asked = all.map(({ result }) => ({ result, goals: goalsOf(result) })).filter(({ goals }) => goals.length > 0);
+  const missed = asked.flatMap(({ result }) => missedOf(result));
+  const rows = asked.map(({ result, goals }) => [linkTo(result), result.machine.date, shareOf(goals)]);
+  rows.push(["all of them", "", `**${shareOf(asked.flatMap(({ goals }) => goals))}**`]);
+  return [
+    "\n### In short\n",
+    renderCells(["bench", "measured on", "goals reached"], rows),
+    ...(missed.length > 0
+      ? [
+          "\nNot reached, by what is done in a second where nothing else is said:\n",
+          renderCells(["bench", "goal", "measured", "asked"], missed),
+        ]
+      : []),
+  ].join("\n");
 }
 
-/** Those of its tables, and those of the whole. */
-export function goalsOf({ tables, goals = [] }: Pick<Result, "tables" | "goals">): Goal[] {
-  return [...tables.flatMap((table) => table.goals ?? []), ...goals];
+/** A line for each, the bench named in the first of its lines. */
+function missedOf(result: Result): string[][] {
+  const ofTables = result.tables.flatMap((table) =>
+    (table.goals ?? []).map((goal) => ({ goal, name: renderGoal(goal, table) })),
+  );
+  const ofAll = (result.goals ?? []).map((goal) => ({ goal, name: goal.what }));
+  return [...ofTables, ...ofAll]
+    .filter(({ goal }) => !goal.isReached)
+    .map(({ goal, name }, i) => [i === 0 ? linkTo(result) : "", name, goal.measured, goal.wanted]);
 }
 
-function renderMissed({ what, measured, wanted }: Goal): string {
-  return `${what}: ${measured}, ${wanted}`;
+function shareOf(goals: readonly Goal[]): string {
+  return `${goals.filter(({ isReached }) => isReached).length} of ${goals.length}`;
+}
+
+/** To its heading on the same page. */
+function linkTo({ title }: Result): string {
+  return `[${title}](#${title
+    .toLowerCase()
+    .replace(/[^\w -]/g, "")
+    .replaceAll(" ", "-")})`;
 }

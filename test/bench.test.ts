@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
 import { describe, test } from "node:test";
 import { type Bench, isWanted, wantedOf } from "../bench/bench.ts";
 import { checkBenches } from "../bench/check.ts";
@@ -7,12 +8,15 @@ import { compareResults, differencesOf, type Move, renderMove } from "../bench/m
 import { createPlaces } from "../bench/places.ts";
 import { type ProgramProfile, renderMemory, renderTime, timesOf } from "../bench/profile.ts";
 import { renderProfile, summarize } from "../bench/profile-summary.ts";
-import { type Result, renderTable } from "../bench/report.ts";
+import { type Kept, type Result, renderTable } from "../bench/report.ts";
+import { readResult, readWhys } from "../bench/results.ts";
 import { measureInRounds, type Sample, type Table } from "../bench/rounds.ts";
 import { renderShortfalls } from "../bench/shortfalls.ts";
 import { judgeMemory } from "../bench/soak/judge.ts";
 import { renderSummary } from "../bench/summary.ts";
 import { measureSound, proveSlice } from "../bench/void-slice.ts";
+import { faultsOf, parseWhys } from "../bench/whys.ts";
+import { root } from "../scripts/source/tree.ts";
 
 /** Candidate → what each of its rounds gave, of one second. */
 async function tableOf(rounds: Readonly<Record<string, readonly Partial<Sample>[]>>): Promise<Table> {
@@ -162,7 +166,7 @@ describe("a table of a bench", () => {
     assert.match(text, /GET: tls true\./);
     assert.match(text, /\| plinth \| \*\*0\.050\*\* \|/);
     assert.match(text, /\| 61 \|/);
-    assert.match(text, /- A note\.\n- \*\*not reached\*\*: GET, plinth to raw: 0\.05, asked at least 1/);
+    assert.match(text, /- A note\.\n- \*\*not reached\*\*: GET: `plinth` to `raw`: 0\.05, asked at least 1/);
   });
 });
 
@@ -412,32 +416,93 @@ describe("a profile", () => {
 
   test("is shown below goals that are not reached, with what is said of them, and nowhere else", () => {
     const goal = { what: "GET, plinth to raw", wanted: "at least 1", measured: "0.90", isReached: false };
-    const whys = { "plinth to raw": "It counts.", "plinth to nest": "It does not." };
+    const reasons = { "plinth to raw": "It counts.", "plinth to nest": "It does not." };
+    const whys = { date: "2026-01-02", reasons };
     const text = renderShortfalls({ tables: [], goals: [goal] }, whys, summary).join("\n");
     assert.match(
       text,
-      /- plinth to raw: It counts\.\n\nWhere the time goes, .*`npm run bench -- edge --profile --keep`, 2026-/,
+      /tried \(written 2026-01-02\):\n\n- \*\*plinth to raw\*\*: It counts\.\n\nWhere the time goes, .*`npm run bench -- edge --profile --keep`, 2026-/,
     );
     assert.doesNotMatch(text, /nest/);
     assert.deepEqual(renderShortfalls({ tables: [], goals: [{ ...goal, isReached: true }] }, whys, summary), []);
   });
 });
 
-describe("the summary of all benches", () => {
-  test("counts the goals of tables and of the whole, and names each that is not reached", async () => {
-    const table = judge(await tableOf({ raw: [{}, {}], plinth: [{ perSecond: 90 }, { perSecond: 90 }] }), [
-      { candidate: "plinth", atLeast: 0.85 },
-      { candidate: "plinth", atLeast: 0.95 },
+describe("why goals are not reached", () => {
+  const reached = { what: "GET, plinth to raw", wanted: "at least 1", measured: "1.10", isReached: true };
+  const missed = { what: "POST, plinth to raw", wanted: "at least 1", measured: "0.90", isReached: false };
+  const date = machine.date;
+
+  test("is read from a file beside the record: its day, and a heading for each reason", () => {
+    assert.deepEqual(parseWhys("Written 2026-01-02.\n\n## plinth to nginx\n\nTwo\nlines.\n\n## p99\n\nOne.\n"), {
+      date: "2026-01-02",
+      reasons: { "plinth to nginx": "Two lines.", p99: "One." },
+    });
+    assert.throws(() => parseWhys("## p99\n\nOne.\n"), /the first line has to be "Written YYYY-MM-DD\."/);
+  });
+
+  test("lacks nothing, and says nothing that is over", () => {
+    const faults = (reasons: Record<string, string>, written = date) =>
+      faultsOf({ ...resultOf(), goals: [reached, missed] }, { date: written, reasons });
+    assert.deepEqual(faults({ "plinth to raw": "So." }), []);
+    assert.deepEqual(faults({ "GET, plinth": "So.", nest: "So.", POST: "" }), [
+      '"GET, plinth" speaks only of goals that are reached: delete it',
+      '"nest" is in no goal\'s name',
+      '"POST" has no text',
     ]);
-    const goals = [{ what: "heap", wanted: "at most 1", measured: "0.5", isReached: true }];
-    const all = [resultOf(), { ...resultOf(table), goals }].map((result) => ({
-      name: "t",
-      result,
-      profile: undefined,
-    }));
-    const text = renderSummary(all);
-    assert.match(text, /\| T \| 2 of 3 \| .*, plinth to raw: 0\.90, at least 0\.95 \|$/);
-    assert.equal(text.match(/\| T \|/g)?.length, 1, "a bench without goals is not in it");
+    assert.deepEqual(faults({ POST: "So." }, "2025-12-31"), [
+      "written 2025-12-31, before the record of 2026-01-01: read it beside that",
+    ]);
+    assert.deepEqual(faultsOf({ ...resultOf(), goals: [reached, missed] }, undefined), [
+      '"POST, plinth to raw" is not reached, and no heading speaks of it',
+    ]);
+  });
+
+  const committed = readdirSync(`${root}bench/results`).map((file) => file.split(".")[0] as string);
+  for (const name of new Set(committed.filter((each) => each !== "profiles"))) {
+    test(`fits the record of ${name}: bench/results/${name}.whys.md`, () => {
+      const result = readResult(name);
+      assert.ok(result, "there is no record of it");
+      assert.deepEqual(faultsOf(result, readWhys(name)), []);
+    });
+  }
+});
+
+describe("the summary of all benches", () => {
+  const kept = (result: Result): Kept => ({ result, whys: undefined, profile: undefined });
+
+  test("counts the goals of tables and of the whole, and has a line for each that is not reached", async () => {
+    const table = judge(
+      await tableOf({ raw: [{}, {}], "plinth, lean": [{ perSecond: 90 }, { perSecond: 90 }], plinth: [{}, {}] }),
+      [
+        { candidate: "plinth, lean", atLeast: 0.85 },
+        { candidate: "plinth, lean", atLeast: 0.95 },
+        { candidate: "plinth", by: "p99Ms", atMost: 1 },
+      ],
+    );
+    const goals = [
+      { what: "heap", wanted: "at most 1", measured: "0.5", isReached: true },
+      { what: "handles, of raw", wanted: "at most 9", measured: "10", isReached: false },
+    ];
+    const text = renderSummary([kept(resultOf()), kept({ ...resultOf(table), title: "The edge, features on", goals })]);
+    const link = "[The edge, features on](#the-edge-features-on)";
+    const lines = [
+      `| ${link} | 2026-01-01 | 2 of 5 |`,
+      "| all of them |  | **2 of 5** |",
+      `| ${link} | GET: \`plinth, lean\` to \`raw\` | 0.90 | at least 0.95 |`,
+      "|  | GET: p99 of `plinth` | 2.00 ms | at most 1 ms |",
+      "|  | handles, of raw | 10 | at most 9 |",
+    ];
+    assert.deepEqual(
+      text.split("\n").filter((line) => /^\| (?!---|bench)/.test(line)),
+      lines,
+      "a bench without goals is not in it",
+    );
+  });
+
+  test("says no more when all goals are reached", async () => {
+    const table = judge(await tableOf({ raw: [{}], plinth: [{}] }), [{ candidate: "plinth", atLeast: 1 }]);
+    assert.doesNotMatch(renderSummary([kept(resultOf(table))]), /Not reached/);
   });
 });
 
