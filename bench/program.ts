@@ -20,6 +20,9 @@ export interface Program<Facts> {
   readonly facts: Facts;
   readonly pid: number;
   ask<Answer>(question: string, input?: number): Promise<Answer>;
+  /** It stands still until it goes on, and answers nothing. */
+  halt(): void;
+  goOn(): void;
   stop(): Promise<void>;
 }
 
@@ -37,6 +40,12 @@ export interface ProgramOptions {
 
 const readyMsMax = 60_000;
 const answerMsMax = 60_000;
+
+/** They would not see that the bench is gone. */
+const halted = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of halted) child.kill("SIGCONT");
+});
 
 export async function startProgram<Facts>(name: string, options: ProgramOptions): Promise<Program<Facts>> {
   const output = options.output === undefined ? undefined : openSync(options.output, "w");
@@ -57,6 +66,7 @@ export async function startProgram<Facts>(name: string, options: ProgramOptions)
   });
   if (output !== undefined) closeSync(output);
   const facts = await answerOf<Facts>(child, name, readyMsMax);
+  const goOn = () => void (halted.delete(child) && child.kill("SIGCONT"));
   return {
     facts,
     pid: child.pid ?? 0,
@@ -64,7 +74,13 @@ export async function startProgram<Facts>(name: string, options: ProgramOptions)
       child.send({ question, input });
       return answerOf(child, name, answerMsMax);
     },
+    halt() {
+      if (!halted.has(child)) child.kill("SIGSTOP");
+      halted.add(child);
+    },
+    goOn,
     async stop() {
+      goOn();
       if (child.exitCode !== null || child.signalCode !== null) return;
       const ended = once(child, "exit");
       child.disconnect();

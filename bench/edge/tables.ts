@@ -3,6 +3,7 @@ import type { Load } from "../load/load.ts";
 import type { LoadRequest } from "../load/measurement.ts";
 import { cpuUs, memoryMiB } from "../program.ts";
 import { measureInRounds, type Sample, type Table } from "../rounds.ts";
+import { endTurns, giveTurn } from "../turns.ts";
 import { measureSound, proveSlice } from "../void-slice.ts";
 import { type Credentials, type EdgeCandidate, type EdgeSpec, origin, startCandidate } from "./candidate.ts";
 import { orderBody, orderPath, statusPath } from "./order.ts";
@@ -41,8 +42,10 @@ export async function measureEdge(
     for (const name of ["GET", "POST"] as const) {
       if (!isWanted(name, options)) continue;
       say(`${name}: ${rounds} rounds of ${seconds} s each, load by ${load.name}`);
-      const slice = (candidate: EdgeCandidate) =>
-        measureSound(() => measure(candidate, load, requestFor(name, candidate, credentials), seconds), say);
+      const slice = async (candidate: EdgeCandidate) => {
+        await giveTurn(candidate, running);
+        return measureSound(() => measure(candidate, load, requestFor(name, candidate, credentials), seconds), say);
+      };
       for (const candidate of candidates) await slice(candidate);
       const byName = new Map(candidates.map((candidate) => [candidate.name, candidate]));
       tables.push(
@@ -54,6 +57,7 @@ export async function measureEdge(
         }),
       );
     }
+    endTurns(running);
     for (const candidate of candidates) await proveSamples(candidate);
     return tables;
   } finally {
