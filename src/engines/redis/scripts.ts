@@ -18,16 +18,19 @@ import { defineScript } from "./connection.ts";
  */
 
 /**
- * The fields of an entry whose generations are all current, or false: value, ms left, kept ms, stale ms, tags. What is no
- * entry of ours, under the same name, is none: others are read in the same run.
+ * The fields of an entry whose generations are all current, or false: value, ms left, kept ms, stale ms, tags. What is not
+ * ours, under the same name, is not there: others are read in the same run. Any other error is raised as the server does.
  */
 const read = `
+local function ours(command, key)
+  local reply = redis.pcall(command, key)
+  if type(reply) ~= 'table' or not reply.err then return reply end
+  if string.find(reply.err, '^WRONGTYPE') then return false end
+  return redis.call(command, key)
+end
 local function read(key, tagPrefix)
-  local fields = redis.pcall('HGETALL', key)
-  if fields.err then
-    if string.find(fields.err, '^WRONGTYPE') then return false end
-    error(fields.err)
-  end
+  local fields = ours('HGETALL', key)
+  if not fields then return false end
   local value, whole, stale, tags = false, '0', '0', {}
   for i = 1, #fields, 2 do
     local name = fields[i]
@@ -36,7 +39,7 @@ local function read(key, tagPrefix)
     elseif name == 'e' then stale = fields[i + 1]
     elseif name ~= 'n' then
       local tag = string.sub(name, 2)
-      if redis.call('GET', tagPrefix .. tag) ~= fields[i + 1] then return false end
+      if ours('GET', tagPrefix .. tag) ~= fields[i + 1] then return false end
       if tag ~= '' then tags[#tags + 1] = tag end
     end
   end

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { newId } from "../../base/index.ts";
 import { parseAddress } from "./address.ts";
-import { RedisConnection } from "./connection.ts";
+import { RedisConnection, replyOf } from "./connection.ts";
 import redis from "./index.ts";
+import { getManyScript } from "./scripts.ts";
 import { TurnReads } from "./turn-reads.ts";
 
 const url = process.env.PLINTH_TEST_REDIS_URL;
@@ -59,12 +60,32 @@ test("what somebody else keeps under a name of ours is a miss, and costs others 
   const driver = redis.ports.cache(new URL(url as string));
   await Promise.all([connection.open(), driver.open()]);
   const namespace = `foreign-${newId()}`;
-  const key = `plinth:{${namespace}}:v:a`;
-  await connection.command(["SET", key, "no entry", "PX", "5000"]);
+  const [entry, tag] = [`plinth:{${namespace}}:v:a`, `plinth:{${namespace}}:t:red`];
+  await connection.command(["SET", entry, "no entry", "PX", "5000"]);
   await driver.set(namespace, "b", "1", { ttlMs: 1000, tags: [] });
-  const [[foreign], [own]] = await Promise.all([driver.getMany(namespace, ["a"]), driver.getMany(namespace, ["b"])]);
-  assert.equal(foreign, undefined);
-  assert.equal(own?.value, "1");
-  await connection.command(["DEL", key]);
+  await driver.set(namespace, "c", "2", { ttlMs: 1000, tags: ["red"] });
+  await connection.command(["DEL", tag]);
+  await connection.command(["HSET", tag, "no", "generation"]);
+  const found = await Promise.all(["a", "b", "c"].map((key) => driver.getMany(namespace, [key])));
+  assert.deepEqual(
+    found.map(([each]) => each?.value),
+    [undefined, "1", undefined],
+  );
+  await connection.command(["DEL", entry, tag]);
   await Promise.all([connection.close(), driver.close()]);
+});
+
+test("what else goes wrong in a read is told as the server tells it, its code first", { skip }, async () => {
+  const connection = new RedisConnection(parseAddress(new URL(url as string)));
+  await connection.open();
+  const user = `reader-${newId()}`;
+  await connection.command(["ACL", "SETUSER", user, "on", ">secret", "~*", "&*", "+@all", "-hgetall"]);
+  const limited = new URL(url as string);
+  [limited.username, limited.password] = [user, "secret"];
+  const reader = new RedisConnection(parseAddress(limited));
+  await reader.open();
+  const failure = await reader.evaluate(getManyScript, [`plinth:{${user}}:v:a`], ["t:"]).catch((thrown) => thrown);
+  await connection.command(["ACL", "DELUSER", user]);
+  await Promise.all([connection.close(), reader.close()]);
+  assert.match(replyOf(failure), /^(?:NOPERM|ERR) (?!user_script)/);
 });
