@@ -2,11 +2,16 @@ import assert from "node:assert/strict";
 import type { AddressInfo, Server, Socket } from "node:net";
 import { createServer } from "node:net";
 import { after, describe, test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import type { PlinthError } from "../base/index.ts";
 import { createManualClock, error, systemClock } from "../base/index.ts";
 import type { ExchangeEvents } from "./exchange.ts";
 import type { HttpPool, HttpPoolOptions, HttpRequest } from "./http-pool.ts";
 import { createHttpPool } from "./http-pool.ts";
+
+setFlagsFromString("--expose-gc");
+const collect: () => void = runInNewContext("gc");
 
 const closing: (() => unknown)[] = [];
 after(async () => {
@@ -301,6 +306,23 @@ describe("requests above the connections", () => {
     cancelled.pause();
     cancelled.resume();
     assert.deepEqual([(await first).body, (await third).body, cancelled.wasSent], ["0", "1", false]);
+  });
+
+  test("are held no longer than to the next look when they are cancelled", async () => {
+    const { url } = await serve(() => {});
+    const clock = createManualClock();
+    const pool = poolOf(url, { clock, limits: { connections: 1 } });
+    void ask(pool).catch(() => {});
+    await until(() => pool.connectionCount === 1);
+    const cancelled = Array.from({ length: 1000 }, () => {
+      const events = { onHead() {}, onChunk() {}, onEnd() {}, onFailure() {} };
+      pool.send(plain, events).cancel(error("cancelled", "enough"));
+      return new WeakRef(events);
+    });
+    await clock.advance(500);
+    await until(() => true);
+    collect();
+    assert.equal(cancelled.filter((each) => each.deref()).length, 0);
   });
 
   test("get a connection of their own when the one before them is lost", async () => {
