@@ -18,6 +18,31 @@ async function failure(run: Promise<unknown>): Promise<PlinthError> {
 }
 
 describe("a call", () => {
+  test("that fails after a new principal was told of leaves the line as it was", async () => {
+    const methods = [unary("who", async (_, context) => ({ text: context.principal.subject ?? "" }))];
+    const server = await all.server(methods);
+    const call = all.client([server.address], methods).call("who");
+    const user = (subject: string): Principal => ({
+      kind: "user",
+      subject,
+      scopes: [],
+      claims: { x: "y".repeat(5000) },
+    });
+    await call({ text: "" }, scope({ principal: user("first") }));
+    const failing = scope({ principal: user("second") });
+    Object.defineProperty(failing, "criticality", {
+      get() {
+        throw new Error("no");
+      },
+    });
+    const small: Principal = { kind: "user", subject: "third", scopes: [], claims: {} };
+    const waiting = call({ text: "" }, scope({ principal: small }));
+    const failed = failure(call({ text: "" }, failing));
+    const after = call({ text: "" }, scope({ principal: small }));
+    assert.equal((await failed).code, "internal");
+    assert.deepEqual(await Promise.all([waiting, after]), [{ text: "third" }, { text: "third" }]);
+  });
+
   test("arrives with everything that travels with it, and its answer comes back", async () => {
     let seen: CallContext | undefined;
     const methods = [

@@ -233,12 +233,13 @@ export class Channel {
     let mark = writer.length;
     try {
       const principalSlot = this.#principals.slotOf(context.principal, connection);
+      // A new principal's frame may have been written out with what was there before it; the call is not.
+      mark = writer.length;
+      pending.writtenAt = connection.flushCount;
       const id = this.#freeId();
       const position = hasPositions ? context.knownPosition?.token : undefined;
       const criticality = hasCriticality && context.criticality !== levelOf() ? context.criticality : undefined;
-      // A new principal's frame may have been written out with what was there before it; the call is not.
-      pending.writtenAt = connection.flushCount;
-      mark = connection.begin(frameKind.call);
+      connection.begin(frameKind.call);
       const place = this.#place;
       place.id = id;
       place.target = target;
