@@ -16,7 +16,8 @@ export interface AdvisoryLockOptions {
 
 /**
  * Runs while this session alone holds the lock. It is asked for again and again instead of waited for: a waiting statement
- * would hold back `create index concurrently` of the process that works. When the session is gone, so is its lock.
+ * would hold back `create index concurrently` of the process that works. When the session is gone, so is its lock: one that
+ * cannot give it back is ended.
  */
 export async function withAdvisoryLock<R>(
   session: DatabaseSession,
@@ -34,6 +35,6 @@ export async function withAdvisoryLock<R>(
   try {
     return await run();
   } finally {
-    await session.execute(sql`select pg_advisory_unlock(${lock})`).catch(() => {});
+    await session.execute(sql`select pg_advisory_unlock(${lock})`).catch(() => session.discard());
   }
 }

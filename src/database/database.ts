@@ -76,6 +76,8 @@ export interface DatabaseSession<Tables = any> {
   transaction<R>(run: (tx: Transaction<Tables>) => Promise<R>, options?: TransactionOptions): Promise<R>;
   /** Several statements without values. */
   script(text: string): Promise<void>;
+  /** At the end of `run` the session is ended instead of given back, and whatever it holds with it. */
+  discard(): void;
 }
 
 export interface SessionOptions {
@@ -251,15 +253,23 @@ class BoundDatabase implements Database, ReadHost {
         const { text, values } = fragment.compile();
         return this.#statement(session, text, values);
       };
-      return run({
-        execute,
-        sql: async (strings, ...values) => (await execute(new Fragment(strings, values))).rows,
-        transaction: (work, options) => this.#transaction(work, options, (attempt) => attempt(session)),
-        script: async (text) => {
-          await this.script(session, text);
-          await this.noteWrite(session);
-        },
-      });
+      let isDiscarded = false;
+      try {
+        return await run({
+          execute,
+          sql: async (strings, ...values) => (await execute(new Fragment(strings, values))).rows,
+          transaction: (work, options) => this.#transaction(work, options, (attempt) => attempt(session)),
+          script: async (text) => {
+            await this.script(session, text);
+            await this.noteWrite(session);
+          },
+          discard: () => {
+            isDiscarded = true;
+          },
+        });
+      } finally {
+        if (isDiscarded) session.release(true);
+      }
     }, pinned);
   }
 

@@ -78,8 +78,7 @@ export async function migrate(
         for (const step of pending) await apply(session, step, chosen.set, database.schema);
         return pending.map(({ number, name }) => ({ number, name }));
       } finally {
-        // When the session is gone, so are its settings.
-        await session.script("reset statement_timeout; reset lock_timeout").catch(() => {});
+        await session.script("reset statement_timeout; reset lock_timeout").catch(() => session.discard());
       }
     });
   };

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { StartError, systemClock } from "../base/index.ts";
+import { withAdvisoryLock } from "./advisory-lock.ts";
 import { checkConnectionBudget } from "./budget.ts";
 import type { SlowQueryReport } from "./slow-queries.ts";
 import { createSlowQueryLog } from "./slow-queries.ts";
@@ -30,6 +31,33 @@ export const operationCases: readonly DatabaseClaim[] = [
         { pinned: true },
       );
       assert.deepEqual(left, []);
+    },
+  },
+  {
+    name: "ends a session that cannot give back its lock",
+    needs: "sessionState",
+    async prove({ db }) {
+      const tooLate = () => new StartError("TOO_LATE", "too late");
+      const options = { key: `suite:${db.schema}`, timeoutMs: 1000, clock: systemClock, tooLate };
+      const heldCount = async (): Promise<number> => {
+        const rows = await db.sql`
+          select 1 from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())
+            and ((classid::bigint << 32) | objid::bigint) = hashtextextended(${options.key}, 0)`;
+        return rows.length;
+      };
+      await db.session(
+        (session) => {
+          const execute: typeof session.execute = (fragment) =>
+            fragment.compile().text.includes("unlock")
+              ? Promise.reject(new Error("not now"))
+              : session.execute(fragment);
+          return withAdvisoryLock({ ...session, execute }, options, async () => {});
+        },
+        { pinned: true },
+      );
+      // The server ends it when it gets to it.
+      for (let i = 0; i < 200 && (await heldCount()) > 0; i++) await systemClock.sleep(10);
+      assert.equal(await heldCount(), 0);
     },
   },
   {

@@ -159,14 +159,15 @@ class PgliteSession implements Session {
     }
   }
 
-  release(): void {
+  release(broken = false): void {
     if (this.#released) return;
     this.#released = true;
     const pglite = this.#lease.resource;
     const done = (): void => this.#lease.release(false);
-    if (this.#instance.broken || !pglite.isInTransaction()) done();
-    // Whoever left a transaction open does not leave it to the next.
-    else pglite.exec("rollback").then(done, done);
+    // Whoever left a transaction open does not leave it to the next; nor locks, where there is no session to end.
+    const text = `${pglite.isInTransaction() ? "rollback;" : ""}${broken ? "select pg_advisory_unlock_all()" : ""}`;
+    if (this.#instance.broken || text === "") done();
+    else pglite.exec(text).then(done, done);
   }
 
   #explain(thrown: unknown, text: string): Error {
