@@ -242,6 +242,31 @@ test("pages are served with a tag and a policy that names their own scripts", as
   assert.equal((await ask(port, request("GET /openapi.json"))).headers["cache-control"], "max-age=5");
 });
 
+test("a page is written with the first request for it, once, even when it cannot be", async () => {
+  const written: string[] = [];
+  const port = await open(
+    {},
+    {
+      pages: ["/good", "/bad"].map((path) => ({
+        path,
+        contentType: "text/plain",
+        body() {
+          written.push(path);
+          if (path === "/bad") throw new Error("no such schema");
+          return "good";
+        },
+      })),
+    },
+  );
+  assert.deepEqual(written, []);
+  const statuses: number[] = [];
+  for (const path of ["/good", "/good", "/bad", "/bad"])
+    statuses.push((await ask(port, request(`GET ${path}`))).status);
+  statuses.push((await ask(port, request("HEAD /bad"))).status);
+  assert.deepEqual(statuses, [200, 200, 500, 500, 500]);
+  assert.deepEqual(written, ["/good", "/bad"]);
+});
+
 test("metrics, access log and spans tell the route, never the path", async () => {
   const metrics = createMetrics();
   const tracer = createTracer({ sampleRatio: 1 });

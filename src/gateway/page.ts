@@ -17,7 +17,8 @@ export interface Page {
 
 /**
  * Serves a page: with `ETag`, to be asked for again each time, compressed where the client takes it. Made with the first
- * request: most processes are never asked, and a large app's documents take as long as the rest of its start.
+ * request: most processes are never asked, and a large app's documents take as long as the rest of its start. What cannot
+ * be made is not tried again.
  */
 export function compilePage(
   page: Page,
@@ -26,9 +27,19 @@ export function compilePage(
 ): (exchange: Exchange) => void {
   let send: ((exchange: Exchange) => void) | undefined;
   return (exchange) => {
-    send ??= compileSending(page, headers, compression);
+    send ??= trySending(page, headers, compression);
     send(exchange);
   };
+}
+
+function trySending(...given: Parameters<typeof compileSending>): (exchange: Exchange) => void {
+  try {
+    return compileSending(...given);
+  } catch (thrown) {
+    return () => {
+      throw thrown;
+    };
+  }
 }
 
 function compileSending(
