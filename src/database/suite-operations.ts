@@ -37,7 +37,7 @@ export const operationCases: readonly DatabaseClaim[] = [
     name: "ends a session that cannot give back its lock",
     needs: "sessionState",
     async prove({ db }) {
-      const tooLate = () => new StartError("TOO_LATE", "too late");
+      const tooLate = () => assert.fail("too late");
       const options = { key: `suite:${db.schema}`, timeoutMs: 1000, clock: systemClock, tooLate };
       const heldCount = async (): Promise<number> => {
         const rows = await db.sql`
