@@ -1,13 +1,13 @@
 import { newId } from "../base/index.ts";
 import type { Database, Fragment } from "../database/index.ts";
 import { isConflict, planByIndex, quoteName, sql } from "../database/index.ts";
-import type { Delivery, SubscriptionSpec, SubscriptionStats } from "./driver.ts";
+import type { ClaimedDelivery, ClaimRequest } from "./delivery-claim.ts";
+import { createDeliveryClaim, deliveryName } from "./delivery-claim.ts";
+import type { SubscriptionSpec, SubscriptionStats } from "./driver.ts";
 import type { EventMessage } from "./event.ts";
 import { hashOf } from "./event.ts";
 import { isoText } from "./iso-text.ts";
-import type { MessageRow } from "./outbox.ts";
-import { toMessage } from "./outbox.ts";
-import { unsyncedOn, unsyncedUnless } from "./unsynced.ts";
+import { unsyncedOn } from "./unsynced.ts";
 
 /**
  * The tables of the broker that lives in a database, and every statement on them. Times are the database's: the clocks
@@ -53,28 +53,8 @@ export interface ReadySubscription {
   readonly hasSuspect: boolean;
 }
 
-export interface ClaimRequest {
-  /** How many at most, of each subscription. Each is named once. */
-  readonly wanted: readonly { readonly subscription: string; readonly limit: number }[];
-  /** Claims suspects, or everything else. A suspect is a delivery whose lease ended: whoever had it may have died of it. */
-  readonly suspects: boolean;
-  /** `process/broker`. */
-  readonly owner: string;
-  readonly leaseMs: number;
-  /** What this process has in hand already: not to be claimed from itself when the renewal is late. */
-  readonly inHand: readonly ClaimedDelivery[];
-}
-
 /** `more`: another one of its key waits, which can be claimed now. `lost`: the lease was, and nothing was changed. */
 export type Ending = "more" | "last" | "lost";
-
-export interface ClaimedDelivery {
-  readonly subscription: string;
-  readonly seq: string;
-  readonly epoch: string;
-  readonly owner: string;
-  readonly delivery: Delivery;
-}
 
 const countMax = 100_000;
 
@@ -156,53 +136,7 @@ export function createBrokerTables(database: Database, { epochCheck = true } = {
         from unnest(${names}::text[]) as name ${planByIndex}`;
       return rows.filter(({ hasNormal, hasSuspect }) => hasNormal || hasSuspect);
     },
-    async claim({ wanted, suspects, owner, leaseMs, inHand }) {
-      const free = suspects
-        ? sql`d.claimed_until < statement_timestamp() and not (d.seq || ' ' || d.subscription = any(${inHand.map(nameOf)}::text[]))`
-        : sql`d.claimed_until is null and d.ready_at <= statement_timestamp()`;
-      const counts = suspects
-        ? sql`true`
-        : unsyncedUnless(database, sql`exists (select 1 from candidate where attempts > 0)`);
-      const claimOnce = () => database.sql<ClaimedRow | OrphanRow>`
-        with candidate as (
-          -- "+ 0" keeps the planner, which knows nothing of a table that is empty most of the time, off the primary key.
-          select w.subscription, c.* from unnest(
-            ${wanted.map(({ subscription }) => subscription)}::text[], ${wanted.map(({ limit }) => limit)}::int[]
-          ) as w(subscription, places) cross join lateral (
-            select d.seq, coalesce(d.message, d.seq) as message, d.attempts from ${deliveries} d
-            where d.subscription = w.subscription and ${free}
-              and not exists (
-                select 1 from ${deliveries} e
-                where e.subscription = d.subscription and e.source = d.source and e.key = d.key and e.seq + 0 < d.seq
-              )
-            order by d.seq limit w.places for update of d skip locked
-          ) c
-        ), orphan as (
-          -- What a retirement left behind that was broken off: there is nothing to deliver, and its key would wait for ever.
-          delete from ${deliveries} d using candidate c
-          where d.subscription = c.subscription and d.seq = c.seq
-            and not exists (select 1 from ${messages} m where m.seq = c.message)
-          returning d.seq
-        ), claimed as (
-          update ${deliveries} d set attempts = d.attempts + 1, epoch = d.epoch + 1, owner = ${owner},
-            first_failed_at = coalesce(d.first_failed_at, d.claimed_until),
-            claimed_until = statement_timestamp() + ${leaseMs}::float8 * interval '1 ms'
-          from candidate c join ${messages} m on m.seq = c.message
-          where ${counts} and d.subscription = c.subscription and d.seq = c.seq
-          returning d.subscription, d.seq::text as seq, d.epoch::text as epoch, d.attempts as attempt,
-            d.replay::text as replay, d.again, ${isoText(sql`d.first_failed_at`)} as first_failed_at, m.id::text as id,
-            m.type, m.source, m.key, m.payload_hash, m.payload::text as payload, m.at, m.traceparent, m.tracestate,
-            m.sequence::text as sequence
-        )
-        select c.*, o.count as orphans from (select count(*)::int as count from orphan) o left join claimed c on true
-        where c.seq is not null or o.count > 0 ${planByIndex}`;
-      for (;;) {
-        const rows = await claimOnce();
-        const claimed = rows.filter((row): row is ClaimedRow => row.seq !== null);
-        if (claimed.length === 0 && rows.length > 0) continue;
-        return claimed.map((row) => toClaimed(owner, row)).sort((a, b) => (BigInt(a.seq) < BigInt(b.seq) ? -1 : 1));
-      }
-    },
+    claim: createDeliveryClaim(database, { messages, deliveries }),
     async acknowledge(claimed) {
       const gone = await onceMore(
         () => database.sql<{ subscription: string; seq: string; more: boolean }>`
@@ -213,8 +147,8 @@ export function createBrokerTables(database: Database, { epochCheck = true } = {
             where e.subscription = d.subscription and e.source = d.source and e.key = d.key and e.seq > d.seq
           ) as more ${planByIndex}`,
       );
-      const known = new Map(gone.map((row) => [nameOf(row), row.more ? "more" : "last"] as const));
-      return claimed.map((each) => known.get(nameOf(each)) ?? "lost");
+      const known = new Map(gone.map((row) => [deliveryName(row), row.more ? "more" : "last"] as const));
+      return claimed.map((each) => known.get(deliveryName(each)) ?? "lost");
     },
     async refuse({ subscription, seq, epoch, owner }, delayMs, counted) {
       const rows = await database.sql`
@@ -308,22 +242,6 @@ export function createBrokerTables(database: Database, { epochCheck = true } = {
   };
 }
 
-/** Deliveries were dropped, and none was claimed. */
-interface OrphanRow {
-  readonly seq: null;
-}
-
-type ClaimedRow = MessageRow & {
-  readonly subscription: string;
-  readonly seq: string;
-  readonly epoch: string;
-  readonly payload_hash: string;
-  readonly attempt: number;
-  readonly replay: string | null;
-  readonly again: boolean;
-  readonly first_failed_at: string | null;
-};
-
 /** For what changes nothing when it is done twice. */
 async function onceMore<R>(run: () => Promise<R>): Promise<R> {
   try {
@@ -332,20 +250,4 @@ async function onceMore<R>(run: () => Promise<R>): Promise<R> {
     if (!isConflict(thrown)) throw thrown;
     return run();
   }
-}
-
-function nameOf({ subscription, seq }: Pick<ClaimedDelivery, "subscription" | "seq">): string {
-  return `${seq} ${subscription}`;
-}
-
-function toClaimed(owner: string, row: ClaimedRow): ClaimedDelivery {
-  const delivery = {
-    message: toMessage(row),
-    payloadHash: row.payload_hash,
-    attempt: row.attempt,
-    isFirst: row.attempt === 1 && row.epoch === "1" && row.replay === null,
-    ...(row.first_failed_at !== null && { firstFailedAt: row.first_failed_at }),
-    ...(row.replay !== null && { replay: { id: row.replay, again: row.again } }),
-  };
-  return { subscription: row.subscription, owner, seq: row.seq, epoch: row.epoch, delivery };
 }
