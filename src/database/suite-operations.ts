@@ -46,7 +46,8 @@ export const operationCases: readonly DatabaseClaim[] = [
         return rows.length;
       };
       await db.session(
-        (session) => {
+        async (session) => {
+          await session.script("set lock_timeout to '17s'");
           const execute: typeof session.execute = (fragment) =>
             fragment.compile().text.includes("unlock")
               ? Promise.reject(new Error("not now"))
@@ -58,6 +59,8 @@ export const operationCases: readonly DatabaseClaim[] = [
       // The server ends it when it gets to it.
       for (let i = 0; i < 200 && (await heldCount()) > 0; i++) await systemClock.sleep(10);
       assert.equal(await heldCount(), 0);
+      const [next] = await db.sql<{ text: string }>`select current_setting('lock_timeout') as text`;
+      assert.notEqual(next?.text, "17s", "nor is a setting of it left");
     },
   },
   {

@@ -127,6 +127,9 @@ class PgliteDriver implements DatabaseDriver {
   }
 }
 
+/** What the end of a session would take with it. */
+const ended = "select pg_advisory_unlock_all(); reset statement_timeout; reset lock_timeout";
+
 class PgliteSession implements Session {
   readonly #instance: Instance;
   readonly #lease: Lease<PGlite>;
@@ -164,8 +167,8 @@ class PgliteSession implements Session {
     this.#released = true;
     const pglite = this.#lease.resource;
     const done = (): void => this.#lease.release(false);
-    // Whoever left a transaction open does not leave it to the next; nor locks, where there is no session to end.
-    const text = `${pglite.isInTransaction() ? "rollback;" : ""}${broken ? "select pg_advisory_unlock_all()" : ""}`;
+    // Whoever left a transaction open does not leave it to the next; nor locks and limits, where there is no session to end.
+    const text = `${pglite.isInTransaction() ? "rollback;" : ""}${broken ? ended : ""}`;
     if (this.#instance.broken || text === "") done();
     else pglite.exec(text).then(done, done);
   }

@@ -52,10 +52,12 @@ export class Exchange {
 
   submit({ stream }: ProtocolConnection): null {
     const { statements, prepared, schema, preludes } = this.#options;
+    // Asked first: a name that is given up from here on may be one that is used in this exchange.
+    const closing = prepared.takeClosing();
     for (const text of preludes())
       this.#preludes.push({ text, use: isPlain(text) ? once : prepared.use(schema, text) });
     for (const { text } of statements) this.#uses.push(isPlain(text) ? once : prepared.use(schema, text));
-    for (const name of prepared.takeClosing()) writer.close(name);
+    for (const name of closing) writer.close(name);
     for (const { text, use } of this.#preludes) {
       if (use.fields === undefined || use === once) writer.parse(use.name, text);
       writer.bind(use.name, []);

@@ -149,6 +149,17 @@ describe("statements that share a round trip, or a name", { skip }, () => {
     assert.deepEqual((await db.execute(settings)).rows, [plain]);
   });
 
+  test("that push others out of the names take away none that goes with them", async () => {
+    let attempts = 0;
+    for (let i = 0; i < 300; i++) {
+      await db.transaction(async (tx) => {
+        attempts++;
+        await tx.sql`select ${sql.unsafe(String(i))} as n`;
+      });
+    }
+    assert.equal(attempts, 300);
+  });
+
   test("that begin a lazy transaction together with its first step are undone when that throws", async () => {
     const refuse = async (): Promise<void> => {
       throw new Error("handled before");
